@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# make                 builds build/poolfs
+# make check           runs every test; the last line counts them
+# make bench           prints the figures of docs/bench.md, as ratios
+# make demo            installs what is missing, mounts, sends, reclaims
+# make install         honours DESTDIR and PREFIX
+#
+# V=1                  shows the commands
+# SANITIZE=address,undefined | thread
+#                      builds into a directory of its own
+# CC=clang             any C11 compiler that knows the GNU dialect
+
+VERSION := 0.1.0
+PREFIX  ?= /usr/local
+BINDIR  ?= $(PREFIX)/bin
+MANDIR  ?= $(PREFIX)/share/man
+SBINDIR ?= $(PREFIX)/sbin
+CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+
+comma   := ,
+BUILD   := build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
+Q       := $(if $(V),,@)
+say      = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
+
+PKGS    := fuse3 jansson liburcu
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
+PKG_LIBS   = $(shell pkg-config --libs $(PKGS))
+
+WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wshadow -Wpointer-arith -Wwrite-strings \
+	-Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough \
+	-Wno-unused-parameter -Wno-sign-compare
+
+CFLAGS  ?= -O2 -g
+ALL_CFLAGS = -std=gnu11 $(WARN) -pthread -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
+	-DPOOLFS_VERSION='"$(VERSION)"' -DFUSE_USE_VERSION=314 -I. \
+	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer) \
+	$(PKG_CFLAGS) $(CFLAGS)
+ALL_LDFLAGS = -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
+
+SHRINKER_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard shrinker/*.c))
+POOL_OBJ     := $(patsubst %.c,$(BUILD)/%.o,$(wildcard pool/*.c))
+FS_OBJ       := $(patsubst %.c,$(BUILD)/%.o,$(wildcard fs/*.c))
+UNIT         := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+TOOLS        := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tools/*.c))
+BENCH        := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
+LIBS         := $(BUILD)/libpool.a $(BUILD)/libshrinker.a
+
+.PHONY: all unit tools check check-format bench soak demo install uninstall clean
+.SECONDARY:
+
+all: $(BUILD)/poolfs
+
+unit: $(UNIT)
+tools: $(TOOLS)
+
+$(BUILD)/poolfs: $(FS_OBJ) $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(FS_OBJ) $(LIBS) $(PKG_LIBS)
+
+$(BUILD)/libshrinker.a: $(SHRINKER_OBJ)
+$(BUILD)/libpool.a: $(POOL_OBJ)
+$(LIBS):
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBS) $(PKG_LIBS)
+
+$(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $<
+
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBS) $(PKG_LIBS)
+
+check:
+	$(Q)tests/run
+
+check-format:
+	$(Q)clang-format --dry-run --Werror $(wildcard */*.[ch] tests/*/*.[ch])
+
+bench: all $(BENCH)
+	$(Q)BUILD=$(BUILD) tests/bench/run
+
+soak:
+	$(Q)SOAK=1 tests/run
+
+demo:
+	$(Q)scripts/demo
+
+install: all
+	install -D -m 755 $(BUILD)/poolfs $(DESTDIR)$(BINDIR)/poolfs
+	install -D -m 644 docs/poolfs.8 $(DESTDIR)$(MANDIR)/man8/poolfs.8
+	install -d $(DESTDIR)$(SBINDIR)
+
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/poolfs $(DESTDIR)$(MANDIR)/man8/poolfs.8
+
+clean:
+	rm -rf build
+
+-include $(shell find build -name '*.d' 2>/dev/null)
