@@ -26,7 +26,7 @@ BUILD   := build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
 Q       := $(if $(V),,@)
 say      = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 
-PKGS    := fuse3 jansson liburcu
+PKGS    := fuse3 jansson liburcu-bp
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS   = $(shell pkg-config --libs $(PKGS))
 

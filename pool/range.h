@@ -3,8 +3,14 @@
  * The range allocator of a box: which bytes of the region belong to which
  * transaction.  Best fit, 8-byte alignment, O(log n).  It touches no memory of
  * the region and knows no pages' content: it only says which pages its answers
- * make used or unused.  (Rules: drivers/android/binder_alloc.c and
- * drivers/android/binder/range_alloc/.)
+ * make used or unused.  A page is used when any reserved range touches it.
+ * (Rules: binder_alloc.c and binder/range_alloc/ in the kernel's
+ * drivers/android.)
+ *
+ * Memory: 56 bytes a reserved range, as much for each hole between two of them
+ * and for each owner that holds something.  All of it comes in chunks of at
+ * most 4 KiB that are kept for the next range: only a call that needs more than
+ * there ever was at a time asks malloc() for another chunk.
  *
  * No locks inside: the owner (a box) serialises all calls on one allocator.
  */
@@ -29,7 +35,7 @@ struct page_run {
 /**
  * range_allocator_new - an allocator over @size bytes.
  * @size: bytes, a multiple of the page size, at most 2^31 pages.
- * @page_size: bytes, a power of two.
+ * @page_size: bytes, a power of two, at least 8.
  * Return: it, or NULL with errno EINVAL or ENOMEM.
  */
 struct range_allocator *range_allocator_new(uint64_t size, uint32_t page_size);
@@ -49,8 +55,9 @@ void range_allocator_free(struct range_allocator *ra);
  *	caller must use_range() them.
  *
  * Return: 0; -EINVAL (size overflows when rounded); -EMSGSIZE (larger than the
- * whole region); -EDQUOT; -ENOSPC (does not fit now); -ENOMEM.  On failure
- * nothing has changed, and *@out and *@used are untouched.
+ * whole region); -EDQUOT; -ENOSPC (does not fit now); -ENOMEM; the first of
+ * them that is true.  On failure nothing has changed, and *@out and *@used are
+ * untouched.
  */
 int range_reserve(struct range_allocator *ra, uint64_t size, uid_t owner,
 		  uint64_t owner_quota, struct range **out,
@@ -58,8 +65,9 @@ int range_reserve(struct range_allocator *ra, uint64_t size, uid_t owner,
 
 /**
  * range_reserve_at - the same at a given place; for rebuilding an allocator
- * from recorded transactions.  -EEXIST when any byte is reserved already,
- * -EINVAL when @offset is not aligned or the end is outside.
+ * from recorded transactions, in any order.  No quota is looked at.
+ * Return: 0; -EINVAL when @offset is not aligned or the end is outside; -EEXIST
+ * when any byte is reserved already; -ENOMEM.
  */
 int range_reserve_at(struct range_allocator *ra, uint64_t offset, uint64_t size,
 		     uid_t owner, struct range **out, struct page_run *used);
@@ -68,15 +76,16 @@ int range_reserve_at(struct range_allocator *ra, uint64_t offset, uint64_t size,
  * range_resize - grow or shrink a range where it stands.
  * @used, @unused: as in range_reserve() and range_free(); a call fills one and
  *	sets the other's nr to 0.
- * Return: 0; -ENOSPC when the bytes behind it are not free; -EINVAL,
- * -EMSGSIZE, -EDQUOT, -ENOMEM as in range_reserve().
+ * Return: 0; -EINVAL, -EMSGSIZE, -EDQUOT as in range_reserve(), the last only
+ * when growing; -ENOSPC when too few bytes behind it are free; -ENOMEM only
+ * when shrinking.  On failure nothing has changed.
  */
 int range_resize(struct range_allocator *ra, struct range *range, uint64_t size,
 		 uint64_t owner_quota, struct page_run *used,
 		 struct page_run *unused);
 
 /**
- * range_free - give a range back.
+ * range_free - give a range back; NULL is fine and makes no page unused.
  * @unused: pages that no reserved range touches any more: the caller must
  *	stop_using_range() them.
  */
@@ -84,14 +93,15 @@ void range_free(struct range_allocator *ra, struct range *range,
 		struct page_run *unused);
 
 uint64_t range_offset(const struct range *range); /* bytes */
-uint64_t range_size(const struct range *range);	  /* bytes, rounded up to 8 */
+uint64_t range_size(const struct range *range); /* bytes, rounded up to 8 */
 
 struct range_stat {
-	uint64_t size;		/* bytes of the region */
-	uint64_t reserved;	/* bytes */
-	uint64_t largest_free;	/* bytes; what fits right now */
-	uint32_t nr_reserved;	/* ranges */
-	uint32_t nr_free;	/* ranges */
+	uint64_t size; /* bytes of the region */
+	uint64_t reserved; /* bytes */
+	uint64_t largest_free; /* bytes; what fits right now */
+	uint64_t metadata; /* bytes of memory the allocator itself takes */
+	uint32_t nr_reserved; /* ranges */
+	uint32_t nr_free; /* ranges */
 };
 void range_stat(const struct range_allocator *ra, struct range_stat *out);
 
@@ -100,16 +110,24 @@ uint64_t range_owner_bytes(const struct range_allocator *ra, uid_t owner,
 			   uint32_t *nr_ranges);
 
 /**
- * range_suspect - Binder's low-space rule: once less than a tenth of @quota
- * is left of it (@quota being the most bytes all senders but the box's owner
- * should hold together), a sender that holds more than 50 ranges or more than
- * half of @quota is named.  It is named once until space recovers.
+ * range_suspect - Binder's low-space rule, to be asked after @owner has been
+ * given a range.  @quota is what all senders but the box's owner may hold
+ * together, normally half of the region.  Once less than a fifth of @quota is
+ * left of it (a tenth of the region), a sender that holds more than 50 ranges
+ * or more than half of @quota (a quarter of the region) is named; then nobody
+ * is until a call finds that space has recovered.
  * @held: bytes that count against @quota.
- * @owner: who has just been given a range.
  * Return: true when @owner is to be named now.
  */
 bool range_suspect(struct range_allocator *ra, uint64_t quota, uint64_t held,
 		   uid_t owner);
+
+/**
+ * range_trim - give spare metadata back to malloc(), which is possible only
+ * while nothing is reserved.
+ * Return: bytes given back.
+ */
+uint64_t range_trim(struct range_allocator *ra);
 
 /**
  * range_check - walk everything and verify the invariants (tests).

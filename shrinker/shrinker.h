@@ -7,6 +7,9 @@
  * A walk holds no lock.  It finds shrinkers on an RCU list (liburcu) and pins
  * each with a reference while its callbacks run, so a scan that takes long
  * blocks neither registration nor another walk.
+ *
+ * Threads need no preparation: the RCU flavour registers each at its first
+ * walk.  The registry's own mutex is a leaf lock (4 in pool/locks.h).
  */
 #ifndef POOLFS_SHRINKER_H
 #define POOLFS_SHRINKER_H
@@ -51,19 +54,20 @@ struct shrink_control {
 	bool io_allowed;
 };
 
-struct shrinker_private;
-
 /**
  * struct shrinker - made by shrinker_alloc(), filled in, then registered.
  * @count_objects: objects that could be freed on sc->nid, SHRINK_EMPTY, or 0
  *	for unknown; anything above half of ULONG_MAX is taken as that half.
  * @scan_objects: look at sc->nr_to_scan objects, set sc->nr_scanned when it
- *	was another number, return the number freed or SHRINK_STOP.
+ *	was another number, return the number freed or SHRINK_STOP.  A pass
+ *	ends when nr_scanned is 0: nothing was looked at, so it would not end.
  * @batch: objects a call; 0 means SHRINK_BATCH.
  * @seeks: see DEFAULT_SEEKS; 0 means free to make again.
+ * @flags: what shrinker_alloc() was given; a copy, to read.
  * @private_data: the owner's.
  *
- * Both callbacks can run in several threads at once.
+ * Both callbacks can run in several threads at once.  Nothing here may change
+ * once it is registered.
  */
 struct shrinker {
 	unsigned long (*count_objects)(struct shrinker *shrinker,
@@ -74,7 +78,6 @@ struct shrinker {
 	int seeks;
 	unsigned int flags;
 	void *private_data;
-	struct shrinker_private *priv;
 };
 
 /**
@@ -82,6 +85,8 @@ struct shrinker {
  * @flags: SHRINKER_* bits.
  * @fmt: printf format of its name, mandatory and not empty; at most 63 bytes
  *	of it are kept.  '/' becomes '_', since the name becomes a directory's.
+ *
+ * It comes with DEFAULT_SEEKS and a batch of 0, the rest is zero.
  *
  * Return: the shrinker, or NULL with errno EINVAL (no name, unknown flags) or
  * ENOMEM.
@@ -92,18 +97,21 @@ shrinker_alloc(unsigned int flags, const char *fmt, ...);
 /**
  * shrinker_register - let walks see it.
  *
- * Return: 0, -EINVAL when it did not come from shrinker_alloc() or lacks a
- * callback, -EEXIST when it is registered already.
+ * Return: 0, -EINVAL when it did not come from shrinker_alloc() (what it points
+ * to is not looked at then), lacks a callback, or has a negative batch or
+ * seeks; -EEXIST when it is registered already.
  */
 int shrinker_register(struct shrinker *shrinker);
 
 /**
  * shrinker_free - unregister, if it was registered, and free; NULL is fine.
  *
- * Returns only after every running callback of it has ended.  Must not be
- * called from a callback or inside an RCU read-side section.
+ * Returns only after every running callback of it has ended: hold no lock that
+ * its callbacks wait for.  Must not be called from a callback or inside an RCU
+ * read-side section.
  *
- * Return: 0, -EINVAL when it did not come from shrinker_alloc().
+ * Return: 0, -EINVAL when it did not come from shrinker_alloc() or is being
+ * freed already.
  */
 int shrinker_free(struct shrinker *shrinker);
 
@@ -119,7 +127,8 @@ struct shrink_scope {
 
 /**
  * shrink_slab - ask every shrinker for its part on one node.
- * @nid: the node; shrinkers that are not node-aware are asked only for node 0.
+ * @nid: the node, below SHRINK_MAX_NODES; shrinkers that are not node-aware
+ *	are asked only for node 0.
  * @priority: 12 (little) to 0 (all).
  * @scope: what callbacks may do.
  *
@@ -133,7 +142,11 @@ unsigned long shrink_slab(int nid, int priority,
  * at this priority, given how many there are, what they cost and what earlier
  * passes left undone; then scan them in batches.  (mm/shrinker.c)
  *
- * Return: objects freed, or SHRINK_EMPTY.
+ * The caller sees to it that @shrinker, which must come from shrinker_alloc()
+ * but need not be registered, is not freed meanwhile.  @nid is taken as 0 for
+ * one that is not node-aware.
+ *
+ * Return: objects freed (at most half of ULONG_MAX), or SHRINK_EMPTY.
  */
 unsigned long do_shrink_slab(struct shrinker *shrinker, int nid, int priority,
 			     const struct shrink_scope *scope);
@@ -146,9 +159,9 @@ struct shrinker_info {
 	int seeks;
 	long batch;
 	unsigned int flags;
-	unsigned long freed;		/* objects, since registration */
-	unsigned long scanned;
-	unsigned long deferred;		/* over all nodes */
+	unsigned long freed; /* objects, ever */
+	unsigned long scanned; /* objects, ever */
+	unsigned long deferred; /* objects, now, over all nodes */
 };
 
 /**
@@ -159,20 +172,33 @@ struct shrinker_info {
 int shrinker_for_each(int (*fn)(const struct shrinker_info *info, void *arg),
 		      void *arg);
 
+/*
+ * The two calls below serve somebody who reads or writes a file of our own
+ * mount, so they let the callback block and do input and output, but never
+ * enter file-system code.
+ */
+
 /**
- * shrinker_debug_count - objects on a node of shrinker @id.
- * Return: 0 and *@count, -ENOENT (no such id), -EINVAL (node out of range).
+ * shrinker_debug_count - objects on a node of shrinker @id; 0 on all but node
+ * 0 when it is not node-aware.
+ * Return: 0 and *@count, -ENOENT (no such id), -EINVAL (@nid is not below
+ * shrinker_nr_nodes()).
  */
 int shrinker_debug_count(unsigned int id, int nid, unsigned long *count);
 
 /**
- * shrinker_debug_scan - have shrinker @id scan @nr objects of node @nid.
- * Return: 0 and *@freed, -ENOENT, -EINVAL.
+ * shrinker_debug_scan - have shrinker @id scan @nr objects of node @nid, in one
+ * call and whatever is deferred.  SHRINK_STOP counts as 0 freed.
+ * Return: 0 and *@freed, -ENOENT, -EINVAL (@nid as above, or not 0 when the
+ * shrinker is not node-aware).
  */
 int shrinker_debug_scan(unsigned int id, int nid, unsigned long nr,
 			unsigned long *freed);
 
-/** shrinker_nr_nodes - nodes that walks cover, at least 1. */
+/**
+ * shrinker_nr_nodes - nodes that walks cover: all that this machine can have,
+ * at least 1, at most SHRINK_MAX_NODES.
+ */
 int shrinker_nr_nodes(void);
 
 #endif

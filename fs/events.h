@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What .pool/events shows: a ring of JSON lines in the store, so that readers
+ * go on where they were when a new worker has started.
+ *
+ *	number   1   2   3   ...               next
+ *	ring    [line][line][line] ... the last EVENTS_MAX of them
+ *
+ * Lock: events->lock (4).
+ */
+#ifndef POOLFS_EVENTS_H
+#define POOLFS_EVENTS_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define EVENTS_MAX 128
+#define EVENT_LINE 2032 /* bytes, newline included */
+
+struct event_ring;
+
+struct events {
+	pthread_mutex_t lock;
+	struct event_ring *ring;
+};
+
+/** events_open - Return: 0 or -errno. */
+int events_open(struct events *ev, int dirfd);
+void events_release(struct events *ev);
+
+/**
+ * events_add - takes over @object, adds "time" and "event" to it; one that
+ * does not fit a line is shortened to those two.  Any thread.
+ */
+void events_add(struct events *ev, const char *name, json_t *object);
+
+/**
+ * events_read - lines from number @*cursor on, whole ones only.
+ * @cursor: 0 means the oldest there is; moved behind what was read.
+ * Return: bytes written to @buf; 0: nothing new.
+ */
+size_t events_read(struct events *ev, uint64_t *cursor, char *buf,
+		   size_t size);
+
+#endif

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The keeper.
+ *
+ *	                     worker died
+ *	mount --> running <---------------. ---> new worker
+ *	             |  |                 |
+ *	     SIGTERM |  | umount          '---- while the connection lives
+ *	             v  v
+ *	        stop the worker, unmount, remove the store
+ */
+#include "fs/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "fs/worker.h"
+
+/* A worker that lives shorter died early. */
+#define EARLY_NS 2000000000ll
+#define STOP_SECONDS 10
+
+struct keeper {
+	const struct options *options;
+	struct mount_shared *shared;
+	struct store store;
+	struct fuse_session *mount;
+	sigset_t signals;
+	pid_t worker;
+	int64_t started_ns;
+	int ready_fd;
+	bool stopping;
+};
+
+__attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsyslog(LOG_WARNING, fmt, ap);
+	va_end(ap);
+	fputs("poolfs: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
+}
+
+static int keeper_mount(struct keeper *k)
+{
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	static const struct fuse_lowlevel_ops none;
+	char *list;
+	int err = 0;
+
+	/* A comma in a name would begin another option. */
+	for (char *p = k->options->source; *p; p++)
+		if (*p == ',' || *p == '\\')
+			*p = '_';
+	if (asprintf(&list, "-o%s,fsname=%s,subtype=poolfs", k->options->kernel,
+		     k->options->source) < 0)
+		return -ENOMEM;
+	if (fuse_opt_add_arg(&args, "poolfs") || fuse_opt_add_arg(&args, list))
+		err = -ENOMEM;
+	free(list);
+	if (!err)
+		k->mount = fuse_session_new(&args, &none, sizeof(none), NULL);
+	fuse_opt_free_args(&args);
+	if (!k->mount)
+		return -EINVAL;
+	/* libfuse says on standard error what is wrong. */
+	if (fuse_session_mount(k->mount, k->options->mountpoint)) {
+		fuse_session_destroy(k->mount);
+		k->mount = NULL;
+		return -EIO;
+	}
+	k->shared->mounted_ns = now_ns();
+	return 0;
+}
+
+static int keeper_start_worker(struct keeper *k)
+{
+	pid_t pid;
+
+	k->started_ns = now_ns();
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0)
+		exit(worker_run(k->options, k->shared, &k->store, k->mount));
+	k->worker = pid;
+	return 0;
+}
+
+/* Return: true when the mount goes on. */
+static bool keeper_worker_died(struct keeper *k, int status)
+{
+	struct mount_shared *sh = k->shared;
+	struct timespec delay = { .tv_sec = 1 };
+
+	k->worker = 0;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_UNMOUNTED)
+		return false;
+	if (k->stopping)
+		return false;
+	if (!sh->init_answered || (!sh->restarts && sh->why[0])) {
+		say("%s: %s", k->options->mountpoint,
+		    sh->why[0] ? sh->why : "the worker could not start");
+		return false;
+	}
+	if (!sh->can_resend) {
+		say("%s: the worker died, and this kernel cannot send its "
+		    "requests again (Linux 6.9 can); unmounting",
+		    k->options->mountpoint);
+		return false;
+	}
+	if (WIFSIGNALED(status))
+		say("%s: the worker was killed by signal %d; starting another",
+		    k->options->mountpoint, WTERMSIG(status));
+	else
+		say("%s: the worker ended with status %d%s%s; starting another",
+		    k->options->mountpoint, WEXITSTATUS(status),
+		    sh->why[0] ? ": " : "", sh->why);
+	sh->why[0] = 0;
+	sh->early_deaths =
+		now_ns() - k->started_ns < EARLY_NS ? sh->early_deaths + 1 : 0;
+	/* One that dies at once must not keep a core busy. */
+	if (sh->early_deaths > 4)
+		nanosleep(&delay, NULL);
+	sh->restarts++;
+	return keeper_start_worker(k) == 0;
+}
+
+static void keeper_stop(struct keeper *k)
+{
+	int64_t end = now_ns() + STOP_SECONDS * 1000000000ll;
+	struct timespec step = { .tv_nsec = 100000000 };
+	sigset_t child;
+	int status;
+
+	if (!k->worker)
+		return;
+	k->stopping = true;
+	kill(k->worker, SIGTERM);
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	while (waitpid(k->worker, &status, WNOHANG) == 0) {
+		if (now_ns() > end)
+			kill(k->worker, SIGKILL);
+		sigtimedwait(&child, NULL, &step);
+	}
+	k->worker = 0;
+}
+
+static void keeper_silence(int fd)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		return;
+	dup2(null, fd);
+	close(null);
+}
+
+/* The mount answers: whoever waits for that may go on. */
+static void keeper_ready(struct keeper *k)
+{
+	if (k->ready_fd < 0)
+		return;
+	keeper_silence(2);
+	if (write(k->ready_fd, "", 1) < 0)
+		syslog(LOG_WARNING, "nobody waited for the mount");
+	close(k->ready_fd);
+	k->ready_fd = -1;
+}
+
+static int keeper_loop(struct keeper *k)
+{
+	siginfo_t si;
+	int status;
+
+	for (;;) {
+		if (sigwaitinfo(&k->signals, &si) < 0)
+			continue;
+		if (si.si_signo == SIGUSR1) {
+			keeper_ready(k);
+			continue;
+		}
+		if (si.si_signo != SIGCHLD)
+			return 0; /* asked to stop */
+		while (waitpid(-1, &status, WNOHANG) > 0)
+			if (!keeper_worker_died(k, status))
+				return WIFEXITED(status) &&
+						       !WEXITSTATUS(status)
+					       ? 0
+					       : 1;
+	}
+}
+
+static int keeper_prepare(struct keeper *k)
+{
+	char why[256];
+	int err;
+
+	k->shared = mmap(NULL, sizeof(*k->shared), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (k->shared == MAP_FAILED)
+		return -errno;
+	k->shared->keeper = getpid();
+	sigemptyset(&k->signals);
+	sigaddset(&k->signals, SIGCHLD);
+	sigaddset(&k->signals, SIGTERM);
+	sigaddset(&k->signals, SIGINT);
+	sigaddset(&k->signals, SIGHUP);
+	sigaddset(&k->signals, SIGUSR1); /* a worker is ready */
+	sigprocmask(SIG_BLOCK, &k->signals, NULL);
+	err = store_open(&k->store, k->options->store, k->options->size, why,
+			 sizeof(why));
+	if (err)
+		say("%s", why);
+	return err;
+}
+
+/* Goes to the background; the caller leaves when the mount answers. */
+static void keeper_detach(struct keeper *k)
+{
+	int fds[2];
+	char byte;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
+		say("cannot go to the background: %s", strerror(errno));
+		exit(1);
+	}
+	if (pid > 0) {
+		close(fds[1]);
+		/* End of file without a byte: it has said why. */
+		exit(read(fds[0], &byte, 1) == 1 ? 0 : 1);
+	}
+	close(fds[0]);
+	setsid();
+	if (chdir("/") < 0)
+		say("cannot leave the directory: %s", strerror(errno));
+	keeper_silence(0);
+	keeper_silence(1);
+	k->ready_fd = fds[1];
+}
+
+int keeper_run(const struct options *options)
+{
+	struct keeper k = { .options = options, .ready_fd = -1 };
+	int status = 1;
+
+	openlog("poolfs", LOG_PID, LOG_DAEMON);
+	if (!options->foreground)
+		keeper_detach(&k);
+	if (keeper_prepare(&k))
+		return 1;
+	if (keeper_mount(&k) == 0) {
+		if (keeper_start_worker(&k) == 0)
+			status = keeper_loop(&k);
+		keeper_stop(&k);
+		fuse_session_unmount(k.mount);
+		fuse_session_destroy(k.mount);
+	}
+	store_close(&k.store);
+	return status;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* poolfs: a memory pool that you mount. */
+#include "fs/keeper.h"
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	int status = options_parse(&options, argc, argv);
+
+	if (status < 0)
+		status = keeper_run(&options);
+	options_release(&options);
+	return status;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The notifier: the thread that calls into the kernel's cache of our own mount.
+ *
+ * The kernel may hold a page locked until we answer a READ, and dropping that
+ * page from its cache waits for the lock.  So the thread that answers requests
+ * must never do it, and who does must hold no lock that a request needs.
+ *
+ *	loop: transaction is whole    notifier
+ *	-------------------------    --------
+ *	queue job, answer sender
+ *	defer requests on the box    drop cached pages (no lock)
+ *	                             take 1: publish, handle the deferred
+ */
+#include <stdlib.h>
+
+#include "fs/worker.h"
+
+struct settle_job {
+	TAILQ_ENTRY(settle_job) link;
+	uint64_t serial;
+	uint64_t off, len;
+	uint32_t slot;
+};
+
+static void notify_inval(struct worker *w, uint64_t serial, uint64_t off,
+			 uint64_t len)
+{
+	fuse_lowlevel_notify_inval_inode(
+		w->se, node_number(NODE_BOX + BOX_DATA, serial), off, len);
+}
+
+void notify_invalidate(void *arg, uint64_t serial, uint64_t off, uint64_t len)
+{
+	struct worker *w = arg;
+
+	notify_inval(w, serial, off, len);
+}
+
+void notify_settle(void *arg, struct box *box, uint32_t slot, uint64_t off,
+		   uint64_t len)
+{
+	struct worker *w = arg;
+	struct settle_job *job = malloc(sizeof(*job));
+	struct box_waits *bw = box_waits(box);
+
+	if (!job || !bw) {
+		/* A reader of a mapping may see old bytes of this box: the
+		 * lesser evil, against a transaction that never arrives. */
+		free(job);
+		pool_settled(w->pool, slot);
+		return;
+	}
+	bw->settling++;
+	*job = (struct settle_job){ .serial = box_serial(box),
+				    .off = off,
+				    .len = len,
+				    .slot = slot };
+	pthread_mutex_lock(&w->notify_lock);
+	TAILQ_INSERT_TAIL(&w->jobs, job, link);
+	pthread_cond_signal(&w->notify_cond);
+	pthread_mutex_unlock(&w->notify_lock);
+}
+
+void notify_events(struct worker *w)
+{
+	pthread_mutex_lock(&w->notify_lock);
+	w->events_added = true;
+	pthread_cond_signal(&w->notify_cond);
+	pthread_mutex_unlock(&w->notify_lock);
+}
+
+static void notify_do(struct worker *w, struct settle_job *job)
+{
+	struct box *box;
+
+	notify_inval(w, job->serial, job->off, job->len);
+	pool_lock(w->pool);
+	pool_settled(w->pool, job->slot);
+	box = box_by_serial(w->pool, job->serial);
+	wait_settled(w, box);
+	wait_run(w);
+	pool_unlock(w->pool);
+	free(job);
+}
+
+static void *notify_thread(void *arg)
+{
+	struct worker *w = arg;
+
+	for (;;) {
+		struct settle_job *job;
+		bool added;
+
+		pthread_mutex_lock(&w->notify_lock);
+		while (TAILQ_EMPTY(&w->jobs) && !w->events_added)
+			pthread_cond_wait(&w->notify_cond, &w->notify_lock);
+		job = TAILQ_FIRST(&w->jobs);
+		if (job)
+			TAILQ_REMOVE(&w->jobs, job, link);
+		added = w->events_added;
+		w->events_added = false;
+		pthread_mutex_unlock(&w->notify_lock);
+		if (job)
+			notify_do(w, job);
+		if (added) {
+			pool_lock(w->pool);
+			wait_run_events(w);
+			pool_unlock(w->pool);
+		}
+	}
+	return NULL;
+}
+
+int notify_start(struct worker *w)
+{
+	pthread_t thread;
+	int err = pthread_create(&thread, NULL, notify_thread, w);
+
+	if (!err)
+		pthread_detach(thread);
+	return -err;
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The command line, as a person, mount(8) and fstab write it.
+ */
+#include "fs/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+static const char usage_text[] =
+	"usage: poolfs [OPTION]... [SOURCE] MOUNTPOINT\n"
+	"Mount a memory pool whose unused memory gives itself back.\n"
+	"\n"
+	"  -o LIST              mount options, separated by commas:\n"
+	"       size=BYTES      most memory its regions may hold together;\n"
+	"                       K, M, G, T, or % of the machine's (50%)\n"
+	"       allow_other     other users may use the mount\n"
+	"       store=, mode=, psi=, min-free=  as the options below\n"
+	"       and what mount(8) knows (ro is refused: nobody could send)\n"
+	"  --store DIR          keep everything in DIR, and adopt what is there\n"
+	"  --mode=MODE          passthrough, cached, or auto: the first that\n"
+	"                       this kernel and user may have\n"
+	"  --psi PATH           a pressure file to watch; may be repeated\n"
+	"                       (default: /proc/pressure/memory and the\n"
+	"                       cgroup's memory.pressure)\n"
+	"  --min-free BYTES     reclaim when less than this is available,\n"
+	"                       whatever the pressure files say\n"
+	"  -f, --foreground     stay in the foreground\n"
+	"  -d, --debug          print requests; implies -f\n"
+	"  -h, --help           this text\n"
+	"  -V, --version        the version\n"
+	"\n"
+	"SIGTERM to the process, or umount, ends it.  See poolfs(8).\n";
+
+__attribute__((format(printf, 1, 2))) static int complain(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("poolfs: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputs("\nTry 'poolfs --help'.\n", stderr);
+	return 2;
+}
+
+const char *mode_name(enum io_mode mode)
+{
+	return mode == MODE_PASSTHROUGH ? "passthrough"
+	       : mode == MODE_CACHED	? "cached"
+					: "auto";
+}
+
+int size_parse(const char *text, uint64_t total, uint64_t *out)
+{
+	static const char units[] = "KMGT";
+	unsigned long long n;
+	const char *unit;
+	int shift = 0;
+	char *end;
+
+	if (!isdigit((unsigned char)*text))
+		return -EINVAL;
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (errno)
+		return -ERANGE;
+	if (*end == '%' && !end[1] && total) {
+		if (n > 100)
+			return -ERANGE;
+		*out = total / 100 * n;
+		return 0;
+	}
+	if (*end) {
+		unit = strchr(units, toupper((unsigned char)*end));
+		if (!unit || end[1])
+			return -EINVAL;
+		shift = 10 * (unit - units + 1);
+	}
+	if (n > UINT64_MAX >> shift)
+		return -ERANGE;
+	*out = (uint64_t)n << shift;
+	return 0;
+}
+
+static uint64_t machine_memory(void)
+{
+	struct sysinfo si;
+
+	return sysinfo(&si) < 0 ? 0 : (uint64_t)si.totalram * si.mem_unit;
+}
+
+static int parse_bytes(const char *name, const char *value, uint64_t *out)
+{
+	int err = size_parse(value, machine_memory(), out);
+
+	if (err == -ERANGE)
+		return complain("%s=%s: the number is too large", name, value);
+	if (err)
+		return complain("%s=%s: not a number of bytes, such as 65536, "
+				"64M, 2G or 25%%",
+				name, value);
+	return -1;
+}
+
+static int parse_mode(const char *value, enum io_mode *out)
+{
+	for (int m = MODE_AUTO; m <= MODE_CACHED; m++) {
+		if (!strcmp(value, mode_name(m))) {
+			*out = m;
+			return -1;
+		}
+	}
+	return complain("mode=%s: there are auto, passthrough and cached",
+			value);
+}
+
+static int parse_psi(struct options *o, const char *value)
+{
+	if (o->nr_psi == PSI_PATHS_MAX)
+		return complain("--psi: at most %d of them", PSI_PATHS_MAX);
+	o->psi[o->nr_psi++] = value;
+	return -1;
+}
+
+/* -o options that say something to fstab or mount(8), not to us. */
+static bool option_is_for_mount(const char *name)
+{
+	static const char *const names[] = { "defaults", "auto",   "noauto",
+					     "user",	 "nouser", "users",
+					     "owner",	 "group",  "nofail",
+					     "_netdev",	 "rw",	   NULL };
+
+	for (int i = 0; names[i]; i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return !strncmp(name, "x-", 2) || !strncmp(name, "comment=", 8);
+}
+
+static bool option_is_for_kernel(const char *name)
+{
+	static const char *const names[] = {
+		"allow_other", "dev",	   "nodev",	"suid",	  "nosuid",
+		"exec",	       "noexec",   "atime",	"noatime", "diratime",
+		"nodiratime",  "relatime", "norelatime", "sync",   "async",
+		"dirsync",     "strictatime", NULL
+	};
+
+	for (int i = 0; names[i]; i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return !strncmp(name, "context=", 8) ||
+	       !strncmp(name, "fscontext=", 10) ||
+	       !strncmp(name, "rootcontext=", 12) ||
+	       !strncmp(name, "defcontext=", 11);
+}
+
+static int kernel_option(struct options *o, const char *name)
+{
+	char *all;
+
+	if (asprintf(&all, "%s,%s", o->kernel, name) < 0)
+		return complain("out of memory");
+	free(o->kernel);
+	o->kernel = all;
+	return -1;
+}
+
+static int parse_one(struct options *o, char *item)
+{
+	char *value = strchr(item, '=');
+
+	if (option_is_for_mount(item))
+		return -1;
+	if (option_is_for_kernel(item))
+		return kernel_option(o, item);
+	if (!strcmp(item, "ro"))
+		return complain("-o ro: a pool that cannot be written has no "
+				"use; leave it out");
+	if (!value)
+		return complain("-o %s: no such option", item);
+	*value++ = 0;
+	if (!strcmp(item, "size"))
+		return parse_bytes(item, value, &o->size);
+	if (!strcmp(item, "min-free"))
+		return parse_bytes(item, value, &o->min_free);
+	if (!strcmp(item, "mode"))
+		return parse_mode(value, &o->mode);
+	if (!strcmp(item, "psi"))
+		return parse_psi(o, value);
+	if (!strcmp(item, "store")) {
+		free(o->store);
+		o->store = strdup(value);
+		return o->store ? -1 : complain("out of memory");
+	}
+	return complain("-o %s=%s: no such option", item, value);
+}
+
+static int parse_list(struct options *o, char *list)
+{
+	char *item;
+	int status = -1;
+
+	while (status < 0 && (item = strsep(&list, ",")))
+		if (*item)
+			status = parse_one(o, item);
+	return status;
+}
+
+static int parse_places(struct options *o, int argc, char **argv)
+{
+	char *cwd;
+
+	if (argc < 1)
+		return complain("which directory shall it be mounted on?");
+	if (argc > 2)
+		return complain("%s: one mount point is enough", argv[2]);
+	o->source = strdup(argc == 2 ? argv[0] : "poolfs");
+	o->mountpoint = realpath(argv[argc - 1], NULL);
+	if (!o->mountpoint) {
+		fprintf(stderr, "poolfs: %s: %s\n", argv[argc - 1],
+			strerror(errno));
+		return 2;
+	}
+	/* The process leaves its directory. */
+	if (o->store && *o->store != '/') {
+		char *full;
+
+		cwd = getcwd(NULL, 0);
+		if (!cwd || asprintf(&full, "%s/%s", cwd, o->store) < 0)
+			return complain("--store: %s", strerror(errno));
+		free(cwd);
+		free(o->store);
+		o->store = full;
+	}
+	return o->source ? -1 : complain("out of memory");
+}
+
+int options_parse(struct options *o, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "store", required_argument, NULL, 's' },
+		{ "mode", required_argument, NULL, 'm' },
+		{ "psi", required_argument, NULL, 'p' },
+		{ "min-free", required_argument, NULL, 'n' },
+		{ "foreground", no_argument, NULL, 'f' },
+		{ "debug", no_argument, NULL, 'd' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ 0 },
+	};
+	int c, status = -1;
+
+	*o = (struct options){ .size = machine_memory() / 2 };
+	o->kernel = strdup("default_permissions");
+	if (!o->kernel)
+		return complain("out of memory");
+	while (status < 0 &&
+	       (c = getopt_long(argc, argv, "o:fdhV", longs, NULL)) != -1) {
+		switch (c) {
+		case 'o':
+			status = parse_list(o, optarg);
+			break;
+		case 's':
+			free(o->store);
+			o->store = strdup(optarg);
+			break;
+		case 'm':
+			status = parse_mode(optarg, &o->mode);
+			break;
+		case 'p':
+			status = parse_psi(o, optarg);
+			break;
+		case 'n':
+			status = parse_bytes("--min-free", optarg,
+					     &o->min_free);
+			break;
+		case 'd':
+			o->debug = true;
+			/* fall through */
+		case 'f':
+			o->foreground = true;
+			break;
+		case 'h':
+			fputs(usage_text, stdout);
+			return 0;
+		case 'V':
+			puts("poolfs " POOLFS_VERSION);
+			return 0;
+		default:
+			fputs("Try 'poolfs --help'.\n", stderr);
+			return 2;
+		}
+	}
+	if (status < 0 && o->size < (1u << 20))
+		status = complain("size=: at least 1M");
+	if (status < 0)
+		status = parse_places(o, argc - optind, argv + optind);
+	return status;
+}
+
+void options_release(struct options *o)
+{
+	free(o->mountpoint);
+	free(o->source);
+	free(o->kernel);
+	free(o->store);
+}

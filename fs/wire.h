@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The part of the FUSE protocol that libfuse 3.14 has no names for: completing
+ * the INIT reply, passthrough opens, notifications to resend and to poll.
+ * Kept apart because <linux/fuse.h> and libfuse's headers define some of the
+ * same macros.  (Source: include/uapi/linux/fuse.h, fs/fuse/dev.c.)
+ */
+#ifndef POOLFS_WIRE_H
+#define POOLFS_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#define WIRE_RESEND_BIT (1ull << 63) /* of unique: it was sent before */
+
+#define WIRE_DIRECT_IO (1u << 0)
+#define WIRE_KEEP_CACHE (1u << 1)
+#define WIRE_NONSEEKABLE (1u << 2)
+#define WIRE_STREAM (1u << 4)
+#define WIRE_NOFLUSH (1u << 5)
+#define WIRE_PARALLEL_DIRECT_WRITES (1u << 6)
+#define WIRE_PASSTHROUGH (1u << 7)
+
+enum wire_op { WIRE_OTHER, WIRE_INIT, WIRE_READ, WIRE_WRITE, WIRE_POLL,
+	       WIRE_UNANSWERED };
+
+/* What a request's first bytes say. */
+struct wire_request {
+	uint64_t unique; /* without the resend bit */
+	uint64_t node;
+	enum wire_op op;
+	bool resent;
+	uint64_t poll_key; /* WIRE_POLL: what to name in wire_notify_poll() */
+};
+/** wire_parse - of a whole request.  Return: false when it is too short. */
+bool wire_parse(const void *buf, size_t len, struct wire_request *out);
+/* Bytes before a WRITE's payload. */
+size_t wire_write_header(void);
+
+struct wire_features {
+	bool passthrough;
+	bool resend;
+};
+
+/** wire_init_offers - what the kernel's INIT request offers. */
+void wire_init_offers(const void *request, size_t len,
+		      struct wire_features *out);
+
+/**
+ * wire_init_complete - add to the INIT reply that libfuse has made.
+ * @iov: as libfuse writes it, changed in place.
+ */
+void wire_init_complete(struct iovec *iov, int count,
+			const struct wire_features *want);
+
+/* The reply to OPEN: bytes for fuse_reply_buf(). */
+struct wire_open {
+	uint64_t fh;
+	uint32_t flags;
+	int32_t backing_id;
+};
+
+/**
+ * wire_backing_open - register @fd for passthrough.
+ * Return: the id, above 0, or -errno.
+ */
+int wire_backing_open(int fuse_fd, int fd);
+int wire_backing_close(int fuse_fd, int id);
+
+/** wire_notify_resend - have requests that nobody answered sent again. */
+int wire_notify_resend(int fuse_fd);
+/** wire_notify_poll - whoever polls the file with this key looks again. */
+int wire_notify_poll(int fuse_fd, uint64_t key);
+/** wire_reply_error - answer a request that libfuse has not seen. */
+int wire_reply_error(int fuse_fd, uint64_t unique, int error);
+
+#endif

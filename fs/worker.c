@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The worker: rebuilds the pool from the store, then reads requests, one after
+ * another, and answers them.  See worker.h for its threads.
+ */
+#include "fs/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "fs/ops.h"
+
+/* A WRITE of 1 MiB and its headers. */
+#define REQUEST_MAX ((1u << 20) + 8192)
+/* Deaths in a row, soon after the start, that a request is blamed for. */
+#define EARLY_DEATHS_MAX 3
+
+static struct worker the_worker;
+
+/* --- what libfuse writes and reads passes here --- */
+
+static ssize_t io_writev(int fd, struct iovec *iov, int count, void *data)
+{
+	struct worker *w = data;
+	ssize_t len = 0;
+
+	if (!w->init_pending)
+		return writev(fd, iov, count);
+	w->init_pending = false;
+	if (w->init_swallow) {
+		/* The kernel has had this answer from an earlier worker. */
+		for (int i = 0; i < count; i++)
+			len += iov[i].iov_len;
+		return len;
+	}
+	wire_init_complete(iov, count, &w->features);
+	return writev(fd, iov, count);
+}
+
+static ssize_t io_read(int fd, void *buf, size_t len, void *data)
+{
+	return read(fd, buf, len);
+}
+
+static const struct fuse_custom_io worker_io = {
+	.writev = io_writev,
+	.read = io_read,
+};
+
+/* --- what the pool asks of us --- */
+
+static void pool_says_space(void *arg, struct box *box)
+{
+	wait_wake_box(arg, box);
+}
+
+static void pool_says_queued(void *arg, struct box *box)
+{
+	wait_wake_box(arg, box);
+}
+
+static uint64_t pool_asks_reclaim(void *arg, uint64_t pages)
+{
+	struct worker *w = arg;
+
+	return w->reclaimer ? reclaim_direct(w->reclaimer, pages) : 0;
+}
+
+static void pool_says_suspect(void *arg, struct box *box, uid_t uid,
+			      uint64_t bytes, uint32_t transactions)
+{
+	struct worker *w = arg;
+
+	events_add(&w->events, "suspect",
+		   json_pack("{s:o,s:i,s:I,s:i}", "box",
+			     json_name(box_name(box)), "uid", (int)uid, "bytes",
+			     (json_int_t)bytes, "transactions",
+			     (int)transactions));
+	notify_events(w);
+}
+
+static const struct pool_ops passthrough_pool_ops = {
+	.space = pool_says_space,
+	.queued = pool_says_queued,
+	.reclaim = pool_asks_reclaim,
+	.suspect = pool_says_suspect,
+};
+
+static const struct pool_ops cached_pool_ops = {
+	.space = pool_says_space,
+	.queued = pool_says_queued,
+	.settle = notify_settle,
+	.invalidate = notify_invalidate,
+	.reclaim = pool_asks_reclaim,
+	.suspect = pool_says_suspect,
+};
+
+static void reclaimer_says(void *arg, const struct reclaim_event *ev)
+{
+	struct worker *w = arg;
+	json_t *j = json_object();
+
+	switch (ev->type) {
+	case RECLAIM_PASS:
+		json_object_set_new(j, "priority", json_integer(ev->priority));
+		json_object_set_new(j, "freed_pages", json_integer(ev->freed));
+		json_object_set_new(j, "us", json_integer(ev->ns / 1000));
+		/* fall through */
+	case RECLAIM_BEGIN:
+		json_object_set_new(j, "why",
+				    json_string(reclaim_why_name(ev->why)));
+		/* fall through */
+	case RECLAIM_END:
+		json_object_set_new(j, "available",
+				    json_integer(ev->available));
+		break;
+	case RECLAIM_SOURCE_LOST:
+	case RECLAIM_SOURCE_ARMED:
+		json_object_set_new(j, "path", json_name(ev->path));
+		if (ev->err)
+			json_object_set_new(
+				j, "error",
+				json_string(psi_source_strerror(ev->err)));
+		break;
+	}
+	events_add(&w->events, reclaim_event_name(ev->type), j);
+	notify_events(w);
+}
+
+/* --- requests --- */
+
+/* A request that has killed one worker after another is not tried again. */
+static bool worker_refuses(struct worker *w, const void *buf)
+{
+	struct wire_request *r = &w->request;
+
+	if (!r->resent || w->shared->early_deaths < EARLY_DEATHS_MAX ||
+	    r->op == WIRE_UNANSWERED)
+		return false;
+	wire_reply_error(w->fuse_fd, r->unique | WIRE_RESEND_BIT, -EIO);
+	return true;
+}
+
+void worker_handle_locked(struct worker *w, void *buf, size_t len)
+{
+	struct fuse_buf fbuf = { .mem = buf, .size = len };
+
+	if (!wire_parse(buf, len, &w->request) || worker_refuses(w, buf) ||
+	    wait_defer(w, buf, len))
+		return;
+	/* An INTERRUPT or FORGET changes nothing that a token could name. */
+	if (w->request.op != WIRE_UNANSWERED)
+		pool_set_token(w->pool, w->request.unique);
+	fuse_session_process_buf(w->se, &fbuf);
+	wait_run(w);
+}
+
+static ssize_t worker_read(struct worker *w, void *buf)
+{
+	ssize_t n;
+
+	do
+		n = read(w->fuse_fd, buf, REQUEST_MAX);
+	while (n < 0 && (errno == EINTR || errno == EAGAIN || errno == ENOENT));
+	return n < 0 ? -errno : n;
+}
+
+static int worker_loop(struct worker *w)
+{
+	char *buf = aligned_alloc(4096, REQUEST_MAX);
+	ssize_t n = -ENOMEM;
+
+	while (buf && (n = worker_read(w, buf)) > 0) {
+		pool_lock(w->pool);
+		worker_handle_locked(w, buf, n);
+		pool_unlock(w->pool);
+	}
+	free(buf);
+	return n == -ENODEV ? WORKER_UNMOUNTED : WORKER_FAILED;
+}
+
+/* --- start --- */
+
+static int worker_fail(struct worker *w, const char *what, int err)
+{
+	if (!w->shared->why[0])
+		snprintf(w->shared->why, sizeof(w->shared->why), "%s: %s", what,
+			 strerror(-err));
+	return WORKER_FAILED;
+}
+
+static void worker_choose_features(struct worker *w)
+{
+	wire_init_offers(w->shared->init, w->shared->init_len, &w->features);
+	/* Only who may administer the machine may register files. */
+	if (w->options->mode == MODE_CACHED || geteuid() != 0)
+		w->features.passthrough = false;
+}
+
+/* The first worker waits for INIT, later ones have it from their keeper. */
+static int worker_init_session(struct worker *w)
+{
+	struct mount_shared *sh = w->shared;
+	struct fuse_buf fbuf;
+	char *buf;
+	ssize_t n;
+
+	w->init_swallow = sh->init_answered;
+	if (!sh->init_answered) {
+		buf = aligned_alloc(4096, REQUEST_MAX);
+		if (!buf)
+			return -ENOMEM;
+		n = worker_read(w, buf);
+		if (n > 0 && n <= INIT_MAX) {
+			memcpy(sh->init, buf, n);
+			sh->init_len = n;
+		}
+		free(buf);
+		if (n < 0)
+			return n;
+		if (n > INIT_MAX)
+			return -EPROTO;
+	}
+	worker_choose_features(w);
+	w->init_pending = true;
+	fbuf = (struct fuse_buf){ .mem = sh->init, .size = sh->init_len };
+	fuse_session_process_buf(w->se, &fbuf);
+	if (w->init_pending)
+		return -EPROTO;
+	sh->can_resend = w->features.resend;
+	sh->init_answered = 1;
+	return 0;
+}
+
+/* Does the kernel let us register a file of the store? */
+static int worker_probe_passthrough(struct worker *w)
+{
+	int fd = openat(w->store->dirfd, "journal", O_RDWR | O_CLOEXEC);
+	int id;
+
+	if (!w->features.passthrough || fd < 0) {
+		if (fd >= 0)
+			close(fd);
+		return -EOPNOTSUPP;
+	}
+	id = wire_backing_open(w->fuse_fd, fd);
+	close(fd);
+	if (id > 0)
+		wire_backing_close(w->fuse_fd, id);
+	return id > 0 ? 0 : id;
+}
+
+static int worker_choose_mode(struct worker *w)
+{
+	int err;
+
+	if (w->shared->mode) {
+		w->mode = w->shared->mode;
+		return 0;
+	}
+	err = worker_probe_passthrough(w);
+	if (err && w->options->mode == MODE_PASSTHROUGH) {
+		snprintf(w->shared->why, sizeof(w->shared->why),
+			 "--mode=passthrough: %s; it takes Linux 6.9 and "
+			 "CAP_SYS_ADMIN; leave the option out to get what "
+			 "there is",
+			 strerror(-err));
+		return err;
+	}
+	w->mode = err ? MODE_CACHED : MODE_PASSTHROUGH;
+	w->shared->mode = w->mode;
+	return 0;
+}
+
+static int worker_open_pool(struct worker *w)
+{
+	bool cached = w->mode == MODE_CACHED;
+	struct pool_options opts = {
+		.store = w->store,
+		.size = w->options->size,
+		.nr_nodes = shrinker_nr_nodes(),
+		.fresh = w->shared->restarts == 0,
+		.ops = cached ? &cached_pool_ops : &passthrough_pool_ops,
+		.arg = w,
+	};
+	int err = events_open(&w->events, w->store->dirfd);
+
+	return err ? err : pool_open(&opts, &w->pool);
+}
+
+static int worker_start_reclaimer(struct worker *w)
+{
+	struct reclaim_options opts = {
+		.tuning.min_free = w->options->min_free,
+		.psi_paths = w->options->psi,
+		.nr_psi_paths = w->options->nr_psi,
+		.event = reclaimer_says,
+		.arg = w,
+	};
+
+	w->reclaimer = reclaimer_start(&opts);
+	return w->reclaimer ? 0 : -errno;
+}
+
+/* Pollers of before are known by their handles only. */
+static void worker_adopt_pollers(struct worker *w)
+{
+	struct box *box = NULL;
+
+	while ((box = box_next(w->pool, box ? box_serial(box) : 0))) {
+		struct box_waits *bw;
+
+		if (!handle_next_polling(w->pool, box, 0))
+			continue;
+		bw = box_waits(box);
+		if (bw)
+			bw->polled = true;
+		wait_wake_box(w, box);
+	}
+	w->waiters.events_polled = true;
+	wait_run(w);
+}
+
+/* --- the end --- */
+
+static void *signal_thread(void *arg)
+{
+	struct worker *w = arg;
+	sigset_t set;
+	int sig;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigwait(&set, &sig);
+	pool_lock(w->pool);
+	wait_give_up_all(w, ESHUTDOWN);
+	if (getppid() != w->shared->keeper) {
+		/* The keeper is gone: nobody else cleans up. */
+		fuse_session_unmount(w->mount);
+		store_close(w->store);
+	}
+	/* What comes now gets its error from the kernel. */
+	_exit(WORKER_STOPPED);
+	return NULL;
+}
+
+static int worker_start_threads(struct worker *w)
+{
+	pthread_t thread;
+	int err;
+
+	pthread_mutex_init(&w->notify_lock, NULL);
+	pthread_cond_init(&w->notify_cond, NULL);
+	TAILQ_INIT(&w->jobs);
+	err = notify_start(w);
+	if (err)
+		return err;
+	err = -pthread_create(&thread, NULL, signal_thread, w);
+	if (!err)
+		pthread_detach(thread);
+	return err;
+}
+
+/* Boxes want a descriptor each while they are in use. */
+static void worker_raise_limits(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
+		rl.rlim_cur = rl.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &rl);
+	}
+}
+
+static struct fuse_session *worker_session(struct worker *w)
+{
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	struct fuse_session *se = NULL;
+
+	if (fuse_opt_add_arg(&args, "poolfs") == 0 &&
+	    (!w->options->debug || fuse_opt_add_arg(&args, "-d") == 0))
+		se = fuse_session_new(&args, &worker_ops, sizeof(worker_ops),
+				      w);
+	fuse_opt_free_args(&args);
+	if (se && fuse_session_custom_io(se, &worker_io, w->fuse_fd)) {
+		fuse_session_destroy(se);
+		se = NULL;
+	}
+	return se;
+}
+
+static void worker_say_started(struct worker *w)
+{
+	events_add(&w->events, w->shared->restarts ? "restart" : "mount",
+		   json_pack("{s:s,s:i,s:i}", "mode", mode_name(w->mode),
+			     "worker", (int)getpid(), "restarts",
+			     (int)w->shared->restarts));
+}
+
+int worker_run(const struct options *options, struct mount_shared *shared,
+	       struct store *store, struct fuse_session *mount)
+{
+	struct worker *w = &the_worker;
+	int err, status;
+
+	w->options = options;
+	w->shared = shared;
+	w->store = store;
+	w->mount = mount;
+	w->fuse_fd = fuse_session_fd(mount);
+	waiters_init(w);
+	clock_gettime(CLOCK_REALTIME, &w->started);
+	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	worker_raise_limits();
+	w->se = worker_session(w);
+	if (!w->se)
+		return worker_fail(w, "cannot make a FUSE session", -ENOMEM);
+	err = worker_init_session(w);
+	if (err == -ENODEV)
+		return WORKER_UNMOUNTED;
+	if (!err)
+		err = worker_choose_mode(w);
+	if (err)
+		return worker_fail(w, "cannot agree with the kernel", err);
+	err = worker_open_pool(w);
+	if (err)
+		return worker_fail(w, "cannot open the pool in its store", err);
+	err = worker_start_threads(w);
+	if (!err)
+		err = worker_start_reclaimer(w);
+	if (err)
+		return worker_fail(w, "cannot start a thread", err);
+	pool_lock(w->pool);
+	config_load(w);
+	worker_say_started(w);
+	pool_resettle(w->pool);
+	worker_adopt_pollers(w);
+	pool_unlock(w->pool);
+	if (w->init_swallow)
+		wire_notify_resend(w->fuse_fd);
+	kill(shared->keeper, SIGUSR1);
+	status = worker_loop(w);
+	reclaimer_stop(w->reclaimer);
+	return status;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The worker: the process that does the work.  It may be killed at any
+ * instruction; the keeper starts another, which goes on.
+ *
+ * Threads and what they may hold (numbers of pool/locks.h):
+ *
+ *	loop		reads a request, takes 1, handles it, answers, lets 1 go
+ *	reclaimer	3, tries 2; never 1
+ *	notifier	calls into the kernel with no lock, then takes 1
+ *	signals		waits for SIGTERM, then takes 1 and answers all waiters
+ */
+#ifndef POOLFS_WORKER_H
+#define POOLFS_WORKER_H
+
+#include <fuse_lowlevel.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include "fs/events.h"
+#include "fs/node.h"
+#include "fs/options.h"
+#include "fs/wait.h"
+#include "fs/wire.h"
+#include "pool/pool.h"
+#include "shrinker/reclaim.h"
+
+#define INIT_MAX 512
+
+/* Memory that the keeper shares with its workers. */
+struct mount_shared {
+	unsigned char init[INIT_MAX]; /* the kernel's INIT request */
+	_Atomic uint32_t init_len;
+	_Atomic uint32_t init_answered;
+	_Atomic uint32_t mode;	     /* enum io_mode, once decided */
+	_Atomic uint32_t can_resend;
+	_Atomic uint32_t restarts;
+	_Atomic uint32_t early_deaths; /* in a row */
+	_Atomic int64_t mounted_ns;    /* CLOCK_MONOTONIC */
+	pid_t keeper;
+	char why[256]; /* the mount failed: what to tell */
+};
+
+/* Statuses that a worker ends with. */
+enum worker_status {
+	WORKER_UNMOUNTED = 0,
+	WORKER_FAILED = 3, /* could not start; mount_shared.why says why */
+	WORKER_STOPPED = 4, /* by SIGTERM */
+};
+
+struct settle_job;
+TAILQ_HEAD(settle_jobs, settle_job);
+
+struct worker {
+	const struct options *options;
+	struct mount_shared *shared;
+	struct store *store;
+	struct fuse_session *se;
+	struct fuse_session *mount;
+	int fuse_fd;
+	struct pool *pool;
+	struct reclaimer *reclaimer;
+	struct events events;
+	enum io_mode mode;
+	struct wire_features features;
+	uint64_t init_unique;
+	bool init_swallow;
+	bool init_pending;
+
+	/* Of the request being handled; guarded by 1. */
+	struct wire_request request;
+
+	struct waiters waiters; /* 1 */
+	bool closing;		/* 1: nobody waits any more */
+
+	pthread_mutex_t notify_lock; /* 4 */
+	pthread_cond_t notify_cond;
+	struct settle_jobs jobs; /* notify_lock */
+	bool events_added;	 /* notify_lock */
+	char config_error[256]; /* 1 */
+	struct timespec started; /* CLOCK_REALTIME */
+};
+
+/**
+ * worker_run - in the child.  Return: enum worker_status, to exit with.
+ * @mount: the keeper's session, to unmount with should the keeper be gone.
+ */
+int worker_run(const struct options *options, struct mount_shared *shared,
+	       struct store *store, struct fuse_session *mount);
+
+/** worker_handle - give one raw request to libfuse.  Holds 1. */
+void worker_handle_locked(struct worker *w, void *buf, size_t len);
+
+extern const struct fuse_lowlevel_ops worker_ops; /* ops.c */
+
+/* notify.c */
+int notify_start(struct worker *w);
+void notify_events(struct worker *w);
+void notify_settle(void *arg, struct box *box, uint32_t slot, uint64_t off,
+		   uint64_t len);
+void notify_invalidate(void *arg, uint64_t serial, uint64_t off, uint64_t len);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An AVL tree whose nodes live inside the objects it orders.  It allocates
+ * nothing and cannot fail; a tree of n nodes is never higher than 1.45 log2 n,
+ * so every call below but avl_check() is O(log n) in the worst case.
+ *
+ *	struct avl_tree                 struct thing
+ *	+------+-----+                  +---------------+
+ *	| root | cmp |                  | ...           |
+ *	+--|---+-----+         up, tilt | struct avl_node ----> child[1]: after
+ *	   +--------------------------> |               | --+
+ *	                                | ...           |   +-> child[0]: before
+ *	                                +---------------+
+ *
+ * No locks inside: the owner of a tree serialises the calls that change it
+ * against all others.
+ */
+#ifndef POOLFS_AVL_H
+#define POOLFS_AVL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where a node stands; not to be looked at outside avl.c. */
+struct avl_node {
+	uintptr_t up; /* the parent's address, and in its two low bits the tilt:
+		       * the right height less the left one, plus 1 */
+	struct avl_node *child[2];
+};
+
+/* Negative, 0, positive: @a goes before, is the same as, goes after @b. */
+typedef int (*avl_cmp)(const struct avl_node *a, const struct avl_node *b);
+
+/* The same for a @key that is no node. */
+typedef int (*avl_key_cmp)(const void *key, const struct avl_node *node);
+
+/* Start with { .root = NULL, .cmp = yours }. */
+struct avl_tree {
+	struct avl_node *root;
+	avl_cmp cmp;
+};
+
+/* The object of type @type whose member @member is at @ptr (not NULL). */
+#define avl_entry(ptr, type, member) \
+	((type *)((char *)(ptr)-offsetof(type, member)))
+
+/**
+ * avl_insert - put @node where cmp says; what it held before does not matter.
+ * Return: NULL, or the node that compares equal and is there already: then
+ * nothing has changed.
+ */
+struct avl_node *avl_insert(struct avl_tree *tree, struct avl_node *node);
+
+/** avl_erase - take @node, which is in @tree, out of it.  Compares nothing. */
+void avl_erase(struct avl_tree *tree, struct avl_node *node);
+
+/** avl_first, avl_last - the ends; NULL when the tree is empty. */
+struct avl_node *avl_first(const struct avl_tree *tree);
+struct avl_node *avl_last(const struct avl_tree *tree);
+
+/** avl_next, avl_prev - the neighbour in order; NULL at the end. */
+struct avl_node *avl_next(const struct avl_node *node);
+struct avl_node *avl_prev(const struct avl_node *node);
+
+/**
+ * avl_lower_bound - the first node that does not go before @key.
+ * Several nodes may be equal to a key that says less than cmp does; it is the
+ * first of them.  Return: NULL when all go before it.
+ */
+struct avl_node *avl_lower_bound(const struct avl_tree *tree, const void *key,
+				 avl_key_cmp key_cmp);
+
+/** avl_find - the first node equal to @key, or NULL. */
+struct avl_node *avl_find(const struct avl_tree *tree, const void *key,
+			  avl_key_cmp key_cmp);
+
+/** avl_check - whether links, tilts and order are all right (tests); O(n). */
+bool avl_check(const struct avl_tree *tree);
+
+#endif

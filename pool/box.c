@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Boxes: made, found, described, resized and removed.
+ *
+ * States (of the record): FREE -> LIVE -> REMOVED -> FREE.  A removed box has
+ * no name any more but keeps its region and its serial until the last file
+ * that was open on it is closed.
+ * Locks: pool->lock (1) held by all callers; region calls take 2 and 3.
+ * Reclaim: drops Available pages of box->region at any time, and reads
+ * box->serial with no lock.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pool/pool_internal.h"
+
+static const struct {
+	mode_t mask;	/* of mkdir's mode */
+	mode_t always;	/* what it has besides */
+} box_modes[BOX_NODES] = {
+	[BOX_DIR] = { 01777, 0 },
+	[BOX_DATA] = { 0444, 0200 }, /* the owner may resize it */
+	[BOX_SEND] = { 0222, 0 },
+	[BOX_RECV] = { 0444, 0 },
+	[BOX_TX] = { 01777, 0 },
+	[BOX_STAT] = { 0444, 0 },
+};
+
+int box_cmp_name(const struct avl_node *a, const struct avl_node *b)
+{
+	return strcmp(avl_entry(a, struct box, by_name)->rec->name,
+		      avl_entry(b, struct box, by_name)->rec->name);
+}
+
+static int box_key_name(const void *key, const struct avl_node *n)
+{
+	return strcmp(key, avl_entry(n, struct box, by_name)->rec->name);
+}
+
+int box_cmp_serial(const struct avl_node *a, const struct avl_node *b)
+{
+	uint64_t x = avl_entry(a, struct box, by_serial)->serial;
+	uint64_t y = avl_entry(b, struct box, by_serial)->serial;
+
+	return x < y ? -1 : x > y;
+}
+
+static int box_key_serial(const void *key, const struct avl_node *n)
+{
+	uint64_t x = *(const uint64_t *)key;
+	uint64_t y = avl_entry(n, struct box, by_serial)->serial;
+
+	return x < y ? -1 : x > y;
+}
+
+static int box_cmp_tx(const struct avl_node *a, const struct avl_node *b)
+{
+	const struct tx *x = avl_entry(a, struct tx, by_id);
+	const struct tx *y = avl_entry(b, struct tx, by_id);
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static void box_invalidate(void *owner, uint64_t off, uint64_t len)
+{
+	struct box *box = owner;
+	struct pool *pool = box->pool;
+
+	if (pool->ops && pool->ops->invalidate)
+		pool->ops->invalidate(pool->arg, box->serial, off, len);
+}
+
+static const struct region_ops box_region_ops = {
+	.invalidate = box_invalidate,
+};
+
+struct box *box_of_slot(struct pool *pool, uint32_t slot)
+{
+	return slot && slot < pool->nr_box_mem ? pool->box_mem[slot] : NULL;
+}
+
+static struct box *box_new(struct pool *pool, uint32_t slot)
+{
+	struct box *box = TAILQ_FIRST(&pool->spare_boxes);
+
+	if (slot >= pool->nr_box_mem) {
+		uint32_t nr = slot + 256;
+		struct box **mem = realloc(pool->box_mem, nr * sizeof(*mem));
+
+		if (!mem)
+			return NULL;
+		memset(mem + pool->nr_box_mem, 0,
+		       (nr - pool->nr_box_mem) * sizeof(*mem));
+		pool->box_mem = mem;
+		pool->nr_box_mem = nr;
+	}
+	if (box) {
+		TAILQ_REMOVE(&pool->spare_boxes, box, spare);
+	} else {
+		box = calloc(1, sizeof(*box));
+		if (!box)
+			return NULL;
+	}
+	box->pool = pool;
+	box->slot = slot;
+	box->rec = box_rec(pool, slot);
+	box->serial = box->rec->serial;
+	box->txs = (struct avl_tree){ .cmp = box_cmp_tx };
+	TAILQ_INIT(&box->queue);
+	box->nr_queued = box->nr_delivered = box->nr_writing = 0;
+	box->nr_held = box->nr_settling = box->nr_handles = 0;
+	memset(box->node_opens, 0, sizeof(box->node_opens));
+	pool->box_mem[slot] = box;
+	return box;
+}
+
+static void box_free_memory(struct pool *pool, struct box *box)
+{
+	range_allocator_free(box->ranges);
+	region_free(box->region);
+	free(box->private);
+	box->ranges = NULL;
+	box->region = NULL;
+	box->private = NULL;
+	pool->box_mem[box->slot] = NULL;
+	TAILQ_INSERT_HEAD(&pool->spare_boxes, box, spare);
+}
+
+int box_adopt(struct pool *pool, uint32_t slot)
+{
+	struct box *box = box_new(pool, slot);
+	int fd, err;
+
+	if (!box)
+		return -ENOMEM;
+	avl_insert(&pool->by_serial, &box->by_serial);
+	if (box->rec->state == BOX_REC_LIVE) {
+		avl_insert(&pool->by_name, &box->by_name);
+		pool->nr_boxes++;
+	}
+	/* A region with memory in it must be known to the LRU. */
+	fd = store_region_open(pool->store, box->serial, false);
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return fd;
+	close(fd);
+	err = box_open_region(pool, box);
+	return err;
+}
+
+void box_forget_all(struct pool *pool)
+{
+	struct box *box;
+
+	for (uint32_t i = 0; i < pool->nr_box_mem; i++)
+		if (pool->box_mem[i])
+			box_free_memory(pool, pool->box_mem[i]);
+	while ((box = TAILQ_FIRST(&pool->spare_boxes))) {
+		TAILQ_REMOVE(&pool->spare_boxes, box, spare);
+		free(box);
+	}
+	free(pool->box_mem);
+}
+
+int box_open_region(struct pool *pool, struct box *box)
+{
+	struct range_allocator *ranges;
+	struct region *region;
+	int fd, err;
+
+	if (box->region)
+		return 0;
+	ranges = range_allocator_new(box->rec->size, pool->page_size);
+	if (!ranges)
+		return -errno;
+	fd = store_region_open(pool->store, box->serial, true);
+	if (fd < 0) {
+		err = fd;
+		goto err_ranges;
+	}
+	region = region_new(pool->lru, fd, box->rec->size, &box_region_ops,
+			    box);
+	if (!region) {
+		err = -errno;
+		goto err_close;
+	}
+	box->ranges = ranges;
+	box->region = region;
+	return 0;
+
+err_close:
+	close(fd);
+err_ranges:
+	range_allocator_free(ranges);
+	return err;
+}
+
+static int box_check_name(const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len == 0 || strchr(name, '/') || !strcmp(name, ".") ||
+	    !strcmp(name, ".."))
+		return -EINVAL;
+	return len > BOX_NAME_MAX ? -ENAMETOOLONG : 0;
+}
+
+int box_create(struct pool *pool, const char *name, mode_t mode, uid_t uid,
+	       gid_t gid, struct box **out)
+{
+	struct box_rec *rec;
+	struct box *box;
+	uint32_t slot;
+	int64_t done;
+	int err;
+
+	if (journal_replayed(&pool->journal, pool->token, &done)) {
+		if (done == 0 && out)
+			*out = box_by_name(pool, name);
+		return done;
+	}
+	err = box_check_name(name);
+	if (err)
+		return err;
+	if (box_by_name(pool, name))
+		return -EEXIST;
+	err = table_alloc(&pool->boxes, &slot);
+	if (err)
+		return err;
+	rec = box_rec(pool, slot);
+	rec->serial = pool->rec->next_serial;
+	rec->size = pool->config.box_size;
+	rec->ctime_ns = rec->mtime_ns = pool_now();
+	strcpy(rec->name, name);
+	for (int i = 0; i < BOX_NODES; i++) {
+		rec->mode[i] = (mode & box_modes[i].mask) | box_modes[i].always;
+		rec->uid[i] = uid;
+		rec->gid[i] = gid;
+	}
+	box = box_new(pool, slot);
+	if (!box) {
+		table_free(&pool->boxes, slot);
+		return -ENOMEM;
+	}
+	journal_begin(&pool->journal, pool->token);
+	jset(&pool->journal, rec->state, BOX_REC_LIVE);
+	jset(&pool->journal, pool->rec->next_serial, rec->serial + 1);
+	journal_commit(&pool->journal, 0);
+	avl_insert(&pool->by_serial, &box->by_serial);
+	avl_insert(&pool->by_name, &box->by_name);
+	pool->nr_boxes++;
+	if (out)
+		*out = box;
+	return 0;
+}
+
+void box_put(struct pool *pool, struct box *box)
+{
+	struct box_rec *rec = box->rec;
+	uint32_t slot = box->slot;
+
+	if (rec->state != BOX_REC_REMOVED || box->nr_handles || box->nr_held)
+		return;
+	store_region_unlink(pool->store, box->serial);
+	avl_erase(&pool->by_serial, &box->by_serial);
+	box_free_memory(pool, box);
+	/* One word, so it needs no journal; the token must stay as it is. */
+	rec->state = BOX_REC_FREE;
+	table_free(&pool->boxes, slot);
+}
+
+int box_remove(struct pool *pool, const char *name)
+{
+	struct box *box;
+	int64_t done;
+
+	if (journal_replayed(&pool->journal, pool->token, &done))
+		return done;
+	box = box_by_name(pool, name);
+	if (!box)
+		return -ENOENT;
+	if (box->nr_queued || box->nr_delivered || box->nr_settling)
+		return -ENOTEMPTY;
+	if (box->nr_writing) {
+		struct range_stat st = { 0 };
+
+		/* An open sender that has written nothing is no obstacle. */
+		if (box->ranges)
+			range_stat(box->ranges, &st);
+		if (st.nr_reserved > box->nr_held)
+			return -EBUSY;
+	}
+	journal_begin(&pool->journal, pool->token);
+	jset(&pool->journal, box->rec->state, BOX_REC_REMOVED);
+	journal_commit(&pool->journal, 0);
+	avl_erase(&pool->by_name, &box->by_name);
+	pool->nr_boxes--;
+	/* Whoever waits is told, by looking again. */
+	if (pool->ops && pool->ops->queued)
+		pool->ops->queued(pool->arg, box);
+	if (pool->ops && pool->ops->space)
+		pool->ops->space(pool->arg, box);
+	box_put(pool, box);
+	return 0;
+}
+
+struct box *box_by_name(struct pool *pool, const char *name)
+{
+	struct avl_node *n = avl_find(&pool->by_name, name, box_key_name);
+
+	return n ? avl_entry(n, struct box, by_name) : NULL;
+}
+
+struct box *box_by_serial(struct pool *pool, uint64_t serial)
+{
+	struct avl_node *n = avl_find(&pool->by_serial, &serial,
+				      box_key_serial);
+
+	return n ? avl_entry(n, struct box, by_serial) : NULL;
+}
+
+struct box *box_next(struct pool *pool, uint64_t serial)
+{
+	struct avl_node *n;
+
+	serial++;
+	n = avl_lower_bound(&pool->by_serial, &serial, box_key_serial);
+	for (; n; n = avl_next(n)) {
+		struct box *box = avl_entry(n, struct box, by_serial);
+
+		if (!box_removed(box))
+			return box;
+	}
+	return NULL;
+}
+
+const char *box_name(const struct box *box)
+{
+	return box->rec->name;
+}
+
+uint64_t box_serial(const struct box *box)
+{
+	return box->serial;
+}
+
+uint64_t box_size(const struct box *box)
+{
+	return box->rec->size;
+}
+
+bool box_removed(const struct box *box)
+{
+	return box->rec->state != BOX_REC_LIVE;
+}
+
+static struct timespec box_timespec(int64_t ns)
+{
+	return (struct timespec){ .tv_sec = ns / 1000000000,
+				  .tv_nsec = ns % 1000000000 };
+}
+
+void box_attr_get(const struct box *box, enum box_node node,
+		  struct box_attr *out)
+{
+	const struct box_rec *rec = box->rec;
+
+	out->mode = rec->mode[node];
+	out->uid = rec->uid[node];
+	out->gid = rec->gid[node];
+	out->mtime = box_timespec(rec->mtime_ns);
+	out->ctime = box_timespec(rec->ctime_ns);
+}
+
+int box_attr_set(struct pool *pool, struct box *box, enum box_node node,
+		 const struct box_attr *attr)
+{
+	struct box_rec *rec = box->rec;
+
+	/* Setting values twice is setting them once: no token is looked at. */
+	journal_begin(&pool->journal, pool->token);
+	jset(&pool->journal, rec->mode[node], attr->mode & 07777);
+	jset(&pool->journal, rec->uid[node], attr->uid);
+	jset(&pool->journal, rec->gid[node], attr->gid);
+	jset(&pool->journal, rec->ctime_ns, pool_now());
+	journal_commit(&pool->journal, 0);
+	return 0;
+}
+
+int box_resize(struct pool *pool, struct box *box, uint64_t size)
+{
+	struct range_allocator *ranges = NULL;
+	uint64_t mask = pool->page_size - 1;
+	int64_t done;
+	int err;
+
+	if (journal_replayed(&pool->journal, pool->token, &done))
+		return done;
+	if (size == 0)
+		return -EINVAL;
+	if (size > BOX_SIZE_MAX)
+		return -EFBIG;
+	size = (size + mask) & ~mask;
+	if (box->nr_queued || box->nr_delivered || box->nr_settling ||
+	    box->nr_held)
+		return -EBUSY;
+	if (box->ranges) {
+		struct range_stat st;
+
+		range_stat(box->ranges, &st);
+		if (st.nr_reserved)
+			return -EBUSY;
+		ranges = range_allocator_new(size, pool->page_size);
+		if (!ranges)
+			return -errno;
+		err = region_resize(box->region, size);
+		if (err) {
+			range_allocator_free(ranges);
+			return err;
+		}
+	}
+	journal_begin(&pool->journal, pool->token);
+	jset(&pool->journal, box->rec->size, size);
+	jset(&pool->journal, box->rec->mtime_ns, pool_now());
+	journal_commit(&pool->journal, 0);
+	if (ranges) {
+		range_allocator_free(box->ranges);
+		box->ranges = ranges;
+	}
+	if (pool->ops && pool->ops->space)
+		pool->ops->space(pool->arg, box);
+	return 0;
+}
+
+int box_region(struct pool *pool, struct box *box, struct region **out)
+{
+	int err = box_open_region(pool, box);
+
+	if (!err)
+		*out = box->region;
+	return err;
+}
+
+void box_set_private(struct box *box, void *data)
+{
+	box->private = data;
+}
+
+void *box_private(const struct box *box)
+{
+	return box->private;
+}
+
+int32_t box_backing(const struct box *box)
+{
+	return box->rec->backing;
+}
+
+void box_set_backing(struct box *box, int32_t id)
+{
+	box->rec->backing = id;
+}
+
+uint32_t box_node_opens(const struct box *box, enum box_node node)
+{
+	return box->node_opens[node];
+}
+
+void box_stat(struct pool *pool, struct box *box, struct box_stat *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->size = box->rec->size;
+	out->pages.pages = out->size / pool->page_size;
+	out->ranges.size = out->ranges.largest_free = out->size;
+	out->ranges.nr_free = 1;
+	if (box->region) {
+		region_stat(box->region, &out->pages);
+		range_stat(box->ranges, &out->ranges);
+	}
+	out->queued = box->nr_queued + box->nr_settling;
+	out->delivered = box->nr_delivered;
+	out->writing = box->nr_writing;
+	out->handles = box->nr_handles;
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Open files on the pool.  They are recorded in the store, so that a number
+ * the kernel was given at open() means the same to the next worker.
+ *
+ * States: NONE, or one of the kinds until handle_close().  A handle keeps its
+ * box, and a HANDLE_TX its transaction's bytes, from being freed.
+ * Locks: pool->lock (1) held by all callers.
+ * Reclaim: does not know them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "pool/pool_internal.h"
+
+static enum box_node handle_node(enum handle_kind kind)
+{
+	switch (kind) {
+	case HANDLE_DATA:
+		return BOX_DATA;
+	case HANDLE_SEND:
+		return BOX_SEND;
+	case HANDLE_RECV:
+		return BOX_RECV;
+	default:
+		return BOX_TX;
+	}
+}
+
+/* What an open handle counts for, in memory. */
+static void handle_count(struct pool *pool, struct box *box,
+			 enum handle_kind kind, int delta)
+{
+	pool->nr_handles += delta;
+	if (!box)
+		return;
+	box->nr_handles += delta;
+	box->node_opens[handle_node(kind)] += delta;
+}
+
+int handle_open(struct pool *pool, enum handle_kind kind, struct box *box,
+		uint32_t tx, int flags, uid_t uid, gid_t gid, pid_t pid,
+		uint32_t *handle)
+{
+	struct handle_rec *h;
+	uint32_t slot, tx_new = 0;
+	int64_t done;
+	int err;
+
+	if (journal_replayed(&pool->journal, pool->token, &done)) {
+		if (done < 0)
+			return done;
+		*handle = done;
+		return 0;
+	}
+	err = table_alloc(&pool->handles, &slot);
+	if (err)
+		return err;
+	if (kind == HANDLE_SEND) {
+		/* Taken now, so that queueing at close() cannot fail. */
+		err = tx_slot_alloc(pool, box, &tx_new);
+		if (err) {
+			table_free(&pool->handles, slot);
+			return err;
+		}
+		tx_rec(pool, tx_new)->uid = uid;
+		tx_rec(pool, tx_new)->gid = gid;
+		tx_rec(pool, tx_new)->pid = pid;
+	}
+	h = handle_rec(pool, slot);
+	h->box = box ? box->slot : 0;
+	h->tx = kind == HANDLE_SEND ? tx_new : tx;
+	h->flags = flags;
+	h->uid = uid;
+	h->gid = gid;
+	h->pid = pid;
+	/* Opened and closed, with nothing written: an empty transaction. */
+	h->begun = kind == HANDLE_SEND;
+	journal_begin(&pool->journal, pool->token);
+	if (tx_new)
+		jset(&pool->journal, tx_rec(pool, tx_new)->state, TX_WRITING);
+	jset(&pool->journal, h->kind, kind);
+	journal_commit(&pool->journal, slot);
+	if (tx_new)
+		box->nr_writing++;
+	if (kind == HANDLE_TX)
+		tx_mem(pool, tx)->holders++;
+	handle_count(pool, box, kind, 1);
+	*handle = slot;
+	return 0;
+}
+
+/*
+ * What each kind does at its last use.  The first half adds to the journal's
+ * transaction, the second carries on in memory once that is committed.
+ */
+
+struct handle_end {
+	uint32_t tx;
+	bool commit; /* queue it */
+	bool free;   /* its record is free now */
+	bool requeue;
+	bool unhold;
+};
+
+static void handle_end_send(struct pool *pool, struct box *box,
+			    struct handle_rec *h, struct handle_end *end)
+{
+	if (!h->tx)
+		return;
+	end->tx = h->tx;
+	end->commit = h->begun && !h->killed && !h->error && !h->stalled &&
+		      !box_removed(box);
+	if (end->commit) {
+		tx_commit_journal(pool, h);
+	} else {
+		end->free = true;
+		jset(&pool->journal, tx_rec(pool, h->tx)->state, TX_FREE);
+	}
+}
+
+static bool handle_reads_header(struct pool *pool, struct handle_rec *h)
+{
+	return h->kind == HANDLE_RECV && h->tx &&
+	       h->cursor < tx_header(pool, h->tx, NULL, 0);
+}
+
+static void handle_end_recv(struct pool *pool, struct handle_rec *h,
+			    struct handle_end *end)
+{
+	struct tx_rec *rec = tx_rec(pool, h->tx);
+
+	if (!handle_reads_header(pool, h))
+		return;
+	end->tx = h->tx;
+	end->unhold = true;
+	if (rec->state == TX_DELIVERED) {
+		/* Nobody has been told of it: it is the next one's. */
+		end->requeue = true;
+		jset(&pool->journal, rec->state, TX_QUEUED);
+	} else if (tx_mem(pool, h->tx)->holders == 1) {
+		end->free = true;
+		jset(&pool->journal, rec->state, TX_FREE);
+	}
+}
+
+static void handle_end_tx(struct pool *pool, struct handle_rec *h,
+			  struct handle_end *end)
+{
+	struct tx_rec *rec = tx_rec(pool, h->tx);
+
+	end->tx = h->tx;
+	end->unhold = true;
+	if (rec->state == TX_HELD && tx_mem(pool, h->tx)->holders == 1) {
+		end->free = true;
+		jset(&pool->journal, rec->state, TX_FREE);
+	}
+}
+
+int handle_close(struct pool *pool, uint32_t handle)
+{
+	struct handle_rec *h = handle_rec(pool, handle);
+	struct box *box = box_of_slot(pool, h->box);
+	struct handle_end end = { 0 };
+	enum handle_kind kind = h->kind;
+	int64_t done;
+
+	if (journal_replayed(&pool->journal, pool->token, &done))
+		return done;
+	if (kind == HANDLE_NONE)
+		return -EBADF;
+	journal_begin(&pool->journal, pool->token);
+	if (kind == HANDLE_SEND)
+		handle_end_send(pool, box, h, &end);
+	else if (kind == HANDLE_RECV)
+		handle_end_recv(pool, h, &end);
+	else if (kind == HANDLE_TX)
+		handle_end_tx(pool, h, &end);
+	jset(&pool->journal, h->kind, HANDLE_NONE);
+	journal_commit(&pool->journal, 0);
+
+	handle_count(pool, box, kind, -1);
+	table_free(&pool->handles, handle);
+	if (end.unhold)
+		tx_mem(pool, end.tx)->holders--;
+	if (end.requeue)
+		tx_requeue(pool, box, end.tx);
+	if (end.commit)
+		tx_commit_finish(pool, box, end.tx);
+	if (end.free) {
+		if (kind == HANDLE_SEND) {
+			box->nr_writing--;
+			pool->dropped++;
+		} else {
+			box->nr_held--;
+		}
+		tx_forget(pool, box, end.tx);
+	}
+	if (box)
+		box_put(pool, box);
+	return 0;
+}
+
+void handle_adopt(struct pool *pool, uint32_t slot)
+{
+	struct handle_rec *h = handle_rec(pool, slot);
+
+	if (h->kind == HANDLE_TX || handle_reads_header(pool, h))
+		tx_mem(pool, h->tx)->holders++;
+	handle_count(pool, box_of_slot(pool, h->box), h->kind, 1);
+}
+
+enum handle_kind handle_get(struct pool *pool, uint32_t handle,
+			    struct box **box)
+{
+	if (!table_live(&pool->handles, handle))
+		return HANDLE_NONE;
+	*box = box_of_slot(pool, handle_rec(pool, handle)->box);
+	return handle_rec(pool, handle)->kind;
+}
+
+int handle_flags(struct pool *pool, uint32_t handle)
+{
+	return handle_rec(pool, handle)->flags;
+}
+
+uint64_t handle_poll_key(struct pool *pool, uint32_t handle)
+{
+	return handle_rec(pool, handle)->poll_key;
+}
+
+void handle_set_poll_key(struct pool *pool, uint32_t handle, uint64_t key)
+{
+	handle_rec(pool, handle)->poll_key = key;
+}
+
+uint64_t handle_cursor(struct pool *pool, uint32_t handle)
+{
+	return handle_rec(pool, handle)->cursor;
+}
+
+void handle_set_cursor(struct pool *pool, uint32_t handle, uint64_t cursor)
+{
+	handle_rec(pool, handle)->cursor = cursor;
+}
+
+uint32_t handle_next_polling(struct pool *pool, struct box *box,
+			     uint32_t after)
+{
+	for (uint32_t i = after + 1; i < pool->handles.nr; i++) {
+		struct handle_rec *h = handle_rec(pool, i);
+
+		if (h->kind != HANDLE_NONE && h->poll_key &&
+		    h->box == (box ? box->slot : 0))
+			return i;
+	}
+	return 0;
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The pool as a whole: opened over a store, rebuilt from its tables, and
+ * registered as a shrinker.
+ *
+ * States: open or closed.
+ * Locks: pool->lock (1) is pool_lock(); the shrinker's callbacks run without it
+ * and take 3, then try 2.
+ * Reclaim: box_pages_scan() is what it calls.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pool/pool_internal.h"
+
+/* Pages a scan is asked for at a time: the 2 MiB that one hole can be. */
+#define BOX_PAGES_BATCH ((1 << REGION_CHUNK_SHIFT) / 4096)
+/* Made again by whoever sends the next time: the cheapest there is. */
+#define BOX_PAGES_SEEKS 1
+
+static unsigned long box_pages_count(struct shrinker *shrinker,
+				     struct shrink_control *sc)
+{
+	struct pool *pool = shrinker->private_data;
+	uint64_t n = lru_count(pool->lru, sc->nid);
+
+	return n ? n : SHRINK_EMPTY;
+}
+
+static unsigned long box_pages_scan(struct shrinker *shrinker,
+				    struct shrink_control *sc)
+{
+	struct pool *pool = shrinker->private_data;
+	uint64_t scanned = 0, freed;
+
+	freed = lru_shrink(pool->lru, sc->nid, sc->nr_to_scan, sc->fs_allowed,
+			   &scanned);
+	sc->nr_scanned = scanned;
+	/* Everything is busy, or may not be touched from here. */
+	return scanned ? freed : SHRINK_STOP;
+}
+
+static int pool_register_shrinker(struct pool *pool)
+{
+	struct shrinker *s = shrinker_alloc(SHRINKER_NUMA_AWARE, "box-pages");
+	int err;
+
+	if (!s)
+		return -errno;
+	s->count_objects = box_pages_count;
+	s->scan_objects = box_pages_scan;
+	s->batch = BOX_PAGES_BATCH;
+	s->seeks = BOX_PAGES_SEEKS;
+	s->private_data = pool;
+	err = shrinker_register(s);
+	if (err) {
+		shrinker_free(s);
+		return err;
+	}
+	pool->shrinker = s;
+	return 0;
+}
+
+static int pool_open_tables(struct pool *pool, bool fresh)
+{
+	struct table *tables[] = { &pool->boxes, &pool->txs, &pool->handles };
+	int dirfd = pool->store->dirfd;
+	uint32_t slot;
+	int err;
+
+	err = table_open(&pool->boxes, dirfd, "boxes", sizeof(struct box_rec),
+			 BOX_MAX);
+	if (!err)
+		err = table_open(&pool->txs, dirfd, "transactions",
+				 sizeof(struct tx_rec), TX_MAX);
+	if (!err)
+		err = table_open(&pool->handles, dirfd, "handles",
+				 sizeof(struct handle_rec), HANDLE_MAX);
+	if (!err)
+		err = journal_open(&pool->journal, dirfd, tables, 3, fresh);
+	if (err)
+		return err;
+	/* Free lists were made before the journal finished its work. */
+	for (int i = 0; i < 3; i++)
+		table_rescan(tables[i]);
+	pool->rec = table_get(&pool->txs, POOL_REC);
+	if (table_live(&pool->txs, POOL_REC))
+		return 0;
+	err = table_alloc(&pool->txs, &slot);
+	if (err)
+		return err;
+	if (slot != POOL_REC)
+		return -EUCLEAN;
+	pool->rec = table_get(&pool->txs, POOL_REC);
+	pool->rec->next_id = 1;
+	pool->rec->next_serial = 1;
+	pool->rec->state = 1;
+	return 0;
+}
+
+static int pool_adopt(struct pool *pool, bool fresh)
+{
+	int err;
+
+	table_for_each(&pool->boxes, i) {
+		err = box_adopt(pool, i);
+		if (err)
+			return err;
+		if (fresh)
+			box_set_backing(box_of_slot(pool, i), 0);
+	}
+	table_for_each(&pool->txs, i) {
+		err = i == POOL_REC ? 0 : tx_adopt(pool, i);
+		if (err)
+			return err;
+	}
+	for (uint32_t i = 0; i < pool->nr_box_mem; i++)
+		if (pool->box_mem[i])
+			tx_adopt_queue(pool, pool->box_mem[i]);
+	table_for_each(&pool->handles, i)
+		handle_adopt(pool, i);
+	return 0;
+}
+
+/* Nothing is open in a new mount: what was half done before is dropped. */
+static void pool_close_handles(struct pool *pool)
+{
+	pool->token = 0;
+	table_for_each(&pool->handles, i) {
+		handle_rec(pool, i)->killed = 1;
+		handle_close(pool, i);
+	}
+}
+
+/* What a kill between two stores can leave, none of it visible. */
+static void pool_tidy(struct pool *pool)
+{
+	table_for_each(&pool->txs, i) {
+		struct tx_rec *rec = tx_rec(pool, i);
+		struct tx *tx;
+
+		if (i == POOL_REC || rec->state != TX_HELD)
+			continue;
+		tx = tx_mem(pool, i);
+		if (tx->holders)
+			continue;
+		rec->state = TX_FREE;
+		tx->box->nr_held--;
+		tx_forget(pool, tx->box, i);
+	}
+	for (uint32_t i = 0; i < pool->nr_box_mem; i++)
+		if (pool->box_mem[i])
+			box_put(pool, pool->box_mem[i]);
+}
+
+int pool_open(const struct pool_options *opts, struct pool **out)
+{
+	struct pool *pool = calloc(1, sizeof(*pool));
+	int err;
+
+	if (!pool)
+		return -ENOMEM;
+	pthread_mutex_init(&pool->lock, NULL);
+	pool->store = opts->store;
+	pool->size = opts->size;
+	pool->page_size = sysconf(_SC_PAGESIZE);
+	pool->config.box_size = BOX_DEFAULT_SIZE;
+	pool->config.sender_quota = 50;
+	pool->by_name.cmp = box_cmp_name;
+	pool->by_serial.cmp = box_cmp_serial;
+	TAILQ_INIT(&pool->spare_boxes);
+	pool->lru = lru_new(opts->nr_nodes, UINT64_MAX);
+	err = pool->lru ? pool_open_tables(pool, opts->fresh) : -errno;
+	if (!err)
+		err = pool_adopt(pool, opts->fresh);
+	if (!err && opts->fresh)
+		pool_close_handles(pool);
+	if (!err) {
+		pool_tidy(pool);
+		err = pool_register_shrinker(pool);
+	}
+	if (err) {
+		pool_close(pool);
+		return err;
+	}
+	lru_set_limit(pool->lru, opts->size / pool->page_size);
+	/* Not before: what is rebuilt wakes nobody. */
+	pool->ops = opts->ops;
+	pool->arg = opts->arg;
+	*out = pool;
+	return 0;
+}
+
+void pool_close(struct pool *pool)
+{
+	if (!pool)
+		return;
+	if (pool->shrinker)
+		shrinker_free(pool->shrinker);
+	box_forget_all(pool);
+	lru_free(pool->lru);
+	journal_release(&pool->journal);
+	table_release(&pool->handles);
+	table_release(&pool->txs);
+	table_release(&pool->boxes);
+	for (uint32_t i = 0; i < TX_MAX / TX_CHUNK; i++)
+		free(pool->tx_chunk[i]);
+	pthread_mutex_destroy(&pool->lock);
+	free(pool);
+}
+
+void pool_lock(struct pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+}
+
+void pool_unlock(struct pool *pool)
+{
+	pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_set_token(struct pool *pool, uint64_t token)
+{
+	pool->token = token;
+}
+
+struct pool_config *pool_config(struct pool *pool)
+{
+	return &pool->config;
+}
+
+struct lru *pool_lru(struct pool *pool)
+{
+	return pool->lru;
+}
+
+void pool_stat(struct pool *pool, struct pool_stat *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->size = pool->size;
+	lru_stat(pool->lru, &out->pages);
+	out->boxes = pool->nr_boxes;
+	out->transactions = pool->nr_live;
+	out->handles = pool->nr_handles;
+	out->sent = pool->sent;
+	out->sent_bytes = pool->sent_bytes;
+	out->delivered = pool->delivered;
+	out->freed = pool->freed;
+	out->dropped = pool->dropped;
+}
+
+/* --- invariants --- */
+
+static const char *pool_check_box(struct pool *pool, struct box *box)
+{
+	uint32_t queued = 0, delivered = 0, shown = 0;
+	struct tx *tx;
+
+	if (box->ranges && range_check(box->ranges))
+		return range_check(box->ranges);
+	if (!avl_check(&box->txs))
+		return "a box's index of transactions is out of order";
+	TAILQ_FOREACH(tx, &box->queue, queue) {
+		queued++;
+		if (tx_rec(pool, tx->slot)->state != TX_QUEUED)
+			return "a transaction in the queue is not queued";
+	}
+	for (struct avl_node *n = avl_first(&box->txs); n; n = avl_next(n)) {
+		tx = avl_entry(n, struct tx, by_id);
+		shown++;
+		if (tx_rec(pool, tx->slot)->state == TX_DELIVERED)
+			delivered++;
+		if (tx->range &&
+		    range_offset(tx->range) != tx_rec(pool, tx->slot)->offset)
+			return "a transaction's range is elsewhere";
+	}
+	if (queued != box->nr_queued || delivered != box->nr_delivered ||
+	    shown != queued + delivered)
+		return "a box miscounts its transactions";
+	return NULL;
+}
+
+const char *pool_check(struct pool *pool)
+{
+	const char *broken = NULL;
+
+	for (uint32_t i = 0; i < pool->nr_box_mem && !broken; i++)
+		if (pool->box_mem[i])
+			broken = pool_check_box(pool, pool->box_mem[i]);
+	if (!broken && (!avl_check(&pool->by_name) ||
+			!avl_check(&pool->by_serial)))
+		broken = "the index of boxes is out of order";
+	return broken ? broken : lru_check(pool->lru);
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of the pool share: the records in the store and what is kept
+ * beside them in memory.
+ *
+ *	store, survives the worker	memory, rebuilt
+ *	--------------------------	---------------
+ *	boxes[]		box_rec   <---	struct box -- region, range allocator
+ *	transactions[]	tx_rec	  <---	struct tx  -- range, place in the queue
+ *	handles[]	handle_rec
+ *	journal		the change being made
+ *
+ * A transaction's states:
+ *
+ *	          reserve at open          commit
+ *	FREE ----------------> WRITING --------------> QUEUED
+ *	 ^                       |   '--> SETTLING --->  |  ^
+ *	 |        drop           |   (old copies go)     |  | header not read
+ *	 |<----------------------'                       v  | to the end
+ *	 |<----------------------------------------- DELIVERED
+ *	 |   rm, nobody holds it                         |
+ *	 '<--------------- HELD <------------------------'
+ *	   last holder      rm, while files are open on it
+ */
+#ifndef POOLFS_POOL_INTERNAL_H
+#define POOLFS_POOL_INTERNAL_H
+
+#include <pthread.h>
+#include <sys/queue.h>
+
+#include "pool/avl.h"
+#include "pool/journal.h"
+#include "pool/pool.h"
+#include "pool/table.h"
+#include "shrinker/shrinker.h"
+
+#define BOX_MAX (1u << 20)
+#define TX_MAX (1u << 24)
+#define HANDLE_MAX (1u << 20)
+
+enum { BOX_REC_FREE, BOX_REC_LIVE, BOX_REC_REMOVED };
+
+struct box_rec {
+	uint32_t state;
+	int32_t backing; /* passthrough id, 0 for none */
+	uint64_t serial; /* never used again */
+	uint64_t size;	 /* bytes of the region */
+	int64_t ctime_ns;
+	int64_t mtime_ns;
+	uint32_t uid[BOX_NODES];
+	uint32_t gid[BOX_NODES];
+	uint16_t mode[BOX_NODES];
+	char name[BOX_NAME_MAX + 1];
+	char pad[156];
+};
+_Static_assert(sizeof(struct box_rec) == 512, "box_rec");
+
+enum { TX_FREE, TX_WRITING, TX_SETTLING, TX_QUEUED, TX_DELIVERED, TX_HELD };
+
+struct tx_rec {
+	uint32_t state;
+	uint32_t box; /* slot */
+	uint64_t id;  /* in the order of queueing; 0 while WRITING */
+	uint64_t offset;
+	uint64_t size;	   /* bytes of payload */
+	uint64_t reserved; /* bytes of the range, 0: none */
+	int64_t time_ns;
+	uint32_t uid, gid, pid;
+	uint32_t pad;
+};
+_Static_assert(sizeof(struct tx_rec) == 64, "tx_rec");
+
+#define HANDLE_WRITERS 4
+
+struct handle_rec {
+	uint32_t kind;
+	uint32_t box;  /* slot, 0 for none */
+	uint32_t tx;   /* slot: being written, being received, or held */
+	uint32_t flags;
+	uint64_t cursor; /* recv: bytes of the header read; else the owner's */
+	uint64_t poll_key;
+	uint32_t uid, gid, pid;
+	int32_t error; /* send: what a write met; it must be told at fsync */
+	uint32_t begun;	 /* send: something was written or must be sent */
+	uint32_t killed; /* send: one of its writers was */
+	uint32_t stalled; /* send: the last write was given up */
+	uint32_t nr_writers;
+	uint32_t writer[HANDLE_WRITERS];
+	uint32_t pad[12];
+};
+_Static_assert(sizeof(struct handle_rec) == 128, "handle_rec");
+
+/* Record 1 of the transactions' table is the pool's own. */
+#define POOL_REC 1
+struct pool_rec {
+	uint32_t state; /* always 1 */
+	uint32_t pad;
+	uint64_t next_id;
+	uint64_t next_serial;
+	char rest[40];
+};
+_Static_assert(sizeof(struct pool_rec) == sizeof(struct tx_rec), "pool_rec");
+
+struct tx {
+	struct avl_node by_id; /* of its box: QUEUED and DELIVERED */
+	uint64_t id;
+	TAILQ_ENTRY(tx) queue; /* QUEUED only */
+	struct box *box;
+	uint32_t slot;
+	struct range *range; /* NULL: none reserved */
+	uint32_t holders;    /* files that are open on it or reading it */
+};
+TAILQ_HEAD(tx_queue, tx);
+
+struct box {
+	struct avl_node by_name;   /* live ones only */
+	struct avl_node by_serial; /* removed ones too, while open */
+	struct box_rec *rec;
+	struct region *region;	     /* made at the first use */
+	struct range_allocator *ranges;
+	struct avl_tree txs;
+	struct tx_queue queue;
+	uint32_t slot;
+	uint32_t nr_queued, nr_delivered, nr_writing, nr_held, nr_settling;
+	uint32_t nr_handles;
+	uint32_t node_opens[BOX_NODES];
+	void *private;
+	struct pool *pool;
+	_Atomic uint64_t serial; /* also read by reclaim, with no lock */
+	TAILQ_ENTRY(box) spare;
+};
+TAILQ_HEAD(box_list, box);
+
+#define TX_CHUNK 1024 /* struct tx that come into being together */
+
+struct pool {
+	pthread_mutex_t lock; /* 1; the innermost of it all is locks.h */
+	struct store *store;
+	struct table boxes, txs, handles;
+	struct journal journal;
+	uint64_t token;
+	struct pool_rec *rec;
+	struct avl_tree by_name, by_serial;
+	struct box **box_mem; /* by slot */
+	uint32_t nr_box_mem;
+	/*
+	 * Reclaim calls region_ops.invalidate with no lock held, so it may look
+	 * at a box that has just gone: their memory is used again for boxes
+	 * only.  A needless invalidation does no harm.
+	 */
+	struct box_list spare_boxes;
+	struct tx *tx_chunk[TX_MAX / TX_CHUNK];
+	struct lru *lru;
+	struct shrinker *shrinker;
+	struct pool_config config;
+	const struct pool_ops *ops;
+	void *arg;
+	uint64_t size;
+	uint32_t page_size;
+	uint64_t nr_boxes, nr_live, nr_handles;
+	uint64_t sent, sent_bytes, delivered, freed, dropped;
+};
+
+static inline struct box_rec *box_rec(struct pool *pool, uint32_t slot)
+{
+	return table_get(&pool->boxes, slot);
+}
+
+static inline struct tx_rec *tx_rec(struct pool *pool, uint32_t slot)
+{
+	return table_get(&pool->txs, slot);
+}
+
+static inline struct handle_rec *handle_rec(struct pool *pool, uint32_t slot)
+{
+	return table_get(&pool->handles, slot);
+}
+
+static inline struct tx *tx_mem(struct pool *pool, uint32_t slot)
+{
+	return &pool->tx_chunk[slot / TX_CHUNK][slot % TX_CHUNK];
+}
+
+static inline int64_t pool_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
+}
+
+/* box.c */
+struct box *box_of_slot(struct pool *pool, uint32_t slot);
+int box_adopt(struct pool *pool, uint32_t slot);
+int box_open_region(struct pool *pool, struct box *box);
+/* Frees a removed box that nothing needs any more. */
+void box_put(struct pool *pool, struct box *box);
+void box_forget_all(struct pool *pool);
+int box_cmp_name(const struct avl_node *a, const struct avl_node *b);
+int box_cmp_serial(const struct avl_node *a, const struct avl_node *b);
+
+/* transaction.c */
+int tx_adopt(struct pool *pool, uint32_t slot);
+void tx_adopt_queue(struct pool *pool, struct box *box);
+int tx_slot_alloc(struct pool *pool, struct box *box, uint32_t *slot);
+/* The journal part of queueing what a handle has written. */
+void tx_commit_journal(struct pool *pool, struct handle_rec *h);
+/* The part in memory, after the journal's. */
+void tx_commit_finish(struct pool *pool, struct box *box, uint32_t slot);
+/* The slot's state is FREE by now: let its range and record go. */
+void tx_forget(struct pool *pool, struct box *box, uint32_t slot);
+/* Length of the header line; also in @line when that is not NULL. */
+size_t tx_header(struct pool *pool, uint32_t slot, char *line, size_t size);
+void tx_requeue(struct pool *pool, struct box *box, uint32_t slot);
+
+/* handle.c */
+void handle_adopt(struct pool *pool, uint32_t slot);
+
+#define TX_HEADER_MAX 256
+
+#endif

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The store of a pool: a detached tmpfs, a temporary directory, or one that
+ * the user gave.
+ *
+ * States: open (locked against a second pool) or closed.
+ * Locks: none; it is opened before there are threads, and its calls are single
+ * system calls.
+ * Reclaim: punches holes in region files through their own descriptors.
+ */
+#include "pool/store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
+#include <unistd.h>
+
+__attribute__((format(printf, 3, 4))) static void
+store_say(char *why, int why_size, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, why_size, fmt, ap);
+	va_end(ap);
+}
+
+/* A tmpfs that no name space shows.  Return: its root, or -errno. */
+static int store_mount_detached(uint64_t size, bool *huge)
+{
+	char text[32];
+	int fs, mnt, root, err;
+
+	fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return -errno;
+	snprintf(text, sizeof(text), "%" PRIu64, size);
+	*huge = fsconfig(fs, FSCONFIG_SET_STRING, "huge", "within_size", 0) ==
+		0;
+	if (fsconfig(fs, FSCONFIG_SET_STRING, "size", text, 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_SET_STRING, "mode", "0700", 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
+		err = -errno;
+		close(fs);
+		return err;
+	}
+	mnt = fsmount(fs, FSMOUNT_CLOEXEC, 0);
+	err = -errno;
+	close(fs);
+	if (mnt < 0)
+		return err;
+	/* The mount's own descriptor is O_PATH; file handles need a real one. */
+	root = openat(mnt, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	err = -errno;
+	close(mnt);
+	return root < 0 ? err : root;
+}
+
+static bool store_is_tmpfs(const char *dir)
+{
+	struct statfs sfs;
+
+	return statfs(dir, &sfs) == 0 && sfs.f_type == TMPFS_MAGIC;
+}
+
+static int store_make_temporary(struct store *store, char *why, int why_size)
+{
+	const char *base = getenv("XDG_RUNTIME_DIR");
+	int fd, err;
+
+	if (!base || !store_is_tmpfs(base) || access(base, W_OK) < 0)
+		base = "/dev/shm";
+	if (asprintf(&store->path, "%s/poolfs-XXXXXX", base) < 0) {
+		store->path = NULL;
+		return -ENOMEM;
+	}
+	if (!mkdtemp(store->path)) {
+		err = -errno;
+		store_say(why, why_size,
+			  "cannot make the store in %s: %s; set "
+			  "XDG_RUNTIME_DIR to a tmpfs, or use --store DIR",
+			  base, strerror(-err));
+		goto err_free;
+	}
+	fd = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0) {
+		store->temporary = true;
+		return fd;
+	}
+	err = -errno;
+	rmdir(store->path);
+err_free:
+	free(store->path);
+	store->path = NULL;
+	return err;
+}
+
+static int store_adopt(struct store *store, const char *dir, char *why,
+		       int why_size)
+{
+	int fd, err;
+
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		err = -errno;
+		store_say(why, why_size, "--store %s: %s", dir, strerror(-err));
+		return err;
+	}
+	store->path = realpath(dir, NULL);
+	if (store->path)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+/* Memory must come back when a hole is punched, or there is no reclaim. */
+static int store_probe_punch(int dirfd)
+{
+	int fd = openat(dirfd, "probe", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, 4096) < 0 ||
+	    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096) <
+		    0)
+		err = -errno;
+	close(fd);
+	unlinkat(dirfd, "probe", 0);
+	return err;
+}
+
+static int store_subdir(int dirfd, const char *name)
+{
+	int fd;
+
+	if (mkdirat(dirfd, name, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int store_open(struct store *store, const char *dir, uint64_t size, char *why,
+	       int why_size)
+{
+	int fd, err;
+
+	*store = (struct store){ .dirfd = -1, .boxfd = -1, .openfd = -1 };
+	*why = 0;
+	if (dir) {
+		fd = store_adopt(store, dir, why, why_size);
+	} else {
+		fd = store_mount_detached(size, &store->huge);
+		if (fd == -EPERM || fd == -ENOSYS)
+			fd = store_make_temporary(store, why, why_size);
+	}
+	if (fd < 0) {
+		if (!*why)
+			store_say(why, why_size, "cannot make the store: %s",
+				  strerror(-fd));
+		return fd;
+	}
+	store->dirfd = fd;
+	/* Descriptors that processes share by fork share the lock as well. */
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		err = -errno;
+		store_say(why, why_size,
+			  "--store %s: another poolfs uses it; unmount that "
+			  "one first",
+			  dir);
+		goto err_close;
+	}
+	err = store_probe_punch(fd);
+	if (err) {
+		store_say(why, why_size,
+			  "the store's file system cannot punch holes (%s); "
+			  "use a directory on tmpfs",
+			  strerror(-err));
+		goto err_close;
+	}
+	store->boxfd = err = store_subdir(fd, "box");
+	if (err >= 0)
+		store->openfd = err = store_subdir(fd, "open");
+	if (err < 0) {
+		store_say(why, why_size, "cannot lay out the store: %s",
+			  strerror(-err));
+		goto err_close;
+	}
+	return 0;
+
+err_close:
+	store_close(store);
+	return err;
+}
+
+static void store_empty(int dirfd)
+{
+	DIR *d = fdopendir(dirfd);
+	struct dirent *e;
+
+	if (!d)
+		return;
+	rewinddir(d);
+	while ((e = readdir(d)))
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+			if (unlinkat(dirfd, e->d_name, 0) < 0)
+				unlinkat(dirfd, e->d_name, AT_REMOVEDIR);
+	closedir(d);
+}
+
+void store_close(struct store *store)
+{
+	if (store->temporary && store->path) {
+		/* Files first, then the directories they were in. */
+		if (store->boxfd >= 0)
+			store_empty(store->boxfd);
+		if (store->openfd >= 0)
+			store_empty(store->openfd);
+		store_empty(store->dirfd);
+		rmdir(store->path);
+		store->boxfd = store->openfd = store->dirfd = -1;
+	}
+	if (store->boxfd >= 0)
+		close(store->boxfd);
+	if (store->openfd >= 0)
+		close(store->openfd);
+	if (store->dirfd >= 0)
+		close(store->dirfd);
+	free(store->path);
+	*store = (struct store){ .dirfd = -1, .boxfd = -1, .openfd = -1 };
+}
+
+int store_region_open(struct store *store, uint64_t serial, bool create)
+{
+	char name[32];
+	int fd;
+
+	snprintf(name, sizeof(name), "%" PRIx64, serial);
+	fd = openat(store->boxfd, name,
+		    O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+int store_region_unlink(struct store *store, uint64_t serial)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "%" PRIx64, serial);
+	return unlinkat(store->boxfd, name, 0) < 0 ? -errno : 0;
+}

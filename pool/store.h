@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The store: the private tree that holds every byte of the pool and every
+ * piece of state that must outlive the worker.
+ *
+ *	boxes transactions handles journal events config.json
+ *	box/SERIAL	the region of a box, one file each
+ *	open/HANDLE	what an open control file was answered with
+ */
+#ifndef POOLFS_STORE_H
+#define POOLFS_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct store {
+	int dirfd;
+	int boxfd;
+	int openfd;
+	char *path;	/* NULL when detached */
+	bool temporary; /* remove it when the pool ends */
+	bool huge;	/* its tmpfs was mounted huge=within_size */
+};
+
+/**
+ * store_open - make or adopt one.
+ * @dir: a directory of the user's to adopt, or NULL: a detached tmpfs, or for
+ *	who may not mount, a new 0700 directory on $XDG_RUNTIME_DIR or /dev/shm.
+ * @size: bytes the pool may hold.
+ * @why: out, on failure, a sentence (static or in @why_buf) that says what is
+ *	wrong and what to do.
+ * Return: 0 or -errno.
+ */
+int store_open(struct store *store, const char *dir, uint64_t size, char *why,
+	       int why_size);
+
+/** store_close - and remove what was temporary. */
+void store_close(struct store *store);
+
+/** store_region_open - the region file of box @serial; @create makes it. */
+int store_region_open(struct store *store, uint64_t serial, bool create);
+int store_region_unlink(struct store *store, uint64_t serial);
+
+#endif

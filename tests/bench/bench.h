@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the benchmark programs share.  Each of them prints one line for a
+ * figure, "name value unit", and nothing else on its standard output, so that
+ * tests/bench/run needs no parser.
+ */
+#ifndef POOLFS_BENCH_H
+#define POOLFS_BENCH_H
+
+#include <err.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static inline double bench_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+/* A size as people write it: 128, 4K, 1M, 2G. */
+static inline size_t bench_size(const char *text)
+{
+	static const char units[] = "KMG";
+	const char *unit;
+	char *end;
+	unsigned long long n;
+
+	errno = 0;
+	n = strtoull(text, &end, 0);
+	unit = *end ? strchr(units, *end) : NULL;
+	if (unit) {
+		n <<= 10 * (unit - units + 1);
+		end++;
+	}
+	if (errno || end == text || *end)
+		errx(2, "not a size: %s", text);
+	return n;
+}
+
+/* Stay on one core; the figures of a wandering process mean little. */
+static inline void bench_pin(int cpu)
+{
+	cpu_set_t set;
+
+	if (cpu < 0)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		err(2, "core %d", cpu);
+}
+
+static int bench_cmp(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static inline double bench_median(double *values, int n)
+{
+	qsort(values, n, sizeof(*values), bench_cmp);
+	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+/*
+ * One word out of each cache line: all of the memory crosses the bus, and the
+ * adding costs nothing beside it.
+ */
+static inline uint64_t bench_sum(const void *data, size_t size)
+{
+	const volatile uint64_t *word = data;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < size / sizeof(*word); i += 8)
+		sum += word[i];
+	return sum;
+}
+
+#endif

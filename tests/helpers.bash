@@ -1,0 +1,493 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash disable=SC2034,SC2086
+#
+# Helpers of the bats suite.  A test file begins with "load helpers" and has
+#
+#	teardown() { clean_up; }
+#
+# so that whatever a test has started is ended, also when it fails.  All of it
+# is noted in files under $POOLFS_STATE the moment it exists: what a killed test
+# leaves behind, tests/run finds there, reports and removes.
+#
+# Variables a test may use:
+#
+#	POOLFS	the program			POOL	 the last mount point
+#	TOOLS	where tests/tools were built	POOL_TMP a directory all may enter
+#	MODES	the modes that can run here	POOL_LOG what the pool has printed
+#
+# SOAK=1 makes "loops N" longer; CI=true or POOLFS_NO_SKIP=1 makes a skip for a
+# missing feature a failure, unless POOLFS_MAY_SKIP, an extended regular
+# expression, matches its reason.
+
+TOP=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
+: "${POOLFS:=$TOP/build/poolfs}"
+: "${TOOLS:=$TOP/build/tests/tools}"
+: "${POOLFS_STATE:=${BATS_RUN_TMPDIR:-/tmp/poolfs-state.$$}/state}"
+: "${POOLFS_TEST_USER:=nobody}"
+export POOLFS TOOLS POOLFS_STATE
+mkdir -p "$POOLFS_STATE" 2>/dev/null || true # as_user may not, nor need to
+
+# ---- small things --------------------------------------------------------
+
+# fail MESSAGE: end the test as failed.
+fail() {
+	printf '%s\n' "$*" >&2
+	return 1
+}
+
+# fails CMD...: CMD must fail.  (Bash does not end a test for "! CMD".)
+fails() {
+	if "$@"; then
+		fail "should have failed: $*"
+	fi
+}
+
+# skip_or_fail REASON: this test cannot run here.  Where everything should run,
+# that is a failure.
+skip_or_fail() {
+	local strict=${POOLFS_NO_SKIP:-}
+
+	[[ ${CI:-} == true ]] && strict=1
+	if [[ $strict == 1 ]] &&
+		! { [[ ${POOLFS_MAY_SKIP:-} ]] && [[ $1 =~ $POOLFS_MAY_SKIP ]]; }; then
+		printf 'this test should run here, but: %s\n' "$1" >&2
+		exit 1
+	fi
+	skip "$1"
+}
+
+# need FEATURE...: skip_or_fail unless has_FEATURE holds.
+need() {
+	local feature
+
+	for feature; do
+		"has_$feature" || skip_or_fail "no $feature"
+	done
+}
+
+# wait_until SECONDS CMD...: try again and again; fails when time is up.
+wait_until() {
+	local end=$((${EPOCHREALTIME/[.,]/} + ${1%.*} * 1000000))
+
+	shift
+	until "$@"; do
+		((${EPOCHREALTIME/[.,]/} < end)) || return 1
+		sleep 0.05
+	done
+}
+
+# json FIELD FILE: one value out of a JSON file, such as "pages.used".  Never
+# hangs on a mount that does not answer.
+json() {
+	timeout -k 1 10 cat -- "$2" | jq -er ".${1#.}"
+}
+
+# loops N: N, or many more in a soak.
+loops() {
+	echo $(($1 * (${SOAK:-0} ? 20 : 1)))
+}
+
+# tmp: sets POOL_TMP, a directory for this test that other users may enter.
+tmp() {
+	if [[ ! ${POOL_TMP:-} ]]; then
+		POOL_TMP=$(mktemp -d /tmp/poolfs-test.XXXXXX)
+		chmod 755 "$POOL_TMP"
+		note "tmp.${POOL_TMP##*.}" "$POOL_TMP"
+	fi
+}
+
+# ---- notes of what must be cleaned ---------------------------------------
+
+# note NAME LINE...: a file a thing, kept until the thing is gone.
+note() {
+	local name=$1
+
+	shift
+	printf '%s\n' "$@" >"$POOLFS_STATE/$name"
+}
+
+forget() {
+	rm -f "$POOLFS_STATE/$1"
+}
+
+# leftovers: what is noted and still there, one line each.
+leftovers() {
+	local note path
+
+	for note in "$POOLFS_STATE"/*; do
+		[[ -e $note ]] || continue
+		path=$(head -n 1 "$note")
+		case ${note##*/} in
+		pool.*) is_mounted "$path" && echo "a mount on $path" ;;
+		zram.*) [[ -e /sys/block/zram$path ]] && echo "zram$path" ;;
+		cgroup.*) [[ -d $path ]] && echo "the cgroup $path" ;;
+		tmp.*) [[ -d $path ]] && echo "the directory $path" ;;
+		pid.*) kill -0 "$path" 2>/dev/null && echo "process $path" ;;
+		esac
+	done
+	return 0
+}
+
+# clean_up: ends everything that is noted.  The order matters: processes first,
+# directories last.
+clean_up() {
+	local note
+
+	pressure_stop
+	for note in "$POOLFS_STATE"/pid.*; do
+		[[ -e $note ]] || continue
+		kill -KILL "$(head -n 1 "$note")" 2>/dev/null || true
+		rm -f "$note"
+	done
+	for note in "$POOLFS_STATE"/pool.*; do
+		[[ -e $note ]] && pool_end "$note"
+	done
+	for note in "$POOLFS_STATE"/tmp.*; do
+		[[ -e $note ]] || continue
+		rm -rf --one-file-system "$(head -n 1 "$note")"
+		rm -f "$note"
+	done
+	POOL_TMP=
+	return 0
+}
+
+# background CMD...: runs CMD beside the test; its pid is in BG_PID.  It is
+# killed with the test.
+background() {
+	"$@" 3>&- &
+	BG_PID=$!
+	note "pid.$BG_PID" "$BG_PID"
+}
+
+# ---- mounts --------------------------------------------------------------
+
+# is_mounted DIR: without touching it.
+is_mounted() {
+	awk -v dir="$1" '$5 == dir { found = 1 } END { exit !found }' \
+		/proc/self/mountinfo
+}
+
+# connection_of DIR: the number of its FUSE connection, the minor number of its
+# device.
+connection_of() {
+	awk -v dir="$1" '$5 == dir { split($3, dev, ":"); print dev[2] }' \
+		/proc/self/mountinfo | tail -n 1
+}
+
+# pool_answers DIR: its stats can be read.
+pool_answers() {
+	json keeper_pid "$1/.pool/stats" >/dev/null 2>&1
+}
+
+# Mount on the new directory POOL with the options given.  POOL_AS is a prefix
+# for all that touches it, such as as_user: without allow_other not even root
+# may look into the mount of a user.
+pool_mount() {
+	local status=0
+
+	POOL_LOG=$POOL.log
+	note "pool.${POOL//\//_}" "$POOL" 0
+	# not the descriptors of bats: it would wait for the daemon
+	$POOL_AS timeout -k 5 20 "$POOLFS" "$POOL" "$@" \
+		>"$POOL_LOG" 2>&1 3>&- 4>&- </dev/null || status=$?
+	if ((status)); then
+		echo "poolfs $* gave $status:" >&2
+		cat "$POOL_LOG" >&2
+		return "$status"
+	fi
+	if ! wait_until 10 $POOL_AS pool_answers "$POOL"; then
+		echo "poolfs $*: mounted, but .pool/stats does not answer" >&2
+		return 1
+	fi
+	POOL_KEEPER=$(pool_pid keeper)
+	note "pool.${POOL//\//_}" "$POOL" "$POOL_KEEPER"
+}
+
+# pool_start [OPTION...]: a new pool; POOL is where.
+pool_start() {
+	tmp
+	POOL=$(mktemp -d "$POOL_TMP/mnt.XXXXXX")
+	chmod 755 "$POOL"
+	POOL_AS=
+	pool_mount "$@"
+}
+
+# pool_as_user_start [OPTION...]: the same for an ordinary user.
+pool_as_user_start() {
+	tmp
+	user_setup
+	POOL=$(mktemp -d "$POOL_TMP/mnt.XXXXXX")
+	[[ $EUID != 0 ]] || chown "$POOLFS_TEST_USER" "$POOL"
+	POOL_AS=as_user
+	pool_mount "$@"
+}
+
+# pool_pid keeper|worker: as .pool/stats has it now.
+pool_pid() {
+	$POOL_AS json "$1_pid" "$POOL/.pool/stats"
+}
+
+# pool_stop: asks the keeper to end and says whether it did: the mount is gone,
+# and so are both processes.
+pool_stop() {
+	local keeper worker
+
+	keeper=$(pool_pid keeper)
+	worker=$(pool_pid worker)
+	kill -TERM "$keeper"
+	wait_until 10 not_running "$keeper" || fail "the keeper did not end"
+	wait_until 2 not_running "$worker" || fail "the worker did not end"
+	fails is_mounted "$POOL"
+	forget "pool.${POOL//\//_}"
+}
+
+not_running() {
+	[[ ! -e /proc/$1 ]] || grep -q '^State:[[:space:]]Z' "/proc/$1/status"
+}
+
+# pool_end NOTE: gets rid of a pool, whatever has become of it.
+pool_end() {
+	local dir keeper nr
+
+	{
+		read -r dir
+		read -r keeper
+	} <"$1"
+	if ((keeper > 1)); then
+		kill -TERM "$keeper" 2>/dev/null &&
+			wait_until 5 not_running "$keeper"
+	fi
+	nr=$(connection_of "$dir")
+	if [[ $nr ]]; then
+		umount -l "$dir" 2>/dev/null || fusermount3 -uz "$dir"
+		wait_until 1 test ! -e "/sys/fs/fuse/connections/$nr" ||
+			echo 1 >"/sys/fs/fuse/connections/$nr/abort"
+	fi 2>/dev/null
+	((keeper > 1)) && ! not_running "$keeper" &&
+		kill -KILL "$keeper" 2>/dev/null
+	rm -f "$1"
+	return 0
+}
+
+# ---- ordinary users ------------------------------------------------------
+
+# user_setup: once a test, before anything runs as the ordinary user.  Its run
+# directory must be a tmpfs, as the real ones are.
+user_setup() {
+	[[ ${USER_RUN:-} && -d $USER_RUN ]] && return
+	USER_RUN=$(mktemp -d /dev/shm/poolfs-test.XXXXXX)
+	note "tmp.${USER_RUN##*.}" "$USER_RUN"
+	[[ $EUID == 0 ]] || return 0
+	chown "$POOLFS_TEST_USER" "$USER_RUN"
+	# 0600 on machines without udev
+	chmod 666 /dev/fuse
+	[[ -d ${POOLFS_SAN_LOG:-} ]] && chmod 1777 "$POOLFS_SAN_LOG"
+	return 0
+}
+
+# as_user CMD...: as $POOLFS_TEST_USER; a function of this file will do, too.
+as_user() {
+	user_setup
+	as_id "$(id -u "$POOLFS_TEST_USER")" "$(id -g "$POOLFS_TEST_USER")" "$@"
+}
+
+# as_id UID GID CMD...: as any user, without privileges and other groups.
+as_id() {
+	local uid=$1 gid=$2
+	local -a prefix=()
+
+	shift 2
+	# the bounding set stays: fusermount3, set-user-ID, mounts with it
+	[[ $EUID == 0 ]] &&
+		prefix=(setpriv --reuid "$uid" --regid "$gid" --clear-groups)
+	if [[ $(type -t "$1") == function ]]; then
+		XDG_RUNTIME_DIR=${USER_RUN:-/nonexistent} HOME=/nonexistent \
+			"${prefix[@]}" bash -c '. "$1"; shift; "$@"' as_id \
+			"$TOP/tests/helpers.bash" "$@"
+	else
+		XDG_RUNTIME_DIR=${USER_RUN:-/nonexistent} HOME=/nonexistent \
+			"${prefix[@]}" "$@"
+	fi
+}
+
+# ---- what this machine can do --------------------------------------------
+
+has_root() {
+	[[ $EUID == 0 ]]
+}
+
+# has_capability NUMBER: whether this process has it.
+has_capability() {
+	local mask
+
+	mask=$(awk '/^CapEff:/ { print $2 }' /proc/self/status)
+	((0x$mask >> $1 & 1))
+}
+
+has_fuse() {
+	[[ -c /dev/fuse ]]
+}
+
+# An ordinary user can mount through the set-user-ID helper.
+has_user_mount() {
+	[[ -c /dev/fuse && -u $(command -v fusermount3) ]] &&
+		command -v setpriv >/dev/null
+}
+
+# Linux 6.9 and CAP_SYS_ADMIN (21).
+has_passthrough() {
+	local major minor
+
+	IFS=.- read -r major minor _ < <(uname -r)
+	((major > 6 || (major == 6 && minor >= 9))) && has_capability 21
+}
+
+has_psi() {
+	[[ -r /proc/pressure/memory ]] &&
+		cat /proc/pressure/memory >/dev/null 2>&1
+}
+
+# Where memory groups can be made, in either version.
+cgroup_v1_dir() {
+	awk '$3 == "cgroup" && $4 ~ /(^|,)memory(,|$)/ { print $2; exit }' \
+		/proc/self/mounts
+}
+
+cgroup_v2_dir() {
+	local dir
+
+	while read -r dir; do
+		if grep -qw memory "$dir/cgroup.controllers" 2>/dev/null; then
+			echo "$dir"
+			return
+		fi
+	done < <(awk '$3 == "cgroup2" { print $2 }' /proc/self/mounts)
+}
+
+has_cgroup_v1() {
+	[[ -w $(cgroup_v1_dir)/cgroup.procs ]]
+}
+
+has_cgroup_v2_memory() {
+	local dir
+
+	dir=$(cgroup_v2_dir)
+	[[ $dir && -w $dir/cgroup.procs ]] || return
+	grep -qw memory "$dir/cgroup.subtree_control" ||
+		echo +memory >"$dir/cgroup.subtree_control" 2>/dev/null
+}
+
+has_cgroup() {
+	has_cgroup_v1 || has_cgroup_v2_memory
+}
+
+has_zram() {
+	has_root && command -v mkswap >/dev/null || return
+	[[ -e /sys/class/zram-control/hot_add ]] ||
+		modprobe zram 2>/dev/null
+	[[ -e /sys/class/zram-control/hot_add ]]
+}
+
+has_real_pressure() {
+	has_psi && has_zram && has_cgroup
+}
+
+# The modes a test should run in: for mode in $MODES.
+MODES=cached
+if has_passthrough; then
+	MODES="passthrough cached"
+fi
+
+# ---- real pressure -------------------------------------------------------
+
+# A memory group with a limit; prints its directory.
+cgroup_new() {
+	local limit=$1 dir
+
+	if has_cgroup_v1; then
+		dir=$(cgroup_v1_dir)/poolfs-test-$$-$RANDOM
+		mkdir "$dir"
+		note "cgroup.${dir##*/}" "$dir"
+		echo "$limit" >"$dir/memory.limit_in_bytes"
+	else
+		dir=$(cgroup_v2_dir)/poolfs-test-$$-$RANDOM
+		mkdir "$dir"
+		note "cgroup.${dir##*/}" "$dir"
+		echo "$limit" >"$dir/memory.max"
+	fi
+	echo "$dir"
+}
+
+# A compressed swap device in memory.
+zram_new() {
+	local size=$1 nr dev
+
+	nr=$(cat /sys/class/zram-control/hot_add)
+	note "zram.$nr" "$nr"
+	echo "$size" >"/sys/block/zram$nr/disksize"
+	dev=/dev/zram$nr
+	wait_until 2 test -b "$dev" ||
+		mknod -m 600 "$dev" b "$(cut -d: -f1 "/sys/block/zram$nr/dev")" \
+			"$(cut -d: -f2 "/sys/block/zram$nr/dev")"
+	mkswap "$dev" >/dev/null 2>&1
+	swapon "$dev"
+}
+
+# real_pressure_start [SECONDS [LIMIT [EATEN]]]: from now on the machine waits
+# for memory, as /proc/pressure/memory will tell within two seconds: a program
+# in a group of LIMIT bytes touches EATEN bytes at random, and swaps.
+real_pressure_start() {
+	local seconds=${1:-30} limit=${2:-64M} eaten=${3:-256M} dir
+
+	zram_new 1G
+	dir=$(cgroup_new "$limit")
+	# the shell enters the group itself: nothing is touched outside of it
+	bash -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' eat "$dir" \
+		"$TOOLS/eat_memory" "$eaten" "$seconds" >/dev/null 2>&1 3>&- &
+	PRESSURE_PID=$!
+	note "pid.$PRESSURE_PID" "$PRESSURE_PID"
+}
+
+# real_pressure_stop, also pressure_stop: takes all of that away again.
+real_pressure_stop() {
+	pressure_stop
+}
+
+pressure_stop() {
+	local note path
+
+	if [[ ${PRESSURE_PID:-} ]]; then
+		kill -KILL "$PRESSURE_PID" 2>/dev/null || true
+		wait "$PRESSURE_PID" 2>/dev/null || true
+		forget "pid.$PRESSURE_PID"
+		PRESSURE_PID=
+	fi
+	for note in "$POOLFS_STATE"/cgroup.*; do
+		[[ -e $note ]] || continue
+		path=$(head -n 1 "$note")
+		xargs -r kill -KILL <"$path/cgroup.procs" 2>/dev/null || true
+		wait_until 5 cgroup_gone "$path" && rm -f "$note"
+	done
+	for note in "$POOLFS_STATE"/zram.*; do
+		[[ -e $note ]] || continue
+		path=$(head -n 1 "$note")
+		swapoff "/dev/zram$path" 2>/dev/null || true
+		wait_until 5 zram_gone "$path" && rm -f "$note"
+	done
+	return 0
+}
+
+# cgroup_gone DIR, zram_gone NR: true once it is; each call tries again.
+cgroup_gone() {
+	[[ ! -d $1 ]] || rmdir "$1" 2>/dev/null
+}
+
+zram_gone() {
+	[[ ! -e /sys/block/zram$1 ]] ||
+		{ echo "$1" >/sys/class/zram-control/hot_remove; } 2>/dev/null
+}
+
+# pressure_avg10: what the kernel says now, "some" of memory, in percent.
+pressure_avg10() {
+	sed -n 's/^some avg10=\([0-9.]*\).*/\1/p' /proc/pressure/memory
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the tests of the range allocator compare it with: how many reserved
+ * bytes each page holds.  A page is used while that is not 0.
+ */
+#ifndef POOLFS_RANGE_MODEL_H
+#define POOLFS_RANGE_MODEL_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "pool/range.h"
+#include "tests/unit/tap.h"
+
+#define MODEL_MAX_PAGES 512
+
+struct model {
+	uint64_t page_size;
+	uint32_t nr_used;
+	int64_t bytes[MODEL_MAX_PAGES];
+};
+
+/*
+ * Bytes [from, to) become reserved (@sign 1) or free (-1).  Returns the pages
+ * that changed state thereby, which must be one run.
+ */
+static inline struct page_run model_move(struct model *m, uint64_t from,
+					 uint64_t to, int sign)
+{
+	struct page_run run = { 0, 0 };
+	uint64_t page, end;
+
+	for (; from < to; from = end) {
+		bool used;
+
+		page = from / m->page_size;
+		must(page < MODEL_MAX_PAGES, "too many pages");
+		end = (page + 1) * m->page_size;
+		if (end > to)
+			end = to;
+		used = m->bytes[page];
+		m->bytes[page] += sign * (int64_t)(end - from);
+		if (used == (m->bytes[page] != 0))
+			continue;
+		m->nr_used += sign;
+		if (!run.nr)
+			run.first = page;
+		must(page == run.first + run.nr, "the model's run has a gap");
+		run.nr++;
+	}
+	return run;
+}
+
+static inline bool same_run(struct page_run a, struct page_run b)
+{
+	return a.nr == b.nr && (!a.nr || a.first == b.first);
+}
+
+static inline void must_be_sound(const struct range_allocator *ra)
+{
+	const char *wrong = range_check(ra);
+
+	must(!wrong, "%s", wrong);
+}
+
+static inline struct range_stat stat_of(const struct range_allocator *ra)
+{
+	struct range_stat stat;
+
+	range_stat(ra, &stat);
+	return stat;
+}
+
+/* xorshift64: the same numbers in every run. */
+static inline uint64_t random_u64(uint64_t *x)
+{
+	*x ^= *x << 13;
+	*x ^= *x >> 7;
+	*x ^= *x << 17;
+	return *x;
+}
+
+#endif
