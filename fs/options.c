@@ -284,7 +284,8 @@ int options_parse(struct options *o, int argc, char **argv)
 			break;
 		case 'd':
 			o->debug = true;
-			/* fall through */
+			o->foreground = true;
+			break;
 		case 'f':
 			o->foreground = true;
 			break;

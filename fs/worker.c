@@ -242,16 +242,17 @@ static int worker_init_session(struct worker *w)
 /* Does the kernel let us register a file of the store? */
 static int worker_probe_passthrough(struct worker *w)
 {
-	int fd = openat(w->store->dirfd, "journal", O_RDWR | O_CLOEXEC);
-	int id;
+	int fd, id;
 
-	if (!w->features.passthrough || fd < 0) {
-		if (fd >= 0)
-			close(fd);
+	if (!w->features.passthrough)
 		return -EOPNOTSUPP;
-	}
+	fd = openat(w->store->dirfd, "probe", O_RDWR | O_CREAT | O_CLOEXEC,
+		    0600);
+	if (fd < 0)
+		return -errno;
 	id = wire_backing_open(w->fuse_fd, fd);
 	close(fd);
+	unlinkat(w->store->dirfd, "probe", 0);
 	if (id > 0)
 		wire_backing_close(w->fuse_fd, id);
 	return id > 0 ? 0 : id;
@@ -396,6 +397,17 @@ static struct fuse_session *worker_session(struct worker *w)
 	return se;
 }
 
+/* Whoever started us may be waiting for the end of our output. */
+static void worker_leave_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null >= 0) {
+		dup2(null, 2);
+		close(null);
+	}
+}
+
 static void worker_say_started(struct worker *w)
 {
 	events_add(&w->events, w->shared->restarts ? "restart" : "mount",
@@ -446,6 +458,8 @@ int worker_run(const struct options *options, struct mount_shared *shared,
 	pool_unlock(w->pool);
 	if (w->init_swallow)
 		wire_notify_resend(w->fuse_fd);
+	if (!options->foreground)
+		worker_leave_terminal();
 	kill(shared->keeper, SIGUSR1);
 	status = worker_loop(w);
 	reclaimer_stop(w->reclaimer);

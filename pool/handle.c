@@ -119,10 +119,9 @@ static void handle_end_send(struct pool *pool, struct box *box,
 	}
 }
 
-static bool handle_reads_header(struct pool *pool, struct handle_rec *h)
+static bool handle_reads_header(const struct handle_rec *h)
 {
-	return h->kind == HANDLE_RECV && h->tx &&
-	       h->cursor < tx_header(pool, h->tx, NULL, 0);
+	return h->kind == HANDLE_RECV && h->cursor < h->header;
 }
 
 static void handle_end_recv(struct pool *pool, struct handle_rec *h,
@@ -130,7 +129,7 @@ static void handle_end_recv(struct pool *pool, struct handle_rec *h,
 {
 	struct tx_rec *rec = tx_rec(pool, h->tx);
 
-	if (!handle_reads_header(pool, h))
+	if (!handle_reads_header(h))
 		return;
 	end->tx = h->tx;
 	end->unhold = true;
@@ -205,7 +204,7 @@ void handle_adopt(struct pool *pool, uint32_t slot)
 {
 	struct handle_rec *h = handle_rec(pool, slot);
 
-	if (h->kind == HANDLE_TX || handle_reads_header(pool, h))
+	if (h->kind == HANDLE_TX || handle_reads_header(h))
 		tx_mem(pool, h->tx)->holders++;
 	handle_count(pool, box_of_slot(pool, h->box), h->kind, 1);
 }

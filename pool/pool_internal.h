@@ -86,7 +86,8 @@ struct handle_rec {
 	uint32_t stalled; /* send: the last write was given up */
 	uint32_t nr_writers;
 	uint32_t writer[HANDLE_WRITERS];
-	uint32_t pad[12];
+	uint32_t header; /* recv: bytes of the header being read */
+	uint32_t pad[11];
 };
 _Static_assert(sizeof(struct handle_rec) == 128, "handle_rec");
 

@@ -187,6 +187,7 @@ int region_discard_range(struct region *region, uint32_t first, uint32_t nr)
 		goto out;
 	region_unlist_locked(region, first, first + nr);
 	region_forget_locked(region, first, first + nr);
+	region_punched_locked(region, first, first + nr);
 out:
 	pthread_mutex_unlock(&region->lock);
 	return err;
@@ -242,22 +243,22 @@ static bool size_is_valid(const struct lru *lru, uint64_t size)
 int region_resize(struct region *region, uint64_t size)
 {
 	struct lru *lru = region->lru;
-	uint64_t dropped;
+	struct region_stat st;
 	int err;
 
 	if (!size_is_valid(lru, size))
 		return -EINVAL;
 	pthread_mutex_lock(&region->lock);
+	region_stat(region, &st);
 	err = -EBUSY;
-	if (region->used)
+	if (st.used)
 		goto out;
-	dropped = region->available;
-	err = region_punch_locked(region, 0, region->pages);
+	err = region_punch_locked(region, 0, st.pages);
 	if (err)
 		goto out;
-	region_unlist_locked(region, 0, region->pages);
-	region_forget_locked(region, 0, region->pages);
-	count(&lru->dropped, dropped);
+	region_unlist_locked(region, 0, st.pages);
+	region_forget_locked(region, 0, st.pages);
+	count(&lru->dropped, st.available);
 	err = set_size_locked(region, size >> lru->page_shift);
 out:
 	pthread_mutex_unlock(&region->lock);

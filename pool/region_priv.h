@@ -84,4 +84,10 @@ int region_scan_locked(struct region *region, uint32_t first, uint32_t end);
  */
 void region_wrote_locked(struct region *region, uint32_t first, uint32_t end);
 
+/**
+ * region_punched_locked - pages [first, end) were punched and forgotten; what
+ * of them has memory all the same is Available again.
+ */
+void region_punched_locked(struct region *region, uint32_t first, uint32_t end);
+
 #endif

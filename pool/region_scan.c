@@ -4,7 +4,8 @@
  *
  * States: what is found behind a Used page makes it populated; what is found
  * behind a Free page makes that Available.  A write into a tmpfs with huge
- * folios can fill a whole 2 MiB, and an adopted file has what it has.
+ * folios can fill a whole 2 MiB, a punch can leave memory behind, and an
+ * adopted file has what it has.
  *
  * Locks: region->lock (2 in locks.h).  Reads of the file's offset by lseek()
  * disturb nobody: all other access names its offset.
@@ -98,10 +99,10 @@ int region_scan_locked(struct region *region, uint32_t first, uint32_t end)
 }
 
 /*
- * A folio that reaches beyond what was written reaches the page next to it.
- * SEEK_DATA on that page is cheap; SEEK_HOLE could run to the end of the file.
+ * Whether a page has memory that we do not know of.  SEEK_DATA on that page is
+ * cheap; SEEK_HOLE could run to the end of the file.
  */
-static bool grew_to_locked(struct region *region, uint32_t page)
+static bool has_unknown_locked(struct region *region, uint32_t page)
 {
 	off_t at = (off_t)page << region->lru->page_shift;
 
@@ -110,6 +111,7 @@ static bool grew_to_locked(struct region *region, uint32_t page)
 	return lseek(region->fd, at, SEEK_DATA) == at;
 }
 
+/* A folio that reaches beyond what was written reaches the page next to it. */
 void region_wrote_locked(struct region *region, uint32_t first, uint32_t end)
 {
 	unsigned int shift = region->lru->table.shift;
@@ -120,7 +122,22 @@ void region_wrote_locked(struct region *region, uint32_t first, uint32_t end)
 	stop = ((end - 1) | in_chunk) + 1;
 	if (stop > region->pages)
 		stop = region->pages;
-	if (((first & in_chunk) && grew_to_locked(region, first - 1)) ||
-	    (end < stop && grew_to_locked(region, end)))
+	if (((first & in_chunk) && has_unknown_locked(region, first - 1)) ||
+	    (end < stop && has_unknown_locked(region, end)))
 		region_scan_locked(region, first & ~in_chunk, stop);
+}
+
+/*
+ * A huge folio is split when a part of it is punched, unless somebody (a system
+ * call on another part) has it in his hands just then: the kernel only clears
+ * the part, and the memory stays.  Such a folio reaches in from outside.
+ */
+void region_punched_locked(struct region *region, uint32_t first, uint32_t end)
+{
+	uint32_t in_chunk = (1u << region->lru->table.shift) - 1;
+
+	if (first < end &&
+	    (((first & in_chunk) && has_unknown_locked(region, first)) ||
+	     ((end & in_chunk) && has_unknown_locked(region, end - 1))))
+		region_scan_locked(region, first, end);
 }

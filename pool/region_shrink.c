@@ -18,6 +18,11 @@
 
 #define RUN_BYTES (8u << 20) /* most that one hole covers */
 
+struct shrink {
+	bool may_invalidate;
+	uint64_t dropped; /* pages */
+};
+
 static void invalidate(struct region *region, uint32_t first, uint32_t nr)
 {
 	unsigned int shift = region->lru->page_shift;
@@ -30,20 +35,24 @@ static void invalidate(struct region *region, uint32_t first, uint32_t nr)
 
 /*
  * Punch pages that are isolated, and make them Free.  Lets go of the region's
- * lock: from there on only a reference keeps it.
+ * lock: from there on only a reference keeps it.  Return: pages without memory.
  */
-static bool drop_unlock(struct region *region, uint32_t first, uint32_t nr)
+static uint32_t drop_unlock(struct region *region, uint32_t first, uint32_t nr)
 {
 	struct lru *lru = region->lru;
+	uint64_t before = region->available;
 	bool cached = false;
+	uint32_t dropped;
 
 	if (region_punch_locked(region, first, nr)) {
 		region_list_locked(region, first, first + nr);
 		pthread_mutex_unlock(&region->lock);
-		return false;
+		return 0;
 	}
 	region_forget_locked(region, first, first + nr);
-	atomic_fetch_add(&lru->dropped, nr);
+	region_punched_locked(region, first, first + nr);
+	dropped = before - region->available;
+	atomic_fetch_add(&lru->dropped, dropped);
 	if (region->ops && region->ops->invalidate)
 		cached = region_test_clear_locked(region, first, nr);
 	if (cached) {
@@ -53,7 +62,7 @@ static bool drop_unlock(struct region *region, uint32_t first, uint32_t nr)
 	pthread_mutex_unlock(&region->lock);
 	if (cached)
 		invalidate(region, first, nr);
-	return true;
+	return dropped;
 }
 
 /* Whether dropping it would call into the mount. */
@@ -68,36 +77,35 @@ static enum lru_status shrink_one(struct lru *lru, struct lru_extent *e,
 				  void *arg)
 {
 	pthread_mutex_t *node_lock = &lru->node[e->nid].lock;
-	const bool *may_invalidate = arg;
+	struct shrink *shrink = arg;
 	struct region *region = e->region;
-	bool dropped;
 
 	if (pthread_mutex_trylock(&region->lock))
 		return LRU_SKIP;
-	if (!*may_invalidate && needs_invalidate_locked(region, e)) {
+	if (!shrink->may_invalidate && needs_invalidate_locked(region, e)) {
 		pthread_mutex_unlock(&region->lock);
 		return LRU_SKIP;
 	}
 	lru_isolate_locked(lru, e);
-	if (*may_invalidate || !region->nr_cached)
+	if (shrink->may_invalidate || !region->nr_cached)
 		while (lru_isolate_next_locked(lru, e,
 					       RUN_BYTES >> lru->page_shift))
 			;
 	pthread_mutex_unlock(node_lock);
-	dropped = drop_unlock(region, e->first, e->nr);
+	shrink->dropped += drop_unlock(region, e->first, e->nr);
 	pthread_mutex_lock(node_lock);
-	return dropped ? LRU_REMOVED_RETRY : LRU_SKIP;
+	return LRU_REMOVED_RETRY;
 }
 
 uint64_t lru_shrink(struct lru *lru, int nid, uint64_t nr_to_scan,
 		    bool may_invalidate, uint64_t *nr_scanned)
 {
-	uint64_t left = nr_to_scan, dropped = 0;
+	struct shrink shrink = { .may_invalidate = may_invalidate };
+	uint64_t left = nr_to_scan;
 
 	if (nid >= 0 && nid < lru->nr_nodes)
-		dropped = lru_walk(lru, nid, shrink_one, &may_invalidate,
-				   &left);
+		lru_walk(lru, nid, shrink_one, &shrink, &left);
 	if (nr_scanned)
 		*nr_scanned = nr_to_scan - left;
-	return dropped;
+	return shrink.dropped;
 }

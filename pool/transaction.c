@@ -604,17 +604,17 @@ static void tx_receive_some(struct pool *pool, struct handle_rec *h,
 			    size_t size, size_t *len)
 {
 	char line[TX_HEADER_MAX];
-	size_t n = tx_header(pool, slot, line, sizeof(line));
+	size_t header = tx_header(pool, slot, line, sizeof(line));
 	struct tx *tx = tx_mem(pool, slot);
 	struct box *box = tx->box;
-	bool whole = n - from <= size;
+	bool whole = header - from <= size;
+	size_t n = whole ? header : from + size;
 
-	if (!whole)
-		n = from + size;
 	journal_begin(&pool->journal, pool->token);
 	if (from == 0)
 		jset(&pool->journal, tx_rec(pool, slot)->state, TX_DELIVERED);
 	jset(&pool->journal, h->tx, slot);
+	jset(&pool->journal, h->header, header);
 	jset(&pool->journal, h->cursor, n);
 	journal_commit(&pool->journal, n - from);
 	memcpy(buf, line + from, n - from);
@@ -651,7 +651,7 @@ int tx_receive(struct pool *pool, uint32_t handle, char *buf, size_t size,
 		*len = done;
 		return 0;
 	}
-	if (h->tx && h->cursor < tx_header(pool, h->tx, line, sizeof(line))) {
+	if (h->cursor < h->header) {
 		tx_receive_some(pool, h, h->tx, h->cursor, buf, size, len);
 		return 0;
 	}

@@ -176,7 +176,7 @@ connection_of() {
 
 # pool_answers DIR: its stats can be read.
 pool_answers() {
-	json keeper_pid "$1/.pool/stats" >/dev/null 2>&1
+	json keeper "$1/.pool/stats" >/dev/null 2>&1
 }
 
 # Mount on the new directory POOL with the options given.  POOL_AS is a prefix
@@ -224,7 +224,7 @@ pool_as_user_start() {
 
 # pool_pid keeper|worker: as .pool/stats has it now.
 pool_pid() {
-	$POOL_AS json "$1_pid" "$POOL/.pool/stats"
+	$POOL_AS json "$1" "$POOL/.pool/stats"
 }
 
 # pool_stop: asks the keeper to end and says whether it did: the mount is gone,
@@ -259,7 +259,9 @@ pool_end() {
 	fi
 	nr=$(connection_of "$dir")
 	if [[ $nr ]]; then
-		umount -l "$dir" 2>/dev/null || fusermount3 -uz "$dir"
+		# -f aborts the connection, whoever waits for it wakes up; the
+		# file does the same where a user mounted or umount fails
+		timeout 5 umount -c -f -l "$dir" || fusermount3 -uz "$dir"
 		wait_until 1 test ! -e "/sys/fs/fuse/connections/$nr" ||
 			echo 1 >"/sys/fs/fuse/connections/$nr/abort"
 	fi 2>/dev/null

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The bytes of a region and the memory behind them: bounds, full stores, what
+ * the store gives and gets back, huge folios, pipes, zeroing.
+ */
+#include "tests/unit/region_fixture.h"
+
+static void test_bounds(void)
+{
+	static const uint32_t bad[][2] = {
+		{ 8, 1 },	   { 0, 9 },	      { 7, 2 },
+		{ UINT32_MAX, 1 }, { UINT32_MAX, 2 }, { 1, UINT32_MAX },
+		{ 9, 0 },
+	};
+	uint64_t size = 8 * P, offs[] = { size, size - 1, 0, UINT64_MAX, 1 };
+	size_t lens[] = { 1, 2, size + 1, 2, SIZE_MAX };
+	char buf[16] = "untouched", *big = pattern(size + 1, 1);
+	uint32_t missing = 42, i;
+	int fds[2];
+
+	start(8, UINT64_MAX);
+	must(!pipe(fds) && write(fds[1], "xy", 2) == 2, "pipe");
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		uint32_t first = bad[i][0], nr = bad[i][1];
+
+		must(region_use_range(region, first, nr, &missing) == -EFAULT,
+		     "use %u", i);
+		must(region_stop_using_range(region, first, nr) == -EFAULT,
+		     "stop %u", i);
+		must(region_discard_range(region, first, nr) == -EFAULT,
+		     "discard %u", i);
+		region_set_cached(region, first, nr);
+		must(!region_test_clear_cached(region, first, nr), "cached");
+	}
+	ok(missing == 42 && counts(0, 0), "pages outside: EFAULT, no change");
+	for (i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		must(region_read(region, offs[i], buf, lens[i]) == -EFAULT,
+		     "read %u", i);
+		must(region_write(region, offs[i], big, lens[i]) == -EFAULT,
+		     "write %u", i);
+		must(region_zero(region, offs[i], lens[i]) == -EFAULT,
+		     "zero %u", i);
+		must(region_write_pipe(region, offs[i], fds[0], lens[i]) ==
+			     -EFAULT,
+		     "pipe %u", i);
+	}
+	ok(!strcmp(buf, "untouched") && memory() == 0 && counts(0, 0),
+	   "bytes outside: EFAULT, nothing touched");
+	ok(read(fds[0], buf, 16) == 2, "the pipe is unread");
+	ok(!region_read(region, size, buf, 0) &&
+		   region_read(region, size + 1, buf, 0) == -EFAULT,
+	   "no bytes at the end, and beyond it");
+	ok(!region_use_range(region, 8, 0, &missing) && !missing,
+	   "no pages at the end");
+	ok(region_page_state(region, 8) == PAGE_FREE,
+	   "state of a page outside");
+	ok(intact(), "invariants");
+	close(fds[0]);
+	close(fds[1]);
+	free(big);
+	finish();
+}
+
+/* A store that is full in the middle of a write. */
+static void test_full(void)
+{
+	int dir = tmpfs_new("never", "64k"), fds[2];
+	char *data = pattern(MIB, 2);
+	uint64_t have;
+
+	if (dir < 0) {
+		ok(1, "full store # SKIP cannot mount a tmpfs");
+		return;
+	}
+	start_on(tmpfs_file(dir), MIB, UINT64_MAX);
+	close(dir);
+	must(!region_use_range(region, 0, MIB / P, NULL), "use");
+	ok(region_write(region, 10, data, MIB - 10) == -ENOSPC,
+	   "write: ENOSPC");
+	have = memory();
+	ok(have == 65536 / P && counts(MIB / P, 0) && intact(),
+	   "states are consistent");
+	ok(holds(10, data, have * P - 10), "what fitted is there");
+	ok(!region_write(region, 10, data + 10, have * P - 10),
+	   "pages that have memory can be written");
+	must(!pipe(fds) && write(fds[1], data, 8192) == 8192, "pipe");
+	ok(region_write_pipe(region, MIB / 2, fds[0], 8192) == -ENOSPC,
+	   "pipe: ENOSPC");
+	ok(region_write(region, MIB / 2 + 1, data, 1) == -ENOSPC && intact(),
+	   "one byte: ENOSPC");
+	ok(!region_zero(region, 0, MIB), "zeroing needs no memory");
+	ok(memory() == have && holds(0, NULL, MIB) && intact(),
+	   "and made none");
+	must(!region_stop_using_range(region, 0, MIB / P), "stop");
+	ok(counts(0, have), "only what has memory is Available");
+	close(fds[0]);
+	close(fds[1]);
+	free(data);
+	finish();
+}
+
+static void test_memory_falls(void)
+{
+	uint64_t len = 64 * MIB, pages = len / P;
+	char *data = pattern(MIB, 4);
+	uint64_t off, scanned;
+
+	start(pages, UINT64_MAX);
+	must(!region_use_range(region, 0, pages, NULL), "use");
+	for (off = 0; off < len; off += MIB)
+		must(!region_write(region, off, data, MIB), "write");
+	ok(memory() == pages, "st_blocks of what was written");
+	must(!region_stop_using_range(region, 0, pages), "stop");
+	ok(lru_shrink(lru, 0, pages / 2 + 1, true, &scanned) == pages / 2 + 1 &&
+		   scanned == pages / 2 + 1 && memory() == pages / 2 - 1,
+	   "exactly what was asked for is given back");
+	ok(lru_shrink(lru, 0, pages, true, NULL) == pages / 2 - 1 &&
+		   memory() == 0,
+	   "and the rest");
+	ok(intact(), "invariants");
+	free(data);
+	finish();
+}
+
+static void test_huge(void)
+{
+	uint32_t chunk = (1u << REGION_CHUNK_SHIFT) / P;
+	int dir = tmpfs_new("within_size", NULL);
+	char *data = pattern(chunk * P, 5);
+	uint64_t have;
+
+	if (dir < 0) {
+		ok(1, "huge folios # SKIP cannot mount huge=within_size");
+		return;
+	}
+	start_on(tmpfs_file(dir), 4 * chunk * P, UINT64_MAX);
+	close(dir);
+	must(!region_use_range(region, chunk + 5, 1, NULL), "use");
+	must(!region_write(region, (chunk + 5) * P, data, 100), "write");
+	have = memory();
+	printf("# one written page has made %lu\n", (unsigned long)have);
+	ok(counts(1, have - 1) && intact(),
+	   "memory around a written page is Available");
+	must(!region_use_range(region, 2 * chunk, chunk, NULL), "use");
+	must(!region_write(region, 2 * chunk * P, data, chunk * P), "write");
+	ok(counts(chunk + 1, have - 1) && memory() == have + chunk && intact(),
+	   "a whole chunk written");
+	lru_shrink(lru, 0, UINT64_MAX, true, NULL);
+	ok(counts(chunk + 1, 0) && memory() == chunk + 1 && intact(),
+	   "the rest of a folio is dropped, the Used page stays");
+	ok(holds((chunk + 5) * P, data, 100), "intact");
+	must(!region_stop_using_range(region, 0, 4 * chunk), "stop");
+	lru_shrink(lru, 0, UINT64_MAX, true, NULL);
+	ok(memory() == 0 && counts(0, 0) && intact(), "all of it");
+	free(data);
+	finish();
+}
+
+static void test_pipe(void)
+{
+	size_t len = 40000;
+	char *data = pattern(len, 6);
+	int fds[2], round;
+
+	start(64, UINT64_MAX);
+	must(!pipe(fds), "pipe");
+	must(!region_use_range(region, 0, 64, NULL), "use");
+	for (round = 0; round < 2; round++) {
+		must(write(fds[1], data, len) == (ssize_t)len, "write");
+		ok(!region_write_pipe(region, 123, fds[0], len) &&
+			   holds(123, data, len) && holds(0, NULL, 123) &&
+			   intact(),
+		   round ? "into pages with memory" : "into a hole");
+	}
+	must(write(fds[1], data, 10) == 10, "write");
+	must(write(fds[1], data, len) == (ssize_t)len, "write");
+	ok(!region_write_pipe(region, 50 * P, fds[0], 10) &&
+		   !region_write_pipe(region, 7, fds[0], len) &&
+		   holds(7, data, len),
+	   "no more than asked for is read");
+	must(write(fds[1], data, 10) == 10, "write");
+	close(fds[1]);
+	ok(region_write_pipe(region, 60 * P, fds[0], 20) == -EIO && intact(),
+	   "a pipe that ends early");
+	close(fds[0]);
+	free(data);
+	finish();
+}
+
+static void test_zero(void)
+{
+	char *data = pattern(16 * P, 7);
+
+	start(16, UINT64_MAX);
+	must(!region_use_range(region, 0, 16, NULL), "use");
+	must(!region_write(region, 4 * P, data, 8 * P), "write");
+	ok(!region_zero(region, 100, 5 * P) && holds(0, NULL, 5 * P + 100) &&
+		   holds(5 * P + 100, data + P + 100, 7 * P - 100),
+	   "across a hole and memory");
+	ok(memory() == 8 && intact(), "the hole stays one");
+	ok(!region_zero(region, 6 * P + 1, P) && holds(6 * P + 1, NULL, P) &&
+		   holds(6 * P, data + 2 * P, 1) &&
+		   holds(7 * P + 1, data + 3 * P + 1, P),
+	   "inside memory");
+	free(data);
+	finish();
+}
+
+int main(void)
+{
+	P = sysconf(_SC_PAGESIZE);
+	test_bounds();
+	test_full();
+	test_memory_falls();
+	test_huge();
+	test_pipe();
+	test_zero();
+	return done();
+}
