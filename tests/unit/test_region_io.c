@@ -156,6 +156,30 @@ static void test_huge(void)
 	finish();
 }
 
+/* A file that cannot be punched any more: a memfd sealed against writing. */
+static void test_punch_fails(void)
+{
+	int fd = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	uint64_t scanned = 0;
+
+	start_on(fd, 16 * P, UINT64_MAX);
+	must(!region_use_range(region, 0, 16, NULL), "use");
+	must(!region_write(region, 3 * P, "abc", 3), "write");
+	must(!fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), "seal");
+	ok(region_discard_range(region, 0, 16) == -EPERM && counts(16, 0) &&
+		   intact(),
+	   "discard says so and changes nothing");
+	must(!region_stop_using_range(region, 0, 16), "stop");
+	ok(lru_shrink(lru, 0, 100, true, &scanned) == 0 && scanned &&
+		   counts(0, memory()) && intact(),
+	   "what cannot be punched stays Available");
+	ok(region_resize(region, 32 * P) == -EPERM && intact() &&
+		   region_size(region) == 16 * P,
+	   "and the size what it was");
+	ok(holds(3 * P, "abc", 3), "intact");
+	finish();
+}
+
 static void test_pipe(void)
 {
 	size_t len = 40000;
@@ -213,6 +237,7 @@ int main(void)
 	test_full();
 	test_memory_falls();
 	test_huge();
+	test_punch_fails();
 	test_pipe();
 	test_zero();
 	return done();
