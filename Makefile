@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # make                 builds build/poolfs
-# make check           runs every test; the last line counts them
-# make bench           prints the figures of docs/bench.md, as ratios
 # make demo            installs what is missing, mounts, sends, reclaims
-# make install         honours DESTDIR and PREFIX
+# make check           runs every test; the last line counts them
+# make soak            the same with much longer loops
+# make bench           measures, and prints ratios
+# make check-format    clang-format has nothing to change
+# make install         program, script and man pages; honours DESTDIR, PREFIX
+# make uninstall       removes them
+# make unit tools      builds what the tests run
+# make clean           removes build/
 #
 # V=1                  shows the commands
 # SANITIZE=address,undefined | thread
@@ -15,7 +20,6 @@ VERSION := 0.1.0
 PREFIX  ?= /usr/local
 BINDIR  ?= $(PREFIX)/bin
 MANDIR  ?= $(PREFIX)/share/man
-SBINDIR ?= $(PREFIX)/sbin
 CC      ?= gcc
 ifeq ($(origin CC),default)
 CC      := gcc
@@ -91,22 +95,26 @@ check:
 check-format:
 	$(Q)clang-format --dry-run --Werror $(wildcard */*.[ch] tests/*/*.[ch])
 
-bench: all $(BENCH)
+bench: all tools $(BENCH)
 	$(Q)BUILD=$(BUILD) tests/bench/run
 
 soak:
 	$(Q)SOAK=1 tests/run
 
 demo:
-	$(Q)scripts/demo
+	$(Q)BUILD=$(BUILD) SANITIZE=$(SANITIZE) scripts/demo
 
 install: all
 	install -D -m 755 $(BUILD)/poolfs $(DESTDIR)$(BINDIR)/poolfs
+	install -D -m 755 scripts/poolfs-recv $(DESTDIR)$(BINDIR)/poolfs-recv
+	install -D -m 644 docs/poolfs-recv.1 \
+		$(DESTDIR)$(MANDIR)/man1/poolfs-recv.1
 	install -D -m 644 docs/poolfs.8 $(DESTDIR)$(MANDIR)/man8/poolfs.8
-	install -d $(DESTDIR)$(SBINDIR)
 
 uninstall:
-	rm -f $(DESTDIR)$(BINDIR)/poolfs $(DESTDIR)$(MANDIR)/man8/poolfs.8
+	rm -f $(DESTDIR)$(BINDIR)/poolfs $(DESTDIR)$(BINDIR)/poolfs-recv \
+		$(DESTDIR)$(MANDIR)/man1/poolfs-recv.1 \
+		$(DESTDIR)$(MANDIR)/man8/poolfs.8
 
 clean:
 	rm -rf build

@@ -29,9 +29,9 @@ static const struct config_key {
 	uint64_t min, max;
 	const char *what;
 } config_keys[] = {
-#define KEY(name, min, max, what)                                              \
-	{                                                                      \
-		#name, offsetof(struct config, name), min, max, what           \
+#define KEY(name, min, max, what)                                    \
+	{                                                            \
+#name, offsetof(struct config, name), min, max, what \
 	}
 	KEY(box_size, 1, BOX_SIZE_MAX, "bytes of a new box's region"),
 	KEY(sender_quota, 1, 100, "percent of a region for one sender"),
@@ -120,9 +120,9 @@ static int config_set_key(struct worker *w, struct config *cfg,
 		n = json_integer_value(value);
 	else if (!json_is_string(value) ||
 		 size_parse(json_string_value(value), 0, &n))
-		return config_complain(
-			w, name, "%s: a whole number, or one as \"64M\"",
-			key->what);
+		return config_complain(w, name,
+				       "%s: a whole number, or one as \"64M\"",
+				       key->what);
 	if (n < key->min || n > key->max)
 		return config_complain(w, name,
 				       "%s: from %" PRIu64 " to %" PRIu64,
@@ -156,8 +156,8 @@ static void config_save(struct worker *w)
 
 		close(fd);
 		if (!err)
-			renameat(w->store->dirfd, "config.new",
-				 w->store->dirfd, "config.json");
+			renameat(w->store->dirfd, "config.new", w->store->dirfd,
+				 "config.json");
 	}
 	json_decref(j);
 }
@@ -179,7 +179,8 @@ int config_apply(struct worker *w, const char *text, size_t len)
 		return config_complain(w, "JSON", "it must be an object");
 	}
 	config_get(w, &cfg);
-	json_object_foreach(j, name, value) {
+	json_object_foreach(j, name, value)
+	{
 		err = config_set_key(w, &cfg, name, value);
 		if (err)
 			break;

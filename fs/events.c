@@ -82,8 +82,7 @@ void events_add(struct events *ev, const char *name, json_t *object)
 	len = json_dumpb(all, text, sizeof(text) - 1, JSON_COMPACT);
 	if (len == 0 || len > sizeof(text) - 1) {
 		json_t *brief = json_pack("{s:O,s:O}", "time",
-					  json_object_get(all, "time"),
-					  "event",
+					  json_object_get(all, "time"), "event",
 					  json_object_get(all, "event"));
 
 		len = json_dumpb(brief, text, sizeof(text) - 1, JSON_COMPACT);

@@ -41,7 +41,6 @@ void events_add(struct events *ev, const char *name, json_t *object);
  * @cursor: 0 means the oldest there is; moved behind what was read.
  * Return: bytes written to @buf; 0: nothing new.
  */
-size_t events_read(struct events *ev, uint64_t *cursor, char *buf,
-		   size_t size);
+size_t events_read(struct events *ev, uint64_t *cursor, char *buf, size_t size);
 
 #endif

@@ -238,9 +238,9 @@ static int shrinker_lookup(struct call *c, const char *name, uint64_t *child)
 
 static void shrinker_readdir(struct call *c, struct dir_reply *d, off_t off)
 {
-	if (off < 3 && !dir_add(d, "count",
-				node_number(NODE_SHRINKER_COUNT, c->index),
-				S_IFREG, 3))
+	if (off < 3 &&
+	    !dir_add(d, "count", node_number(NODE_SHRINKER_COUNT, c->index),
+		     S_IFREG, 3))
 		return;
 	if (off < 4)
 		dir_add(d, "scan", node_number(NODE_SHRINKER_SCAN, c->index),

@@ -139,8 +139,9 @@ static bool keeper_worker_died(struct keeper *k, int status)
 		    k->options->mountpoint, WEXITSTATUS(status),
 		    sh->why[0] ? ": " : "", sh->why);
 	sh->why[0] = 0;
-	sh->early_deaths =
-		now_ns() - k->started_ns < EARLY_NS ? sh->early_deaths + 1 : 0;
+	sh->early_deaths = now_ns() - k->started_ns < EARLY_NS
+				   ? sh->early_deaths + 1
+				   : 0;
 	/* One that dies at once must not keep a core busy. */
 	if (sh->early_deaths > 4)
 		nanosleep(&delay, NULL);
@@ -207,8 +208,7 @@ static int keeper_loop(struct keeper *k)
 			return 0; /* asked to stop */
 		while (waitpid(-1, &status, WNOHANG) > 0)
 			if (!keeper_worker_died(k, status))
-				return WIFEXITED(status) &&
-						       !WEXITSTATUS(status)
+				return WIFEXITED(status) && !WEXITSTATUS(status)
 					       ? 0
 					       : 1;
 	}

@@ -52,10 +52,9 @@ void notify_settle(void *arg, struct box *box, uint32_t slot, uint64_t off,
 		return;
 	}
 	bw->settling++;
-	*job = (struct settle_job){ .serial = box_serial(box),
-				    .off = off,
-				    .len = len,
-				    .slot = slot };
+	*job = (struct settle_job){
+		.serial = box_serial(box), .off = off, .len = len, .slot = slot
+	};
 	pthread_mutex_lock(&w->notify_lock);
 	TAILQ_INSERT_TAIL(&w->jobs, job, link);
 	pthread_cond_signal(&w->notify_cond);

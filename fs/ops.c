@@ -297,8 +297,8 @@ static void op_poll(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi,
 	if (ops->poll)
 		ops->poll(&c, ph ? c.w->request.poll_key : 0, fi);
 	else
-		fuse_reply_poll(req, POLLIN | POLLOUT | POLLRDNORM |
-					     POLLWRNORM);
+		fuse_reply_poll(req,
+				POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
 	if (ph)
 		fuse_pollhandle_destroy(ph);
 }

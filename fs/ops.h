@@ -78,9 +78,9 @@ void poll_register(struct call *c, struct box *box, uint64_t key,
 /* The kinds. */
 extern const struct node_ops fixed_root_ops, fixed_boxes_ops, fixed_control_ops;
 extern const struct node_ops fixed_shrinkers_ops, shrinker_ops;
-extern const struct node_ops text_ops;	      /* files made when opened */
-extern const struct node_ops config_ops;      /* .pool/config */
-extern const struct node_ops events_ops;      /* .pool/events */
+extern const struct node_ops text_ops; /* files made when opened */
+extern const struct node_ops config_ops; /* .pool/config */
+extern const struct node_ops events_ops; /* .pool/events */
 extern const struct node_ops shrinker_scan_ops;
 extern const struct node_ops box_dir_ops, box_data_ops, box_send_ops;
 extern const struct node_ops box_recv_ops, box_tx_dir_ops, tx_ops;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -124,10 +125,22 @@ static int parse_mode(const char *value, enum io_mode *out)
 
 static int parse_psi(struct options *o, const char *value)
 {
+	if (!*value)
+		return complain("--psi: the path is empty");
 	if (o->nr_psi == PSI_PATHS_MAX)
 		return complain("--psi: at most %d of them", PSI_PATHS_MAX);
 	o->psi[o->nr_psi++] = value;
 	return -1;
+}
+
+static int parse_store(struct options *o, const char *value)
+{
+	/* Or it would be the directory that we happen to be in. */
+	if (!*value)
+		return complain("--store: the path is empty");
+	free(o->store);
+	o->store = strdup(value);
+	return o->store ? -1 : complain("out of memory");
 }
 
 /* -o options that say something to fstab or mount(8), not to us. */
@@ -147,10 +160,11 @@ static bool option_is_for_mount(const char *name)
 static bool option_is_for_kernel(const char *name)
 {
 	static const char *const names[] = {
-		"allow_other", "dev",	   "nodev",	"suid",	  "nosuid",
-		"exec",	       "noexec",   "atime",	"noatime", "diratime",
-		"nodiratime",  "relatime", "norelatime", "sync",   "async",
-		"dirsync",     "strictatime", NULL
+		"allow_other", "dev",	   "nodev",	 "suid",
+		"nosuid",      "exec",	   "noexec",	 "atime",
+		"noatime",     "diratime", "nodiratime", "relatime",
+		"norelatime",  "sync",	   "async",	 "dirsync",
+		"strictatime", NULL
 	};
 
 	for (int i = 0; names[i]; i++)
@@ -195,11 +209,8 @@ static int parse_one(struct options *o, char *item)
 		return parse_mode(value, &o->mode);
 	if (!strcmp(item, "psi"))
 		return parse_psi(o, value);
-	if (!strcmp(item, "store")) {
-		free(o->store);
-		o->store = strdup(value);
-		return o->store ? -1 : complain("out of memory");
-	}
+	if (!strcmp(item, "store"))
+		return parse_store(o, value);
 	return complain("-o %s=%s: no such option", item, value);
 }
 
@@ -216,6 +227,7 @@ static int parse_list(struct options *o, char *list)
 
 static int parse_places(struct options *o, int argc, char **argv)
 {
+	struct stat st;
 	char *cwd;
 
 	if (argc < 1)
@@ -227,6 +239,12 @@ static int parse_places(struct options *o, int argc, char **argv)
 	if (!o->mountpoint) {
 		fprintf(stderr, "poolfs: %s: %s\n", argv[argc - 1],
 			strerror(errno));
+		return 2;
+	}
+	/* The kernel would mount on a file, and the pool's root be none. */
+	if (stat(o->mountpoint, &st) == 0 && !S_ISDIR(st.st_mode)) {
+		fprintf(stderr, "poolfs: %s: %s\n", o->mountpoint,
+			strerror(ENOTDIR));
 		return 2;
 	}
 	/* The process leaves its directory. */
@@ -269,8 +287,7 @@ int options_parse(struct options *o, int argc, char **argv)
 			status = parse_list(o, optarg);
 			break;
 		case 's':
-			free(o->store);
-			o->store = strdup(optarg);
+			status = parse_store(o, optarg);
 			break;
 		case 'm':
 			status = parse_mode(optarg, &o->mode);

@@ -6,14 +6,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum io_mode { MODE_AUTO, MODE_PASSTHROUGH, MODE_CACHED };
+enum io_mode {
+	MODE_AUTO,
+	MODE_PASSTHROUGH,
+	MODE_CACHED
+};
 #define PSI_PATHS_MAX 16
 
 struct options {
 	char *mountpoint; /* absolute */
-	char *source;	  /* what df and mount show */
-	char *kernel;	  /* comma-separated, for mount(2) and fusermount3 */
-	char *store;	  /* absolute, or NULL */
+	char *source; /* what df and mount show */
+	char *kernel; /* comma-separated, for mount(2) and fusermount3 */
+	char *store; /* absolute, or NULL */
 	bool foreground;
 	bool debug;
 	enum io_mode mode;

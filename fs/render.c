@@ -69,10 +69,10 @@ static char *render_stats(struct worker *w)
 		" s:{s:I, s:I, s:I}, s:{s:I, s:I},"
 		" s:{s:I, s:I, s:I, s:I}, s:I, s:I, s:I,"
 		" s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:I}",
-		"version", POOLFS_VERSION, "mode", mode_name(w->mode),
-		"keeper", (int)w->shared->keeper, "worker", (int)getpid(),
-		"restarts", (int)w->shared->restarts, "uptime", uptime(w),
-		"size", (json_int_t)ps.size,
+		"version", POOLFS_VERSION, "mode", mode_name(w->mode), "keeper",
+		(int)w->shared->keeper, "worker", (int)getpid(), "restarts",
+		(int)w->shared->restarts, "uptime", uptime(w), "size",
+		(json_int_t)ps.size,
 
 		"pages", "used", (json_int_t)ps.pages.used, "available",
 		(json_int_t)ps.pages.available, "extents",
@@ -183,8 +183,8 @@ static json_t *pressure_line(const struct psi_line *l)
 	if (!l->present)
 		return json_null();
 	return json_pack("{s:f,s:f,s:f,s:I}", "avg10", l->avg10 / 100.0,
-			 "avg60", l->avg60 / 100.0, "avg300",
-			 l->avg300 / 100.0, "total", (json_int_t)l->total);
+			 "avg60", l->avg60 / 100.0, "avg300", l->avg300 / 100.0,
+			 "total", (json_int_t)l->total);
 }
 
 static json_t *pressure_source(const struct psi_source_status *s)

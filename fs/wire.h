@@ -23,8 +23,14 @@
 #define WIRE_PARALLEL_DIRECT_WRITES (1u << 6)
 #define WIRE_PASSTHROUGH (1u << 7)
 
-enum wire_op { WIRE_OTHER, WIRE_INIT, WIRE_READ, WIRE_WRITE, WIRE_POLL,
-	       WIRE_UNANSWERED };
+enum wire_op {
+	WIRE_OTHER,
+	WIRE_INIT,
+	WIRE_READ,
+	WIRE_WRITE,
+	WIRE_POLL,
+	WIRE_UNANSWERED
+};
 
 /* What a request's first bytes say. */
 struct wire_request {

@@ -26,13 +26,28 @@ static struct worker the_worker;
 
 /* --- what libfuse writes and reads passes here --- */
 
+/* The kernel pins the pages of each piece: one small piece is the cheapest. */
+static ssize_t worker_write(int fd, struct iovec *iov, int count)
+{
+	char buf[256] __attribute__((aligned(64)));
+	size_t len = 0;
+
+	for (int i = 0; i < count; i++) {
+		if (iov[i].iov_len > sizeof(buf) - len)
+			return writev(fd, iov, count);
+		memcpy(buf + len, iov[i].iov_base, iov[i].iov_len);
+		len += iov[i].iov_len;
+	}
+	return write(fd, buf, len);
+}
+
 static ssize_t io_writev(int fd, struct iovec *iov, int count, void *data)
 {
 	struct worker *w = data;
 	ssize_t len = 0;
 
 	if (!w->init_pending)
-		return writev(fd, iov, count);
+		return worker_write(fd, iov, count);
 	w->init_pending = false;
 	if (w->init_swallow) {
 		/* The kernel has had this answer from an earlier worker. */
@@ -153,7 +168,7 @@ void worker_handle_locked(struct worker *w, void *buf, size_t len)
 	struct fuse_buf fbuf = { .mem = buf, .size = len };
 
 	if (!wire_parse(buf, len, &w->request) || worker_refuses(w, buf) ||
-	    wait_defer(w, buf, len))
+	    (w->mode == MODE_CACHED && wait_defer(w, buf, len)))
 		return;
 	/* An INTERRUPT or FORGET changes nothing that a token could name. */
 	if (w->request.op != WIRE_UNANSWERED)

@@ -33,11 +33,11 @@ struct mount_shared {
 	unsigned char init[INIT_MAX]; /* the kernel's INIT request */
 	_Atomic uint32_t init_len;
 	_Atomic uint32_t init_answered;
-	_Atomic uint32_t mode;	     /* enum io_mode, once decided */
+	_Atomic uint32_t mode; /* enum io_mode, once decided */
 	_Atomic uint32_t can_resend;
 	_Atomic uint32_t restarts;
 	_Atomic uint32_t early_deaths; /* in a row */
-	_Atomic int64_t mounted_ns;    /* CLOCK_MONOTONIC */
+	_Atomic int64_t mounted_ns; /* CLOCK_MONOTONIC */
 	pid_t keeper;
 	char why[256]; /* the mount failed: what to tell */
 };
@@ -72,12 +72,12 @@ struct worker {
 	struct wire_request request;
 
 	struct waiters waiters; /* 1 */
-	bool closing;		/* 1: nobody waits any more */
+	bool closing; /* 1: nobody waits any more */
 
 	pthread_mutex_t notify_lock; /* 4 */
 	pthread_cond_t notify_cond;
 	struct settle_jobs jobs; /* notify_lock */
-	bool events_added;	 /* notify_lock */
+	bool events_added; /* notify_lock */
 	char config_error[256]; /* 1 */
 	struct timespec started; /* CLOCK_REALTIME */
 };

@@ -17,8 +17,8 @@
 #include "pool/pool_internal.h"
 
 static const struct {
-	mode_t mask;	/* of mkdir's mode */
-	mode_t always;	/* what it has besides */
+	mode_t mask; /* of mkdir's mode */
+	mode_t always; /* what it has besides */
 } box_modes[BOX_NODES] = {
 	[BOX_DIR] = { 01777, 0 },
 	[BOX_DATA] = { 0444, 0200 }, /* the owner may resize it */

@@ -69,13 +69,13 @@ int handle_open(struct pool *pool, enum handle_kind kind, struct box *box,
 	}
 	h = handle_rec(pool, slot);
 	h->box = box ? box->slot : 0;
-	h->tx = kind == HANDLE_SEND ? tx_new : tx;
-	h->flags = flags;
+	h->work.tx = kind == HANDLE_SEND ? tx_new : tx;
+	h->work.flags = flags;
 	h->uid = uid;
 	h->gid = gid;
 	h->pid = pid;
 	/* Opened and closed, with nothing written: an empty transaction. */
-	h->begun = kind == HANDLE_SEND;
+	h->work.begun = kind == HANDLE_SEND;
 	journal_begin(&pool->journal, pool->token);
 	if (tx_new)
 		jset(&pool->journal, tx_rec(pool, tx_new)->state, TX_WRITING);
@@ -98,7 +98,7 @@ int handle_open(struct pool *pool, enum handle_kind kind, struct box *box,
 struct handle_end {
 	uint32_t tx;
 	bool commit; /* queue it */
-	bool free;   /* its record is free now */
+	bool free; /* its record is free now */
 	bool requeue;
 	bool unhold;
 };
@@ -106,16 +106,20 @@ struct handle_end {
 static void handle_end_send(struct pool *pool, struct box *box,
 			    struct handle_rec *h, struct handle_end *end)
 {
-	if (!h->tx)
+	if (!h->work.tx)
 		return;
-	end->tx = h->tx;
-	end->commit = h->begun && !h->killed && !h->error && !h->stalled &&
-		      !box_removed(box);
+	end->tx = h->work.tx;
+	end->commit = h->work.begun && !h->killed && !h->work.error &&
+		      !h->work.stalled && !box_removed(box);
 	if (end->commit) {
-		tx_commit_journal(pool, h);
+		struct tx_rec rec = *tx_rec(pool, h->work.tx);
+		struct handle_work work = h->work;
+
+		tx_commit_journal(pool, h->work.tx, &rec, &work);
+		tx_journal(pool, h->work.tx, &rec, h, &work);
 	} else {
 		end->free = true;
-		jset(&pool->journal, tx_rec(pool, h->tx)->state, TX_FREE);
+		jset(&pool->journal, tx_rec(pool, h->work.tx)->state, TX_FREE);
 	}
 }
 
@@ -127,17 +131,17 @@ static bool handle_reads_header(const struct handle_rec *h)
 static void handle_end_recv(struct pool *pool, struct handle_rec *h,
 			    struct handle_end *end)
 {
-	struct tx_rec *rec = tx_rec(pool, h->tx);
+	struct tx_rec *rec = tx_rec(pool, h->work.tx);
 
 	if (!handle_reads_header(h))
 		return;
-	end->tx = h->tx;
+	end->tx = h->work.tx;
 	end->unhold = true;
 	if (rec->state == TX_DELIVERED) {
 		/* Nobody has been told of it: it is the next one's. */
 		end->requeue = true;
 		jset(&pool->journal, rec->state, TX_QUEUED);
-	} else if (tx_mem(pool, h->tx)->holders == 1) {
+	} else if (tx_mem(pool, h->work.tx)->holders == 1) {
 		end->free = true;
 		jset(&pool->journal, rec->state, TX_FREE);
 	}
@@ -146,11 +150,11 @@ static void handle_end_recv(struct pool *pool, struct handle_rec *h,
 static void handle_end_tx(struct pool *pool, struct handle_rec *h,
 			  struct handle_end *end)
 {
-	struct tx_rec *rec = tx_rec(pool, h->tx);
+	struct tx_rec *rec = tx_rec(pool, h->work.tx);
 
-	end->tx = h->tx;
+	end->tx = h->work.tx;
 	end->unhold = true;
-	if (rec->state == TX_HELD && tx_mem(pool, h->tx)->holders == 1) {
+	if (rec->state == TX_HELD && tx_mem(pool, h->work.tx)->holders == 1) {
 		end->free = true;
 		jset(&pool->journal, rec->state, TX_FREE);
 	}
@@ -204,8 +208,9 @@ void handle_adopt(struct pool *pool, uint32_t slot)
 {
 	struct handle_rec *h = handle_rec(pool, slot);
 
-	if (h->kind == HANDLE_TX || handle_reads_header(h))
-		tx_mem(pool, h->tx)->holders++;
+	if (h->kind == HANDLE_TX || handle_reads_header(h) ||
+	    (h->kind == HANDLE_SEND && h->work.tx))
+		tx_mem(pool, h->work.tx)->holders++;
 	handle_count(pool, box_of_slot(pool, h->box), h->kind, 1);
 }
 
@@ -220,7 +225,7 @@ enum handle_kind handle_get(struct pool *pool, uint32_t handle,
 
 int handle_flags(struct pool *pool, uint32_t handle)
 {
-	return handle_rec(pool, handle)->flags;
+	return handle_rec(pool, handle)->work.flags;
 }
 
 uint64_t handle_poll_key(struct pool *pool, uint32_t handle)
@@ -243,8 +248,7 @@ void handle_set_cursor(struct pool *pool, uint32_t handle, uint64_t cursor)
 	handle_rec(pool, handle)->cursor = cursor;
 }
 
-uint32_t handle_next_polling(struct pool *pool, struct box *box,
-			     uint32_t after)
+uint32_t handle_next_polling(struct pool *pool, struct box *box, uint32_t after)
 {
 	for (uint32_t i = after + 1; i < pool->handles.nr; i++) {
 		struct handle_rec *h = handle_rec(pool, i);

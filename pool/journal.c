@@ -16,7 +16,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum journal_state { JOURNAL_EMPTY, JOURNAL_COMMITTED, JOURNAL_APPLIED };
+enum journal_state {
+	JOURNAL_EMPTY,
+	JOURNAL_COMMITTED,
+	JOURNAL_APPLIED
+};
 
 struct journal_entry {
 	uint16_t table;
@@ -34,6 +38,18 @@ struct journal_page {
 	struct journal_entry entry[JOURNAL_ENTRIES];
 };
 
+/*
+ * Who reads this is either the same thread or a worker that starts after it has
+ * been killed, which the kernel orders.  So only the compiler must not move
+ * stores across.
+ */
+static void journal_state(struct journal *j, enum journal_state state)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	atomic_store_explicit(&j->page->state, state, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
 static void journal_apply(struct journal *j)
 {
 	for (uint32_t i = 0; i < j->page->nr; i++) {
@@ -41,8 +57,7 @@ static void journal_apply(struct journal *j)
 
 		memcpy(j->tables[e->table]->base + e->offset, e->data, e->len);
 	}
-	atomic_store_explicit(&j->page->state, JOURNAL_APPLIED,
-			      memory_order_release);
+	journal_state(j, JOURNAL_APPLIED);
 }
 
 int journal_open(struct journal *j, int dirfd, struct table *const *tables,
@@ -96,10 +111,7 @@ bool journal_replayed(const struct journal *j, uint64_t token, int64_t *result)
 
 void journal_begin(struct journal *j, uint64_t token)
 {
-	atomic_store_explicit(&j->page->state, JOURNAL_EMPTY,
-			      memory_order_release);
-	/* Nothing below may become visible before the line above. */
-	atomic_thread_fence(memory_order_seq_cst);
+	journal_state(j, JOURNAL_EMPTY);
 	j->page->token = token;
 	j->nr_entries = 0;
 }
@@ -131,8 +143,6 @@ void journal_commit(struct journal *j, int64_t result)
 {
 	j->page->nr = j->nr_entries;
 	j->page->result = result;
-	atomic_store_explicit(&j->page->state, JOURNAL_COMMITTED,
-			      memory_order_release);
-	atomic_thread_fence(memory_order_seq_cst);
+	journal_state(j, JOURNAL_COMMITTED);
 	journal_apply(j);
 }

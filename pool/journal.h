@@ -30,7 +30,7 @@
 
 #define JOURNAL_TABLES 4
 #define JOURNAL_ENTRIES 24
-#define JOURNAL_BYTES 32 /* most bytes one entry stores */
+#define JOURNAL_BYTES 48 /* most bytes one entry stores */
 
 struct journal_page;
 
@@ -68,10 +68,10 @@ void journal_set(struct journal *j, void *to, const void *from, size_t len);
 void journal_commit(struct journal *j, int64_t result);
 
 /* One field of a record. */
-#define jset(j, field, value)                                                  \
-	do {                                                                   \
-		typeof(field) jset_value = (value);                            \
-		journal_set(j, &(field), &jset_value, sizeof(jset_value));     \
+#define jset(j, field, value)                                              \
+	do {                                                               \
+		typeof(field) jset_value = (value);                        \
+		journal_set(j, &(field), &jset_value, sizeof(jset_value)); \
 	} while (0)
 
 #endif

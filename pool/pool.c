@@ -104,14 +104,14 @@ static int pool_adopt(struct pool *pool, bool fresh)
 {
 	int err;
 
-	table_for_each(&pool->boxes, i) {
+	table_for_each (&pool->boxes, i) {
 		err = box_adopt(pool, i);
 		if (err)
 			return err;
 		if (fresh)
 			box_set_backing(box_of_slot(pool, i), 0);
 	}
-	table_for_each(&pool->txs, i) {
+	table_for_each (&pool->txs, i) {
 		err = i == POOL_REC ? 0 : tx_adopt(pool, i);
 		if (err)
 			return err;
@@ -119,7 +119,7 @@ static int pool_adopt(struct pool *pool, bool fresh)
 	for (uint32_t i = 0; i < pool->nr_box_mem; i++)
 		if (pool->box_mem[i])
 			tx_adopt_queue(pool, pool->box_mem[i]);
-	table_for_each(&pool->handles, i)
+	table_for_each (&pool->handles, i)
 		handle_adopt(pool, i);
 	return 0;
 }
@@ -128,7 +128,7 @@ static int pool_adopt(struct pool *pool, bool fresh)
 static void pool_close_handles(struct pool *pool)
 {
 	pool->token = 0;
-	table_for_each(&pool->handles, i) {
+	table_for_each (&pool->handles, i) {
 		handle_rec(pool, i)->killed = 1;
 		handle_close(pool, i);
 	}
@@ -137,18 +137,25 @@ static void pool_close_handles(struct pool *pool)
 /* What a kill between two stores can leave, none of it visible. */
 static void pool_tidy(struct pool *pool)
 {
-	table_for_each(&pool->txs, i) {
+	table_for_each (&pool->txs, i) {
 		struct tx_rec *rec = tx_rec(pool, i);
 		struct tx *tx;
 
-		if (i == POOL_REC || rec->state != TX_HELD)
+		if (i == POOL_REC ||
+		    (rec->state != TX_HELD && rec->state != TX_WRITING))
 			continue;
 		tx = tx_mem(pool, i);
-		if (tx->holders)
-			continue;
-		rec->state = TX_FREE;
-		tx->box->nr_held--;
-		tx_forget(pool, tx->box, i);
+		if (!tx->holders) {
+			if (rec->state == TX_HELD)
+				tx->box->nr_held--;
+			else
+				tx->box->nr_writing--;
+			rec->state = TX_FREE;
+			tx_forget(pool, tx->box, i);
+		} else if (rec->state == TX_WRITING) {
+			/* Its sender was counted only to find those without. */
+			tx->holders = 0;
+		}
 	}
 	for (uint32_t i = 0; i < pool->nr_box_mem; i++)
 		if (pool->box_mem[i])
@@ -262,7 +269,8 @@ static const char *pool_check_box(struct pool *pool, struct box *box)
 		return range_check(box->ranges);
 	if (!avl_check(&box->txs))
 		return "a box's index of transactions is out of order";
-	TAILQ_FOREACH(tx, &box->queue, queue) {
+	TAILQ_FOREACH(tx, &box->queue, queue)
+	{
 		queued++;
 		if (tx_rec(pool, tx->slot)->state != TX_QUEUED)
 			return "a transaction in the queue is not queued";
@@ -289,8 +297,8 @@ const char *pool_check(struct pool *pool)
 	for (uint32_t i = 0; i < pool->nr_box_mem && !broken; i++)
 		if (pool->box_mem[i])
 			broken = pool_check_box(pool, pool->box_mem[i]);
-	if (!broken && (!avl_check(&pool->by_name) ||
-			!avl_check(&pool->by_serial)))
+	if (!broken &&
+	    (!avl_check(&pool->by_name) || !avl_check(&pool->by_serial)))
 		broken = "the index of boxes is out of order";
 	return broken ? broken : lru_check(pool->lru);
 }

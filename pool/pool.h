@@ -55,17 +55,17 @@ struct pool_ops {
 
 struct pool_options {
 	struct store *store;
-	uint64_t size;	  /* bytes, of all regions together */
-	int nr_nodes;	  /* NUMA */
-	bool fresh;	  /* first worker of this mount: no open files yet */
+	uint64_t size; /* bytes, of all regions together */
+	int nr_nodes; /* NUMA */
+	bool fresh; /* first worker of this mount: no open files yet */
 	const struct pool_ops *ops;
 	void *arg;
 };
 
 /* What can change at run time. */
 struct pool_config {
-	uint64_t box_size;	/* bytes of a new box's region */
-	uint32_t sender_quota;	/* percent of a region, for one foreign uid */
+	uint64_t box_size; /* bytes of a new box's region */
+	uint32_t sender_quota; /* percent of a region, for one foreign uid */
 };
 
 /**
@@ -88,19 +88,26 @@ struct pool_stat {
 	uint64_t boxes;
 	uint64_t transactions; /* live */
 	uint64_t handles;
-	uint64_t sent;		/* ever, since the worker started */
+	uint64_t sent; /* ever, since the worker started */
 	uint64_t sent_bytes;
 	uint64_t delivered;
 	uint64_t freed;
-	uint64_t dropped;	/* half written, not delivered */
+	uint64_t dropped; /* half written, not delivered */
 };
 void pool_stat(struct pool *pool, struct pool_stat *out);
 struct lru *pool_lru(struct pool *pool);
 
 /* --- boxes (box.c) --- */
 
-enum box_node { BOX_DIR, BOX_DATA, BOX_SEND, BOX_RECV, BOX_TX, BOX_STAT,
-		BOX_NODES };
+enum box_node {
+	BOX_DIR,
+	BOX_DATA,
+	BOX_SEND,
+	BOX_RECV,
+	BOX_TX,
+	BOX_STAT,
+	BOX_NODES
+};
 
 struct box_attr {
 	mode_t mode; /* permission bits */
@@ -267,7 +274,7 @@ struct tx_info {
 	uint64_t id;
 	uint32_t slot;
 	uint64_t offset; /* bytes, in data */
-	uint64_t size;	 /* bytes */
+	uint64_t size; /* bytes */
 	struct timespec time;
 	pid_t pid;
 	uid_t uid;

@@ -38,13 +38,17 @@
 #define TX_MAX (1u << 24)
 #define HANDLE_MAX (1u << 20)
 
-enum { BOX_REC_FREE, BOX_REC_LIVE, BOX_REC_REMOVED };
+enum {
+	BOX_REC_FREE,
+	BOX_REC_LIVE,
+	BOX_REC_REMOVED
+};
 
 struct box_rec {
 	uint32_t state;
 	int32_t backing; /* passthrough id, 0 for none */
 	uint64_t serial; /* never used again */
-	uint64_t size;	 /* bytes of the region */
+	uint64_t size; /* bytes of the region */
 	int64_t ctime_ns;
 	int64_t mtime_ns;
 	uint32_t uid[BOX_NODES];
@@ -55,16 +59,24 @@ struct box_rec {
 };
 _Static_assert(sizeof(struct box_rec) == 512, "box_rec");
 
-enum { TX_FREE, TX_WRITING, TX_SETTLING, TX_QUEUED, TX_DELIVERED, TX_HELD };
+enum {
+	TX_FREE,
+	TX_WRITING,
+	TX_SETTLING,
+	TX_QUEUED,
+	TX_DELIVERED,
+	TX_HELD
+};
 
 struct tx_rec {
 	uint32_t state;
 	uint32_t box; /* slot */
-	uint64_t id;  /* in the order of queueing; 0 while WRITING */
+	uint64_t id; /* in the order of queueing; 0 while WRITING */
 	uint64_t offset;
-	uint64_t size;	   /* bytes of payload */
+	uint64_t size; /* bytes of payload */
 	uint64_t reserved; /* bytes of the range, 0: none */
 	int64_t time_ns;
+	/* Above is what changes, in one piece; below is what does not. */
 	uint32_t uid, gid, pid;
 	uint32_t pad;
 };
@@ -74,17 +86,20 @@ _Static_assert(sizeof(struct tx_rec) == 64, "tx_rec");
 
 struct handle_rec {
 	uint32_t kind;
-	uint32_t box;  /* slot, 0 for none */
-	uint32_t tx;   /* slot: being written, being received, or held */
-	uint32_t flags;
+	uint32_t box; /* slot, 0 for none */
+	/* The part that sending changes, in one piece. */
+	struct handle_work {
+		uint32_t tx; /* slot: being written, received, or held */
+		uint32_t begun; /* send: 1: it must be sent, 2: it has bytes */
+		uint32_t stalled; /* send: the last write was given up */
+		uint32_t nr_writers;
+		int32_t error; /* send: what a write met, told at fsync */
+		uint32_t flags;
+	} work;
 	uint64_t cursor; /* recv: bytes of the header read; else the owner's */
 	uint64_t poll_key;
 	uint32_t uid, gid, pid;
-	int32_t error; /* send: what a write met; it must be told at fsync */
-	uint32_t begun;	 /* send: something was written or must be sent */
 	uint32_t killed; /* send: one of its writers was */
-	uint32_t stalled; /* send: the last write was given up */
-	uint32_t nr_writers;
 	uint32_t writer[HANDLE_WRITERS];
 	uint32_t header; /* recv: bytes of the header being read */
 	uint32_t pad[11];
@@ -109,15 +124,15 @@ struct tx {
 	struct box *box;
 	uint32_t slot;
 	struct range *range; /* NULL: none reserved */
-	uint32_t holders;    /* files that are open on it or reading it */
+	uint32_t holders; /* files that are open on it or reading it */
 };
 TAILQ_HEAD(tx_queue, tx);
 
 struct box {
-	struct avl_node by_name;   /* live ones only */
+	struct avl_node by_name; /* live ones only */
 	struct avl_node by_serial; /* removed ones too, while open */
 	struct box_rec *rec;
-	struct region *region;	     /* made at the first use */
+	struct region *region; /* made at the first use */
 	struct range_allocator *ranges;
 	struct avl_tree txs;
 	struct tx_queue queue;
@@ -204,12 +219,39 @@ int box_cmp_serial(const struct avl_node *a, const struct avl_node *b);
 int tx_adopt(struct pool *pool, uint32_t slot);
 void tx_adopt_queue(struct pool *pool, struct box *box);
 int tx_slot_alloc(struct pool *pool, struct box *box, uint32_t *slot);
-/* The journal part of queueing what a handle has written. */
-void tx_commit_journal(struct pool *pool, struct handle_rec *h);
-/* The part in memory, after the journal's. */
-void tx_commit_finish(struct pool *pool, struct box *box, uint32_t slot);
+/* It becomes visible: in tx/, and by tx_enqueue() to receivers. */
+void tx_show(struct pool *pool, struct box *box, uint32_t slot);
+void tx_enqueue(struct pool *pool, struct box *box, uint32_t slot);
+void tx_dequeue(struct pool *pool, struct box *box, uint32_t slot);
 /* The slot's state is FREE by now: let its range and record go. */
 void tx_forget(struct pool *pool, struct box *box, uint32_t slot);
+
+/* tx_space.c */
+/*
+ * Space for @total bytes, of which tx_rec->size are written already.
+ * @out: the range to use; the old one, if it is another, is still reserved.
+ */
+int tx_room(struct pool *pool, struct box *box, uint32_t slot, uint64_t total,
+	    uid_t uid, struct range **out);
+int tx_write_payload(struct pool *pool, struct box *box, uint64_t off,
+		     const struct payload *p);
+void tx_pages_unused(struct box *box, const struct page_run *run);
+void tx_release_range(struct pool *pool, struct box *box, struct range *range);
+
+/* send.c */
+/*
+ * The journal part of queueing a transaction: @rec as it is to be, and what its
+ * handle is to know after it.
+ */
+void tx_commit_journal(struct pool *pool, uint32_t slot, struct tx_rec *rec,
+		       struct handle_work *work);
+/* @rec's and @work's new values go into the journal. */
+void tx_journal(struct pool *pool, uint32_t slot, const struct tx_rec *rec,
+		struct handle_rec *h, const struct handle_work *work);
+/* The part in memory, after the journal's. */
+void tx_commit_finish(struct pool *pool, struct box *box, uint32_t slot);
+
+/* receive.c */
 /* Length of the header line; also in @line when that is not NULL. */
 size_t tx_header(struct pool *pool, uint32_t slot, char *line, size_t size);
 void tx_requeue(struct pool *pool, struct box *box, uint32_t slot);

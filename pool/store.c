@@ -25,6 +25,9 @@
 #include <linux/magic.h>
 #include <unistd.h>
 
+/* What events, journal and the first of the tables take. */
+#define STORE_TABLES (16u << 20)
+
 __attribute__((format(printf, 3, 4))) static void
 store_say(char *why, int why_size, const char *fmt, ...)
 {
@@ -44,7 +47,9 @@ static int store_mount_detached(uint64_t size, bool *huge)
 	fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
 	if (fs < 0)
 		return -errno;
-	snprintf(text, sizeof(text), "%" PRIu64, size);
+	/* @size is for pages of regions; the tables come on top of them. */
+	snprintf(text, sizeof(text), "%" PRIu64,
+		 size + size / 32 + STORE_TABLES);
 	*huge = fsconfig(fs, FSCONFIG_SET_STRING, "huge", "within_size", 0) ==
 		0;
 	if (fsconfig(fs, FSCONFIG_SET_STRING, "size", text, 0) < 0 ||

@@ -17,9 +17,9 @@ struct store {
 	int dirfd;
 	int boxfd;
 	int openfd;
-	char *path;	/* NULL when detached */
+	char *path; /* NULL when detached */
 	bool temporary; /* remove it when the pool ends */
-	bool huge;	/* its tmpfs was mounted huge=within_size */
+	bool huge; /* its tmpfs was mounted huge=within_size */
 };
 
 /**

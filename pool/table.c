@@ -68,7 +68,7 @@ int table_open(struct table *t, int dirfd, const char *name, size_t rec_size,
 	struct stat st;
 	int err;
 
-	new.map_size = (size_t)max * rec_size;
+	new.map_size = (size_t)max *rec_size;
 	new.fd = openat(dirfd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (new.fd < 0)
 		return -errno;
@@ -83,7 +83,7 @@ int table_open(struct table *t, int dirfd, const char *name, size_t rec_size,
 		goto err_close;
 	}
 	/* Growth is in whole steps; a torn one is finished by the next. */
-	new.nr = st.st_size / TABLE_STEP * (TABLE_STEP / rec_size);
+	new.nr = st.st_size / TABLE_STEP *(TABLE_STEP / rec_size);
 	err = table_reserve_stack(&new, new.nr + 1);
 	if (err)
 		goto err_unmap;

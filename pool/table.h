@@ -24,9 +24,9 @@ struct table {
 	char *base;
 	size_t rec_size;
 	size_t map_size;
-	uint32_t max;	   /* records that fit the mapping */
-	uint32_t nr;	   /* records that have memory, index 0 included */
-	uint32_t *free;	   /* stack of free indices, lowest on top at start */
+	uint32_t max; /* records that fit the mapping */
+	uint32_t nr; /* records that have memory, index 0 included */
+	uint32_t *free; /* stack of free indices, lowest on top at start */
 	uint32_t nr_free;
 	int fd;
 };
@@ -67,8 +67,8 @@ static inline int table_live(const struct table *t, uint32_t index)
 	       *(uint32_t *)table_get(t, index) != 0;
 }
 
-#define table_for_each(t, i)                                                   \
-	for (uint32_t i = 1; i < (t)->nr; i++)                                 \
+#define table_for_each(t, i)                   \
+	for (uint32_t i = 1; i < (t)->nr; i++) \
 		if (table_live(t, i))
 
 #endif

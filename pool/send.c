@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sending: what a handle writes becomes a transaction, whole or not at all.
+ *
+ * States: WRITING to QUEUED, by way of SETTLING when old copies must go first
+ * (pool_internal.h has the picture).  A payload is written straight to its
+ * place in the region; what makes it a transaction is one journal commit after
+ * that, so a worker killed anywhere leaves either all of it or nothing.
+ * Locks: pool->lock (1) held by all callers; region calls take 2 and 3.
+ * Reclaim: does not touch what is being written: its pages are Used.
+ */
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pool/pool_internal.h"
+
+/* Nobody who could make room will: every holder of space is waiting too. */
+static bool tx_deadlocked(struct pool *pool, struct box *box, uint32_t slot)
+{
+	if (!tx_mem(pool, slot)->range || box->nr_queued || box->nr_settling ||
+	    box->nr_delivered || box->nr_held)
+		return false;
+	table_for_each (&pool->handles, i) {
+		struct handle_rec *h = handle_rec(pool, i);
+
+		if (h->kind == HANDLE_SEND && h->box == box->slot &&
+		    h->work.tx && h->work.tx != slot &&
+		    tx_mem(pool, h->work.tx)->range && !h->work.stalled)
+			return false;
+	}
+	return true;
+}
+
+void tx_journal(struct pool *pool, uint32_t slot, const struct tx_rec *rec,
+		struct handle_rec *h, const struct handle_work *work)
+{
+	journal_set(&pool->journal, tx_rec(pool, slot), rec,
+		    offsetof(struct tx_rec, uid));
+	journal_set(&pool->journal, &h->work, work, sizeof(*work));
+}
+
+/* The transaction cannot be whole any more: give its space back now. */
+static int tx_fail(struct pool *pool, struct box *box, struct handle_rec *h,
+		   int err)
+{
+	struct tx_rec *rec = tx_rec(pool, h->work.tx);
+	struct tx *tx = tx_mem(pool, h->work.tx);
+	struct range *range = tx->range;
+	bool had = rec->size > 0;
+
+	journal_begin(&pool->journal, pool->token);
+	jset(&pool->journal, rec->size, 0);
+	jset(&pool->journal, rec->reserved, 0);
+	jset(&pool->journal, h->work.stalled, 0);
+	/* With nothing lost there is nothing to report at fsync. */
+	jset(&pool->journal, h->work.error, had ? err : 0);
+	jset(&pool->journal, h->work.begun, had ? 2 : 0);
+	journal_commit(&pool->journal, err);
+	tx->range = NULL;
+	tx_release_range(pool, box, range);
+	return err;
+}
+
+static bool tx_error_is_final(int err)
+{
+	return err != -EAGAIN && err != -ENOMEM;
+}
+
+/* A slot for what the handle writes next. */
+static int tx_begin(struct pool *pool, struct box *box, struct handle_rec *h)
+{
+	struct tx_rec *rec;
+	uint32_t slot;
+	int err;
+
+	if (h->work.tx)
+		return 0;
+	err = tx_slot_alloc(pool, box, &slot);
+	if (err)
+		return err;
+	rec = tx_rec(pool, slot);
+	rec->uid = h->uid;
+	rec->gid = h->gid;
+	rec->pid = h->pid;
+	/*
+	 * A kill in between leaves a record that no handle has: pool_open()
+	 * frees it.
+	 */
+	rec->state = TX_WRITING;
+	atomic_signal_fence(memory_order_seq_cst);
+	h->work.tx = slot;
+	box->nr_writing++;
+	return 0;
+}
+
+int tx_write(struct pool *pool, uint32_t handle, const struct payload *p,
+	     bool commit)
+{
+	struct handle_rec *h = handle_rec(pool, handle);
+	struct box *box = box_of_slot(pool, h->box);
+	struct range *range, *old;
+	struct handle_work work;
+	struct tx_rec *rec, new;
+	struct tx *tx;
+	uint32_t slot;
+	int64_t done;
+	int err;
+
+	if (journal_replayed(&pool->journal, pool->token, &done))
+		return done;
+	if (box_removed(box))
+		return -EPIPE;
+	if (h->work.error)
+		return h->work.error;
+	err = box_open_region(pool, box);
+	if (!err)
+		err = tx_begin(pool, box, h);
+	if (err)
+		return err;
+	slot = h->work.tx;
+	rec = tx_rec(pool, slot);
+	tx = tx_mem(pool, slot);
+	if (p->len > box->rec->size - rec->size)
+		return tx_fail(pool, box, h, -EMSGSIZE);
+	err = tx_room(pool, box, slot, rec->size + p->len, h->uid, &range);
+	if (err == -ENOSPC) {
+		struct range_stat st;
+
+		/* No room in the region, or no memory in the pool? */
+		range_stat(box->ranges, &st);
+		if (st.largest_free < ((rec->size + p->len + 7) & ~7ull))
+			err = -EAGAIN;
+	}
+	if (err == -EAGAIN) {
+		h->work.stalled = 1;
+		if (tx_deadlocked(pool, box, slot))
+			err = -EDEADLK;
+	}
+	if (err)
+		return tx_error_is_final(err) ? tx_fail(pool, box, h, err)
+					      : err;
+	err = tx_write_payload(pool, box, range_offset(range) + rec->size, p);
+	old = tx->range;
+	if (err) {
+		if (range != old)
+			tx_release_range(pool, box, range);
+		return tx_fail(pool, box, h, err);
+	}
+	new = *rec;
+	new.offset = range_offset(range);
+	new.size = rec->size + p->len;
+	new.reserved = range_size(range);
+	work = h->work;
+	work.begun = 2;
+	work.stalled = 0;
+	journal_begin(&pool->journal, pool->token);
+	if (commit)
+		tx_commit_journal(pool, slot, &new, &work);
+	tx_journal(pool, slot, &new, h, &work);
+	journal_commit(&pool->journal, 0);
+	tx->range = range;
+	if (old && old != range)
+		tx_release_range(pool, box, old);
+	if (commit)
+		tx_commit_finish(pool, box, slot);
+	return 0;
+}
+
+bool tx_has_space(struct pool *pool, uint32_t handle)
+{
+	struct handle_rec *h = handle_rec(pool, handle);
+
+	return h->work.tx && tx_mem(pool, h->work.tx)->range;
+}
+
+void tx_interrupted(struct pool *pool, uint32_t handle)
+{
+	handle_rec(pool, handle)->work.stalled = 1;
+}
+
+/* --- committing --- */
+
+void tx_commit_journal(struct pool *pool, uint32_t slot, struct tx_rec *rec,
+		       struct handle_work *work)
+{
+	/* Whether old copies stand in front is settled before it is shown. */
+	rec->state = pool->ops && pool->ops->settle ? TX_SETTLING : TX_QUEUED;
+	rec->id = pool->rec->next_id;
+	rec->time_ns = pool_now();
+	jset(&pool->journal, pool->rec->next_id, rec->id + 1);
+	work->tx = 0;
+	work->begun = 0;
+	work->nr_writers = 0;
+}
+
+static void tx_trim(struct pool *pool, struct box *box, uint32_t slot)
+{
+	struct tx_rec *rec = tx_rec(pool, slot);
+	struct tx *tx = tx_mem(pool, slot);
+	struct page_run used, unused;
+
+	if (!tx->range || range_size(tx->range) <= ((rec->size + 7) & ~7ull))
+		return;
+	if (range_resize(box->ranges, tx->range, rec->size, UINT64_MAX, &used,
+			 &unused))
+		return;
+	rec->reserved = range_size(tx->range);
+	tx_pages_unused(box, &unused);
+	if (pool->ops && pool->ops->space)
+		pool->ops->space(pool->arg, box);
+}
+
+static bool tx_is_cached(struct pool *pool, struct box *box, uint32_t slot)
+{
+	struct tx_rec *rec = tx_rec(pool, slot);
+	uint32_t first, last;
+
+	if (!rec->size)
+		return false;
+	first = rec->offset / pool->page_size;
+	last = (rec->offset + rec->size - 1) / pool->page_size;
+	return region_test_clear_cached(box->region, first, last - first + 1);
+}
+
+void tx_commit_finish(struct pool *pool, struct box *box, uint32_t slot)
+{
+	struct tx_rec *rec = tx_rec(pool, slot);
+
+	box->nr_writing--;
+	pool->sent++;
+	pool->sent_bytes += rec->size;
+	tx_trim(pool, box, slot);
+	if (rec->state == TX_SETTLING) {
+		if (tx_is_cached(pool, box, slot)) {
+			box->nr_settling++;
+			pool->ops->settle(pool->arg, box, slot, rec->offset,
+					  rec->size);
+			return;
+		}
+		rec->state = TX_QUEUED;
+	}
+	tx_show(pool, box, slot);
+	tx_enqueue(pool, box, slot);
+}
+
+void pool_settled(struct pool *pool, uint32_t slot)
+{
+	struct box *box = tx_mem(pool, slot)->box;
+
+	tx_rec(pool, slot)->state = TX_QUEUED;
+	box->nr_settling--;
+	tx_show(pool, box, slot);
+	tx_enqueue(pool, box, slot);
+}
+
+void pool_resettle(struct pool *pool)
+{
+	table_for_each (&pool->txs, i) {
+		struct tx_rec *rec = tx_rec(pool, i);
+
+		if (i == POOL_REC || rec->state != TX_SETTLING)
+			continue;
+		if (pool->ops && pool->ops->settle)
+			pool->ops->settle(pool->arg, tx_mem(pool, i)->box, i,
+					  rec->offset, rec->size);
+		else
+			pool_settled(pool, i);
+	}
+}
+
+int tx_commit(struct pool *pool, uint32_t handle)
+{
+	struct handle_rec *h = handle_rec(pool, handle);
+	struct box *box = box_of_slot(pool, h->box);
+	uint32_t slot = h->work.tx;
+	struct handle_work work;
+	struct tx_rec rec;
+	int64_t done;
+	int err;
+
+	if (journal_replayed(&pool->journal, pool->token, &done))
+		return done;
+	err = box_removed(box) ? -EPIPE : h->work.error;
+	if (!err && h->work.begun != 2)
+		return 0;
+	work = h->work;
+	journal_begin(&pool->journal, pool->token);
+	if (!err) {
+		rec = *tx_rec(pool, slot);
+		tx_commit_journal(pool, slot, &rec, &work);
+		tx_journal(pool, slot, &rec, h, &work);
+	} else {
+		jset(&pool->journal, h->work.error, 0);
+		jset(&pool->journal, h->work.begun, 0);
+	}
+	journal_commit(&pool->journal, err);
+	if (!err)
+		tx_commit_finish(pool, box, slot);
+	return err;
+}
+
+void tx_writer(struct pool *pool, uint32_t handle, pid_t pid)
+{
+	struct handle_rec *h = handle_rec(pool, handle);
+
+	for (uint32_t i = 0; i < h->work.nr_writers && i < HANDLE_WRITERS; i++)
+		if (h->writer[i] == (uint32_t)pid)
+			return;
+	if (h->work.nr_writers < HANDLE_WRITERS)
+		h->writer[h->work.nr_writers] = pid;
+	h->work.nr_writers++; /* above HANDLE_WRITERS: there were more */
+}
+
+void tx_writer_gone(struct pool *pool, uint32_t handle, pid_t pid, bool killed)
+{
+	struct handle_rec *h = handle_rec(pool, handle);
+	uint32_t n = h->work.nr_writers;
+
+	if (n > HANDLE_WRITERS) {
+		if (killed)
+			h->killed = 1;
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		if (h->writer[i] != (uint32_t)pid)
+			continue;
+		if (killed) {
+			h->killed = 1;
+			return;
+		}
+		h->writer[i] = h->writer[n - 1];
+		h->work.nr_writers = n - 1;
+		return;
+	}
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Space for transactions: ranges of the box's region and the pages under them.
+ *
+ * States: a range is reserved or free; the pages that only it touches are Used
+ * while it is reserved and Available after.
+ * Locks: pool->lock (1) held by all callers; region calls take 2 and 3.
+ * Reclaim: asked for memory when there is none; it takes 3 and tries 2.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pool/pool_internal.h"
+
+void tx_pages_unused(struct box *box, const struct page_run *run)
+{
+	if (run->nr)
+		region_stop_using_range(box->region, run->first, run->nr);
+}
+
+void tx_release_range(struct pool *pool, struct box *box, struct range *range)
+{
+	struct page_run unused;
+
+	if (!range)
+		return;
+	range_free(box->ranges, range, &unused);
+	tx_pages_unused(box, &unused);
+	if (pool->ops && pool->ops->space)
+		pool->ops->space(pool->arg, box);
+}
+
+static uint64_t tx_quota(struct pool *pool, struct box *box, uid_t uid)
+{
+	if (uid == box->rec->uid[BOX_DIR])
+		return UINT64_MAX;
+	return box->rec->size / 100 * pool->config.sender_quota;
+}
+
+/* Low on space, and this sender has most of it: say so, once. */
+static void tx_suspect(struct pool *pool, struct box *box, uid_t uid)
+{
+	uid_t owner = box->rec->uid[BOX_DIR];
+	struct range_stat st;
+	uint64_t bytes;
+	uint32_t nr;
+
+	if (uid == owner || !pool->ops || !pool->ops->suspect)
+		return;
+	range_stat(box->ranges, &st);
+	bytes = st.reserved - range_owner_bytes(box->ranges, owner, &nr);
+	if (!range_suspect(box->ranges, box->rec->size / 2, bytes, uid))
+		return;
+	bytes = range_owner_bytes(box->ranges, uid, &nr);
+	pool->ops->suspect(pool->arg, box, uid, bytes, nr);
+}
+
+/* Pages for a new range; memory is asked from reclaim if there is none. */
+static int tx_use_pages(struct pool *pool, struct box *box,
+			const struct page_run *run)
+{
+	uint32_t missing;
+	int err;
+
+	if (!run->nr)
+		return 0;
+	err = region_use_range(box->region, run->first, run->nr, &missing);
+	if (err == -ENOSPC && pool->ops && pool->ops->reclaim &&
+	    pool->ops->reclaim(pool->arg, run->nr))
+		err = region_use_range(box->region, run->first, run->nr,
+				       &missing);
+	return err;
+}
+
+static int tx_reserve(struct pool *pool, struct box *box, uint64_t size,
+		      uid_t uid, struct range **out)
+{
+	struct page_run used, unused;
+	struct range *range;
+	int err;
+
+	err = range_reserve(box->ranges, size, uid, tx_quota(pool, box, uid),
+			    &range, &used);
+	if (err)
+		return err;
+	err = tx_use_pages(pool, box, &used);
+	if (err) {
+		range_free(box->ranges, range, &unused);
+		return err;
+	}
+	*out = range;
+	tx_suspect(pool, box, uid);
+	return 0;
+}
+
+/* Makes @range larger where it stands. */
+static int tx_grow(struct pool *pool, struct box *box, struct range *range,
+		   uint64_t size, uid_t uid)
+{
+	uint64_t before = range_size(range);
+	struct page_run used, unused;
+	int err;
+
+	err = range_resize(box->ranges, range, size, tx_quota(pool, box, uid),
+			   &used, &unused);
+	if (err)
+		return err;
+	err = tx_use_pages(pool, box, &used);
+	if (err)
+		range_resize(box->ranges, range, before, UINT64_MAX, &used,
+			     &unused);
+	return err;
+}
+
+static int tx_copy(struct region *region, uint64_t to, uint64_t from,
+		   uint64_t len)
+{
+	char buf[16384];
+	int err = 0;
+
+	while (len && !err) {
+		size_t n = len < sizeof(buf) ? len : sizeof(buf);
+
+		err = region_read(region, from, buf, n);
+		if (!err)
+			err = region_write(region, to, buf, n);
+		from += n;
+		to += n;
+		len -= n;
+	}
+	return err;
+}
+
+int tx_room(struct pool *pool, struct box *box, uint32_t slot, uint64_t total,
+	    uid_t uid, struct range **out)
+{
+	struct tx_rec *rec = tx_rec(pool, slot);
+	struct tx *tx = tx_mem(pool, slot);
+	struct range *range = NULL;
+	struct page_run unused;
+	int err;
+
+	if (!tx->range)
+		return tx_reserve(pool, box, total, uid, out);
+	err = 0;
+	if (total > range_size(tx->range))
+		err = tx_grow(pool, box, tx->range, total, uid);
+	if (err != -ENOSPC) {
+		*out = tx->range;
+		return err;
+	}
+	/* Somebody is behind it: move, with room to grow if there is. */
+	err = -ENOSPC;
+	if (total <= box->rec->size / 2)
+		err = tx_reserve(pool, box, total * 2, uid, &range);
+	if (err)
+		err = tx_reserve(pool, box, total, uid, &range);
+	if (err)
+		return err;
+	err = tx_copy(box->region, range_offset(range), rec->offset, rec->size);
+	if (err) {
+		range_free(box->ranges, range, &unused);
+		tx_pages_unused(box, &unused);
+		return err;
+	}
+	*out = range;
+	return 0;
+}
+
+int tx_write_payload(struct pool *pool, struct box *box, uint64_t off,
+		     const struct payload *p)
+{
+	int err;
+
+	if (!p->mem)
+		return region_write_pipe(box->region, off, p->pipe_fd, p->len);
+	err = region_write(box->region, off, p->mem, p->len);
+	if (err == -ENOSPC && pool->ops && pool->ops->reclaim &&
+	    pool->ops->reclaim(pool->arg, p->len / pool->page_size + 1))
+		err = region_write(box->region, off, p->mem, p->len);
+	return err;
+}
