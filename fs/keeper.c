@@ -25,8 +25,10 @@
 
 #include "fs/worker.h"
 
-/* A worker that lives shorter died early. */
-#define EARLY_NS 2000000000ll
+/* Between the starts of two workers, so that one that dies at once does not
+ * keep a core busy; more when it has not even started. */
+#define RESTART_NS 100000000ll
+#define FAILED_NS 1000000000ll
 #define STOP_SECONDS 10
 
 struct keeper {
@@ -109,11 +111,38 @@ static int keeper_start_worker(struct keeper *k)
 	return 0;
 }
 
+/* A crash may be the fault of the request in hand; being killed is not. */
+static void keeper_blame(struct mount_shared *sh, int status)
+{
+	int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	bool crashed = (sig && sig != SIGKILL) ||
+		       (WIFEXITED(status) &&
+			WEXITSTATUS(status) != WORKER_STOPPED);
+
+	sh->crashes = crashed && sh->handling == sh->blamed ? sh->crashes + 1
+							    : crashed;
+	sh->blamed = sh->handling;
+	sh->handling = 0;
+}
+
+static void keeper_wait_to_restart(const struct keeper *k, int status)
+{
+	int64_t least = WIFEXITED(status) &&
+					WEXITSTATUS(status) == WORKER_FAILED
+				? FAILED_NS
+				: RESTART_NS;
+	int64_t left = k->started_ns + least - now_ns();
+	struct timespec delay = { .tv_sec = left / 1000000000,
+				  .tv_nsec = left % 1000000000 };
+
+	if (left > 0)
+		nanosleep(&delay, NULL);
+}
+
 /* Return: true when the mount goes on. */
 static bool keeper_worker_died(struct keeper *k, int status)
 {
 	struct mount_shared *sh = k->shared;
-	struct timespec delay = { .tv_sec = 1 };
 
 	k->worker = 0;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_UNMOUNTED)
@@ -139,12 +168,8 @@ static bool keeper_worker_died(struct keeper *k, int status)
 		    k->options->mountpoint, WEXITSTATUS(status),
 		    sh->why[0] ? ": " : "", sh->why);
 	sh->why[0] = 0;
-	sh->early_deaths = now_ns() - k->started_ns < EARLY_NS
-				   ? sh->early_deaths + 1
-				   : 0;
-	/* One that dies at once must not keep a core busy. */
-	if (sh->early_deaths > 4)
-		nanosleep(&delay, NULL);
+	keeper_blame(sh, status);
+	keeper_wait_to_restart(k, status);
 	sh->restarts++;
 	return keeper_start_worker(k) == 0;
 }
@@ -159,6 +184,7 @@ static void keeper_stop(struct keeper *k)
 	if (!k->worker)
 		return;
 	k->stopping = true;
+	k->shared->stopping = 1;
 	kill(k->worker, SIGTERM);
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);

@@ -66,9 +66,20 @@ bool wire_parse(const void *buf, size_t len, struct wire_request *out)
 	return true;
 }
 
-size_t wire_write_header(void)
+bool wire_parse_write(const void *buf, size_t len, struct wire_write *out)
 {
-	return sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in);
+	const struct fuse_in_header *in = buf;
+	const struct fuse_write_in *arg = (const void *)(in + 1);
+
+	if (len < sizeof(*in) + sizeof(*arg) ||
+	    arg->size > len - sizeof(*in) - sizeof(*arg))
+		return false;
+	out->fh = arg->fh;
+	out->flags = arg->flags;
+	out->pid = in->pid;
+	out->payload = arg + 1;
+	out->len = arg->size;
+	return true;
 }
 
 void wire_init_offers(const void *request, size_t len,
@@ -148,6 +159,18 @@ int wire_notify_poll(int fuse_fd, uint64_t key)
 	struct fuse_notify_poll_wakeup_out body = { .kh = key };
 
 	return wire_send(fuse_fd, &out, &body, sizeof(body));
+}
+
+int wire_reply_write(int fuse_fd, const void *buf, size_t len)
+{
+	struct {
+		struct fuse_out_header header;
+		struct fuse_write_out body;
+	} out = { .header.len = sizeof(out),
+		  .header.unique = ((const struct fuse_in_header *)buf)->unique,
+		  .body.size = len };
+
+	return write(fuse_fd, &out, sizeof(out)) < 0 ? -errno : 0;
 }
 
 int wire_reply_error(int fuse_fd, uint64_t unique, int error)

@@ -42,8 +42,17 @@ struct wire_request {
 };
 /** wire_parse - of a whole request.  Return: false when it is too short. */
 bool wire_parse(const void *buf, size_t len, struct wire_request *out);
-/* Bytes before a WRITE's payload. */
-size_t wire_write_header(void);
+
+/* A WRITE request, for who answers it without libfuse. */
+struct wire_write {
+	uint64_t fh;
+	uint32_t flags; /* of open(2), and O_DSYNC when the write is */
+	uint32_t pid;
+	const void *payload;
+	size_t len;
+};
+/** wire_parse_write - Return: false when it is malformed. */
+bool wire_parse_write(const void *buf, size_t len, struct wire_write *out);
 
 struct wire_features {
 	bool passthrough;
@@ -79,6 +88,8 @@ int wire_backing_close(int fuse_fd, int id);
 int wire_notify_resend(int fuse_fd);
 /** wire_notify_poll - whoever polls the file with this key looks again. */
 int wire_notify_poll(int fuse_fd, uint64_t key);
+/** wire_reply_write - answer the WRITE request at @buf: @len bytes written. */
+int wire_reply_write(int fuse_fd, const void *buf, size_t len);
 /** wire_reply_error - answer a request that libfuse has not seen. */
 int wire_reply_error(int fuse_fd, uint64_t unique, int error);
 

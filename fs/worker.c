@@ -19,8 +19,8 @@
 
 /* A WRITE of 1 MiB and its headers. */
 #define REQUEST_MAX ((1u << 20) + 8192)
-/* Deaths in a row, soon after the start, that a request is blamed for. */
-#define EARLY_DEATHS_MAX 3
+/* Crashes in a row that a request is blamed for. */
+#define CRASHES_MAX 3
 
 static struct worker the_worker;
 
@@ -156,8 +156,8 @@ static bool worker_refuses(struct worker *w, const void *buf)
 {
 	struct wire_request *r = &w->request;
 
-	if (!r->resent || w->shared->early_deaths < EARLY_DEATHS_MAX ||
-	    r->op == WIRE_UNANSWERED)
+	if (!r->resent || r->op == WIRE_UNANSWERED ||
+	    w->shared->crashes < CRASHES_MAX || w->shared->blamed != r->unique)
 		return false;
 	wire_reply_error(w->fuse_fd, r->unique | WIRE_RESEND_BIT, -EIO);
 	return true;
@@ -173,8 +173,13 @@ void worker_handle_locked(struct worker *w, void *buf, size_t len)
 	/* An INTERRUPT or FORGET changes nothing that a token could name. */
 	if (w->request.op != WIRE_UNANSWERED)
 		pool_set_token(w->pool, w->request.unique);
-	fuse_session_process_buf(w->se, &fbuf);
+	w->shared->handling = w->request.unique;
+	if (w->request.op != WIRE_WRITE ||
+	    node_kind(w->request.node) != NODE_BOX + BOX_SEND ||
+	    !send_write_fast(w, buf, len))
+		fuse_session_process_buf(w->se, &fbuf);
 	wait_run(w);
+	w->shared->handling = 0;
 }
 
 static ssize_t worker_read(struct worker *w, void *buf)
@@ -346,6 +351,11 @@ static void worker_adopt_pollers(struct worker *w)
 
 /* --- the end --- */
 
+static bool worker_must_end(const struct worker *w)
+{
+	return w->shared->stopping || getppid() != w->shared->keeper;
+}
+
 static void *signal_thread(void *arg)
 {
 	struct worker *w = arg;
@@ -355,6 +365,12 @@ static void *signal_thread(void *arg)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigwait(&set, &sig);
+	/* Whoever stops both of us at once may have come here first. */
+	for (int i = 0; i < 20 && !worker_must_end(w); i++)
+		usleep(10000);
+	/* Just this worker: the next one goes on, and no client notices. */
+	if (!worker_must_end(w))
+		_exit(WORKER_STOPPED);
 	pool_lock(w->pool);
 	wait_give_up_all(w, ESHUTDOWN);
 	if (getppid() != w->shared->keeper) {
@@ -446,6 +462,8 @@ int worker_run(const struct options *options, struct mount_shared *shared,
 	clock_gettime(CLOCK_REALTIME, &w->started);
 	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != shared->keeper)
+		kill(getpid(), SIGTERM); /* it died before that */
 	worker_raise_limits();
 	w->se = worker_session(w);
 	if (!w->se)

@@ -36,7 +36,12 @@ struct mount_shared {
 	_Atomic uint32_t mode; /* enum io_mode, once decided */
 	_Atomic uint32_t can_resend;
 	_Atomic uint32_t restarts;
-	_Atomic uint32_t early_deaths; /* in a row */
+	_Atomic uint32_t stopping; /* by the keeper: clients are to be told */
+	/* The request being handled, 0 between two; and which one, how many
+	 * workers in a row have crashed in. */
+	_Atomic uint64_t handling;
+	_Atomic uint64_t blamed;
+	_Atomic uint32_t crashes;
 	_Atomic int64_t mounted_ns; /* CLOCK_MONOTONIC */
 	pid_t keeper;
 	char why[256]; /* the mount failed: what to tell */
@@ -93,6 +98,9 @@ int worker_run(const struct options *options, struct mount_shared *shared,
 void worker_handle_locked(struct worker *w, void *buf, size_t len);
 
 extern const struct fuse_lowlevel_ops worker_ops; /* ops.c */
+
+/* box_send.c: answers a WRITE to send, if that can be done at once. */
+bool send_write_fast(struct worker *w, const void *buf, size_t len);
 
 /* notify.c */
 int notify_start(struct worker *w);

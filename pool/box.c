@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "pool/pool_internal.h"
@@ -128,6 +129,22 @@ static void box_free_memory(struct pool *pool, struct box *box)
 	TAILQ_INSERT_HEAD(&pool->spare_boxes, box, spare);
 }
 
+/*
+ * A worker that is killed while it enlarges a box leaves a file that is larger
+ * than the record says.  The box was empty, so nothing is lost.
+ */
+static int box_cut_file(struct box *box, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_size > box->rec->size &&
+	    ftruncate(fd, box->rec->size) < 0)
+		return -errno;
+	return 0;
+}
+
 int box_adopt(struct pool *pool, uint32_t slot)
 {
 	struct box *box = box_new(pool, slot);
@@ -146,9 +163,9 @@ int box_adopt(struct pool *pool, uint32_t slot)
 		return 0;
 	if (fd < 0)
 		return fd;
+	err = box_cut_file(box, fd);
 	close(fd);
-	err = box_open_region(pool, box);
-	return err;
+	return err ? err : box_open_region(pool, box);
 }
 
 void box_forget_all(struct pool *pool)

@@ -41,26 +41,36 @@ void tx_journal(struct pool *pool, uint32_t slot, const struct tx_rec *rec,
 	journal_set(&pool->journal, &h->work, work, sizeof(*work));
 }
 
-/* The transaction cannot be whole any more: give its space back now. */
-static int tx_fail(struct pool *pool, struct box *box, struct handle_rec *h,
-		   int err)
+/*
+ * The transaction cannot be whole any more: give its space back now.
+ * @begun, @error: what the handle goes on with.
+ */
+static int tx_drop(struct pool *pool, struct box *box, struct handle_rec *h,
+		   uint32_t begun, int error, int result)
 {
 	struct tx_rec *rec = tx_rec(pool, h->work.tx);
 	struct tx *tx = tx_mem(pool, h->work.tx);
 	struct range *range = tx->range;
-	bool had = rec->size > 0;
 
 	journal_begin(&pool->journal, pool->token);
 	jset(&pool->journal, rec->size, 0);
 	jset(&pool->journal, rec->reserved, 0);
 	jset(&pool->journal, h->work.stalled, 0);
-	/* With nothing lost there is nothing to report at fsync. */
-	jset(&pool->journal, h->work.error, had ? err : 0);
-	jset(&pool->journal, h->work.begun, had ? 2 : 0);
-	journal_commit(&pool->journal, err);
+	jset(&pool->journal, h->work.error, error);
+	jset(&pool->journal, h->work.begun, begun);
+	journal_commit(&pool->journal, result);
 	tx->range = NULL;
 	tx_release_range(pool, box, range);
-	return err;
+	return result;
+}
+
+static int tx_fail(struct pool *pool, struct box *box, struct handle_rec *h,
+		   int err)
+{
+	bool had = tx_rec(pool, h->work.tx)->size > 0;
+
+	/* With nothing lost there is nothing to report at fsync. */
+	return tx_drop(pool, box, h, had ? 2 : 0, had ? err : 0, err);
 }
 
 static bool tx_error_is_final(int err)
@@ -283,22 +293,21 @@ int tx_commit(struct pool *pool, uint32_t handle)
 	if (journal_replayed(&pool->journal, pool->token, &done))
 		return done;
 	err = box_removed(box) ? -EPIPE : h->work.error;
-	if (!err && h->work.begun != 2)
-		return 0;
+	/* A write that was given up leaves it a part of what it should be. */
+	if (!err && h->work.stalled)
+		err = -EAGAIN;
+	if (err && slot)
+		return tx_drop(pool, box, h, 0, 0, err);
+	if (err || h->work.begun != 2)
+		return err;
 	work = h->work;
+	rec = *tx_rec(pool, slot);
 	journal_begin(&pool->journal, pool->token);
-	if (!err) {
-		rec = *tx_rec(pool, slot);
-		tx_commit_journal(pool, slot, &rec, &work);
-		tx_journal(pool, slot, &rec, h, &work);
-	} else {
-		jset(&pool->journal, h->work.error, 0);
-		jset(&pool->journal, h->work.begun, 0);
-	}
-	journal_commit(&pool->journal, err);
-	if (!err)
-		tx_commit_finish(pool, box, slot);
-	return err;
+	tx_commit_journal(pool, slot, &rec, &work);
+	tx_journal(pool, slot, &rec, h, &work);
+	journal_commit(&pool->journal, 0);
+	tx_commit_finish(pool, box, slot);
+	return 0;
 }
 
 void tx_writer(struct pool *pool, uint32_t handle, pid_t pid)

@@ -35,7 +35,7 @@ static uint64_t tx_quota(struct pool *pool, struct box *box, uid_t uid)
 {
 	if (uid == box->rec->uid[BOX_DIR])
 		return UINT64_MAX;
-	return box->rec->size / 100 * pool->config.sender_quota;
+	return box->rec->size * pool->config.sender_quota / 100;
 }
 
 /* Low on space, and this sender has most of it: say so, once. */

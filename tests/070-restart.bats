@@ -265,7 +265,7 @@ nothing_left() {
 		wait_until 5 waiting "$POOL" 2
 		background keep_status "$POOL_TMP/poll" \
 			timeout 60 "$TOOLS/recvtx" --poll --free "$POOL/box/b"
-		wait_until 5 eval '[ "$(json open "$POOL/box/b/stat")" -ge 3 ]'
+		wait_until 5 eval '[ "$(json open "$POOL/box/b/stat")" -ge 2 ]'
 		for ((i = 0; i < 4; i++)); do
 			kill_and_wait
 			wait_until 5 waiting "$POOL" 2

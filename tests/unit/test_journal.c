@@ -188,7 +188,9 @@ static void step_see(void *arg)
 
 static void test_every_step(void)
 {
-	struct step_watch watch = { .file = { "a", "b", "journal" } };
+	struct step_watch watch = { .file = { { .name = "a" },
+					      { .name = "b" },
+					      { .name = "journal" } } };
 	struct step_result r;
 
 	dir = scratch_dir("steps");
