@@ -24,10 +24,14 @@
 
 #ifndef MADV_POPULATE_READ /* Linux 5.14 */
 #define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
 #endif
 
 /* Fewer cold pages than this are left to fault one by one. */
 #define FAULT_AHEAD 4
+
+/* Bytes from which on a write may bring in a huge folio. */
+#define HUGE_WORTH (256u << 10)
 
 /* Where bytes come from: a buffer, or a pipe when there is none. */
 struct source {
@@ -211,6 +215,29 @@ static void note_memory(struct region *region, const struct view *v,
 		pthread_mutex_unlock(&region->lock);
 }
 
+/*
+ * A tmpfs mounted huge=within_size gives 2 MiB to whoever writes one byte into
+ * a hole by a system call; a fault through a mapping that wants no huge pages
+ * brings in just the pages it touches, and is ten times faster.  This is only a
+ * preparation: what it cannot do, the write will do or fail at.
+ */
+static void populate_small(const struct region *region, const struct view *v)
+{
+	unsigned int shift = region->lru->page_shift;
+	size_t size = (size_t)(v->end - v->first) << shift;
+	void *map;
+
+	if (size >= HUGE_WORTH)
+		return;
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, region->fd,
+		   (off_t)v->first << shift);
+	if (map == MAP_FAILED)
+		return;
+	if (madvise(map, size, MADV_NOHUGEPAGE) == 0)
+		madvise(map, size, MADV_POPULATE_WRITE);
+	munmap(map, size);
+}
+
 static int fill(struct region *region, uint64_t off, struct source src,
 		size_t len)
 {
@@ -227,6 +254,8 @@ static int fill(struct region *region, uint64_t off, struct source src,
 	if (mapped) {
 		err = fill_map(region->map + off, src, len);
 	} else {
+		if (!v.populated)
+			populate_small(region, &v);
 		err = fill_file(region->fd, off, src, len, &done);
 		note_memory(region, &v, off, done, err);
 	}

@@ -281,6 +281,7 @@ static int64_t op_commit(void)
 static int64_t op_receive_some(size_t size)
 {
 	char line[TX_LINE];
+	uint32_t sum = 0;
 	size_t len = 0;
 	int err = tx_receive(pool, at.handle, line, size, &len);
 
@@ -288,8 +289,8 @@ static int64_t op_receive_some(size_t size)
 		return err;
 	/* What was read is part of the answer. */
 	for (size_t i = 0; i < len; i++)
-		err = err * 31 + line[i];
-	return (err & 0xffffff) << 8 | len;
+		sum = sum * 31 + line[i];
+	return (int64_t)sum << 16 | len;
 }
 
 static int64_t op_receive(void)
