@@ -221,10 +221,9 @@ uint32_t handle_next_polling(struct pool *pool, struct box *box,
 
 /* --- transactions (transaction.c) --- */
 
-/* Bytes to send: in memory, or, with mem NULL, the next ones in a pipe. */
+/* Bytes to send. */
 struct payload {
 	const void *mem;
-	int pipe_fd;
 	size_t len;
 };
 

@@ -116,13 +116,6 @@ int region_write(struct region *region, uint64_t off, const void *buf,
 int region_zero(struct region *region, uint64_t off, size_t len);
 
 /**
- * region_write_pipe - the same from a pipe that holds at least @len bytes; one
- * copy.  On an error the pipe's rest is unread; a pipe that ends early is -EIO.
- */
-int region_write_pipe(struct region *region, uint64_t off, int pipe_fd,
-		      size_t len);
-
-/**
  * region_resize - only while no page is Used (-EBUSY).  Everything Available
  * is dropped; copies in front of the store are the caller's to throw away.
  * @size as in region_new().  Return: 0, -EBUSY, -EINVAL, -ENOMEM, or what

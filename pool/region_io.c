@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Bytes of a region: reading, writing, zeroing, and filling from a pipe.
+ * Bytes of a region: reading, writing and zeroing.
  *
  * States: none is changed by intent; a write gives memory to pages that had
  * none, which region_wrote_locked() notes afterwards.  Pages that have memory
@@ -32,12 +32,6 @@
 
 /* Bytes from which on a write may bring in a huge folio. */
 #define HUGE_WORTH (256u << 10)
-
-/* Where bytes come from: a buffer, or a pipe when there is none. */
-struct source {
-	const char *buf;
-	int pipe;
-};
 
 /* What there is behind a range of bytes. */
 struct view {
@@ -152,40 +146,13 @@ static int empty_range(struct region *region, uint64_t off)
 }
 
 /* Return: 0, or how it failed; *@done bytes have arrived in any case. */
-static int fill_file(int fd, uint64_t off, struct source src, size_t len,
+static int fill_file(int fd, uint64_t off, const char *buf, size_t len,
 		     size_t *done)
 {
-	off_t at = off;
 	ssize_t n;
 
 	for (*done = 0; *done < len; *done += n) {
-		if (src.buf)
-			n = pwrite(fd, src.buf + *done, len - *done,
-				   off + *done);
-		else
-			n = splice(src.pipe, NULL, fd, &at, len - *done,
-				   SPLICE_F_MOVE);
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n == 0)
-			return -EIO;
-		if (n < 0)
-			n = 0;
-	}
-	return 0;
-}
-
-static int fill_map(char *to, struct source src, size_t len)
-{
-	size_t done;
-	ssize_t n;
-
-	if (src.buf) {
-		memcpy(to, src.buf, len);
-		return 0;
-	}
-	for (done = 0; done < len; done += n) {
-		n = read(src.pipe, to + done, len - done);
+		n = pwrite(fd, buf + *done, len - *done, off + *done);
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (n == 0)
@@ -238,8 +205,8 @@ static void populate_small(const struct region *region, const struct view *v)
 	munmap(map, size);
 }
 
-static int fill(struct region *region, uint64_t off, struct source src,
-		size_t len)
+int region_write(struct region *region, uint64_t off, const void *buf,
+		 size_t len)
 {
 	struct view v;
 	size_t done;
@@ -252,27 +219,15 @@ static int fill(struct region *region, uint64_t off, struct source src,
 	if (err)
 		return err;
 	if (mapped) {
-		err = fill_map(region->map + off, src, len);
+		memcpy(region->map + off, buf, len);
 	} else {
 		if (!v.populated)
 			populate_small(region, &v);
-		err = fill_file(region->fd, off, src, len, &done);
+		err = fill_file(region->fd, off, buf, len, &done);
 		note_memory(region, &v, off, done, err);
 	}
 	end(region, &v);
 	return err;
-}
-
-int region_write(struct region *region, uint64_t off, const void *buf,
-		 size_t len)
-{
-	return fill(region, off, (struct source){ .buf = buf }, len);
-}
-
-int region_write_pipe(struct region *region, uint64_t off, int pipe_fd,
-		      size_t len)
-{
-	return fill(region, off, (struct source){ .pipe = pipe_fd }, len);
 }
 
 static int read_file(int fd, uint64_t off, char *buf, size_t len)
@@ -319,8 +274,7 @@ static int zero_file(int fd, uint64_t off, uint64_t len)
 
 	for (; len && !err; off += n, len -= n) {
 		n = len < sizeof(zeros) ? len : sizeof(zeros);
-		err = fill_file(fd, off, (struct source){ .buf = zeros }, n,
-				&done);
+		err = fill_file(fd, off, zeros, n, &done);
 	}
 	return err;
 }

@@ -173,8 +173,6 @@ int tx_write_payload(struct pool *pool, struct box *box, uint64_t off,
 {
 	int err;
 
-	if (!p->mem)
-		return region_write_pipe(box->region, off, p->pipe_fd, p->len);
 	err = region_write(box->region, off, p->mem, p->len);
 	if (err == -ENOSPC && pool->ops && pool->ops->reclaim &&
 	    pool->ops->reclaim(pool->arg, p->len / pool->page_size + 1))

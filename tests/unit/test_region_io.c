@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The bytes of a region and the memory behind them: bounds, full stores, what
- * the store gives and gets back, huge folios, pipes, zeroing.
+ * the store gives and gets back, huge folios, zeroing.
  */
 #include "tests/unit/region_fixture.h"
 
@@ -16,10 +16,8 @@ static void test_bounds(void)
 	size_t lens[] = { 1, 2, size + 1, 2, SIZE_MAX };
 	char buf[16] = "untouched", *big = pattern(size + 1, 1);
 	uint32_t missing = 42, i;
-	int fds[2];
 
 	start(8, UINT64_MAX);
-	must(!pipe(fds) && write(fds[1], "xy", 2) == 2, "pipe");
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		uint32_t first = bad[i][0], nr = bad[i][1];
 
@@ -40,13 +38,9 @@ static void test_bounds(void)
 		     "write %u", i);
 		must(region_zero(region, offs[i], lens[i]) == -EFAULT,
 		     "zero %u", i);
-		must(region_write_pipe(region, offs[i], fds[0], lens[i]) ==
-			     -EFAULT,
-		     "pipe %u", i);
 	}
 	ok(!strcmp(buf, "untouched") && memory() == 0 && counts(0, 0),
 	   "bytes outside: EFAULT, nothing touched");
-	ok(read(fds[0], buf, 16) == 2, "the pipe is unread");
 	ok(!region_read(region, size, buf, 0) &&
 		   region_read(region, size + 1, buf, 0) == -EFAULT,
 	   "no bytes at the end, and beyond it");
@@ -55,8 +49,6 @@ static void test_bounds(void)
 	ok(region_page_state(region, 8) == PAGE_FREE,
 	   "state of a page outside");
 	ok(intact(), "invariants");
-	close(fds[0]);
-	close(fds[1]);
 	free(big);
 	finish();
 }
@@ -83,9 +75,6 @@ static void test_full(void)
 	ok(holds(10, data, have * P - 10), "what fitted is there");
 	ok(!region_write(region, 10, data + 10, have * P - 10),
 	   "pages that have memory can be written");
-	must(!pipe(fds) && write(fds[1], data, 8192) == 8192, "pipe");
-	ok(region_write_pipe(region, MIB / 2, fds[0], 8192) == -ENOSPC,
-	   "pipe: ENOSPC");
 	ok(region_write(region, MIB / 2 + 1, data, 1) == -ENOSPC && intact(),
 	   "one byte: ENOSPC");
 	ok(!region_zero(region, 0, MIB), "zeroing needs no memory");
@@ -93,8 +82,6 @@ static void test_full(void)
 	   "and made none");
 	must(!region_stop_using_range(region, 0, MIB / P), "stop");
 	ok(counts(0, have), "only what has memory is Available");
-	close(fds[0]);
-	close(fds[1]);
 	free(data);
 	finish();
 }
@@ -180,37 +167,6 @@ static void test_punch_fails(void)
 	finish();
 }
 
-static void test_pipe(void)
-{
-	size_t len = 40000;
-	char *data = pattern(len, 6);
-	int fds[2], round;
-
-	start(64, UINT64_MAX);
-	must(!pipe(fds), "pipe");
-	must(!region_use_range(region, 0, 64, NULL), "use");
-	for (round = 0; round < 2; round++) {
-		must(write(fds[1], data, len) == (ssize_t)len, "write");
-		ok(!region_write_pipe(region, 123, fds[0], len) &&
-			   holds(123, data, len) && holds(0, NULL, 123) &&
-			   intact(),
-		   round ? "into pages with memory" : "into a hole");
-	}
-	must(write(fds[1], data, 10) == 10, "write");
-	must(write(fds[1], data, len) == (ssize_t)len, "write");
-	ok(!region_write_pipe(region, 50 * P, fds[0], 10) &&
-		   !region_write_pipe(region, 7, fds[0], len) &&
-		   holds(7, data, len),
-	   "no more than asked for is read");
-	must(write(fds[1], data, 10) == 10, "write");
-	close(fds[1]);
-	ok(region_write_pipe(region, 60 * P, fds[0], 20) == -EIO && intact(),
-	   "a pipe that ends early");
-	close(fds[0]);
-	free(data);
-	finish();
-}
-
 static void test_zero(void)
 {
 	char *data = pattern(16 * P, 7);
@@ -238,7 +194,6 @@ int main(void)
 	test_memory_falls();
 	test_huge();
 	test_punch_fails();
-	test_pipe();
 	test_zero();
 	return done();
 }

@@ -75,29 +75,12 @@ static void check_kept(uint32_t first, uint32_t nr, uint32_t seed)
 	}
 }
 
-static void put(uint32_t first, uint32_t nr, uint32_t seed, bool by_pipe)
+static void put(uint32_t first, uint32_t nr, uint32_t seed)
 {
 	static _Thread_local uint32_t buf[SLOT_PAGES * 16384];
-	uint32_t done, n = 16384;
-	int fds[2];
 
 	fill(buf, nr * P, seed);
-	if (!by_pipe) {
-		must(!region_write(region, (uint64_t)first * P, buf, nr * P),
-		     "write");
-		return;
-	}
-	must(!pipe(fds), "pipe");
-	for (done = 0; done < nr * P; done += n) {
-		if (n > nr * P - done)
-			n = nr * P - done;
-		must(write(fds[1], (char *)buf + done, n) == n, "fill pipe");
-		must(!region_write_pipe(region, (uint64_t)first * P + done,
-					fds[0], n),
-		     "write_pipe");
-	}
-	close(fds[0]);
-	close(fds[1]);
+	must(!region_write(region, (uint64_t)first * P, buf, nr * P), "write");
 }
 
 static void *user(void *arg)
@@ -111,7 +94,7 @@ static void *user(void *arg)
 
 		seed += 0x10000;
 		must(!region_use_range(region, first, nr, NULL), "use");
-		put(first, nr, seed, rand_r(&rnd) % 4 == 0);
+		put(first, nr, seed);
 		check(first, nr, seed);
 		if (rand_r(&rnd) % 8 == 0) {
 			must(!region_discard_range(region, first, nr),
