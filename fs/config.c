@@ -42,6 +42,10 @@ static const struct config_key {
 	KEY(window_us, 1, 10000000, "microseconds of the window"),
 #undef KEY
 };
+/* In the order of the table. */
+enum { CONFIG_box_size, CONFIG_sender_quota, CONFIG_min_free };
+#define CONFIG_BIT(name) (1u << CONFIG_##name)
+#define CONFIG_ALL UINT32_MAX
 #define NR_KEYS (sizeof(config_keys) / sizeof(*config_keys))
 
 static uint64_t *config_field(struct config *cfg, const struct config_key *key)
@@ -68,9 +72,14 @@ static void config_get(struct worker *w, struct config *cfg)
 	cfg->window_us = t.window_us;
 }
 
-static int config_set(struct worker *w, const struct config *cfg)
+/* @keys: those that have been set, bit by bit; the others keep their default,
+ * which for min_free follows the machine and the command line. */
+static int config_set(struct worker *w, const struct config *cfg, uint32_t keys)
 {
-	struct reclaim_tuning t = { .min_free = cfg->min_free,
+	bool has_min_free = keys & CONFIG_BIT(min_free);
+	struct reclaim_tuning t = { .min_free = has_min_free
+							? cfg->min_free
+							: w->options->min_free,
 				    .floor = cfg->floor,
 				    .some_stall_us = cfg->some_stall_us,
 				    .full_stall_us = cfg->full_stall_us,
@@ -82,6 +91,7 @@ static int config_set(struct worker *w, const struct config *cfg)
 		return err;
 	pool_config(w->pool)->box_size = (cfg->box_size + mask) & ~mask;
 	pool_config(w->pool)->sender_quota = cfg->sender_quota;
+	w->config_keys = keys;
 	return 0;
 }
 
@@ -105,7 +115,7 @@ config_complain(struct worker *w, const char *key, const char *fmt, ...)
 	return -EINVAL;
 }
 
-static int config_set_key(struct worker *w, struct config *cfg,
+static int config_set_key(struct worker *w, struct config *cfg, uint32_t *keys,
 			  const char *name, json_t *value)
 {
 	const struct config_key *key = NULL;
@@ -128,25 +138,28 @@ static int config_set_key(struct worker *w, struct config *cfg,
 				       "%s: from %" PRIu64 " to %" PRIu64,
 				       key->what, key->min, key->max);
 	*config_field(cfg, key) = n;
+	*keys |= 1u << (key - config_keys);
 	return 0;
 }
 
-static json_t *config_json(struct worker *w)
+/* @keys: which of them. */
+static json_t *config_json(struct worker *w, uint32_t keys)
 {
 	json_t *j = json_object();
 	struct config cfg;
 
 	config_get(w, &cfg);
 	for (size_t i = 0; i < NR_KEYS; i++)
-		json_object_set_new(
-			j, config_keys[i].name,
-			json_integer(*config_field(&cfg, &config_keys[i])));
+		if (keys & 1u << i)
+			json_object_set_new(j, config_keys[i].name,
+					    json_integer(*config_field(
+						    &cfg, &config_keys[i])));
 	return j;
 }
 
 static void config_save(struct worker *w)
 {
-	json_t *j = config_json(w);
+	json_t *j = config_json(w, w->config_keys);
 	int fd = openat(w->store->dirfd, "config.new",
 			O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
@@ -162,8 +175,9 @@ static void config_save(struct worker *w)
 	json_decref(j);
 }
 
-int config_apply(struct worker *w, const char *text, size_t len)
+static int config_apply(struct worker *w, const char *text, size_t len)
 {
+	uint32_t keys = w->config_keys;
 	struct config cfg;
 	json_error_t why;
 	json_t *j, *value;
@@ -181,26 +195,35 @@ int config_apply(struct worker *w, const char *text, size_t len)
 	config_get(w, &cfg);
 	json_object_foreach(j, name, value)
 	{
-		err = config_set_key(w, &cfg, name, value);
+		err = config_set_key(w, &cfg, &keys, name, value);
 		if (err)
 			break;
 	}
 	json_decref(j);
 	if (err)
 		return err;
-	if (config_set(w, &cfg))
+	if (config_set(w, &cfg, keys))
 		return config_complain(w, "window_us",
 				       "stalls must not be longer than it");
 	w->config_error[0] = 0;
+	return 0;
+}
+
+int config_write(struct worker *w, const char *text, size_t len)
+{
+	int err = config_apply(w, text, len);
+
+	if (err)
+		return err;
 	config_save(w);
-	events_add(&w->events, "config", config_json(w));
+	events_add(&w->events, "config", config_json(w, CONFIG_ALL));
 	notify_events(w);
 	return 0;
 }
 
 char *config_render(struct worker *w)
 {
-	json_t *j = config_json(w);
+	json_t *j = config_json(w, CONFIG_ALL);
 	char *text, *line = NULL;
 
 	if (w->config_error[0])

@@ -84,6 +84,7 @@ struct worker {
 	struct settle_jobs jobs; /* notify_lock */
 	bool events_added; /* notify_lock */
 	char config_error[256]; /* 1 */
+	uint32_t config_keys; /* 1; bits: set since the defaults */
 	struct timespec started; /* CLOCK_REALTIME */
 };
 

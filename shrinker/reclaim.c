@@ -169,6 +169,9 @@ static void publish(struct reclaimer *r)
 	for (int i = 0; i < r->sources.nr; i++)
 		psi_source_status(r->sources.source[i], &now->source[i]);
 	pthread_mutex_lock(&r->lock);
+	/* What was asked for meanwhile is shown already. */
+	if (r->rearm)
+		now->tuning = r->shown.tuning;
 	r->shown = *now;
 	pthread_mutex_unlock(&r->lock);
 }
@@ -501,6 +504,9 @@ int reclaimer_configure(struct reclaimer *r,
 	pthread_mutex_lock(&r->lock);
 	r->wanted = filled;
 	r->rearm = true;
+	if (!filled.min_free)
+		filled.min_free = meminfo_default_min_free(r->shown.mem_total);
+	r->shown.tuning = filled;
 	pthread_mutex_unlock(&r->lock);
 	wake(r);
 	return 0;

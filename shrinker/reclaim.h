@@ -104,8 +104,8 @@ void reclaimer_stop(struct reclaimer *r);
 /**
  * reclaimer_configure - new thresholds; triggers are armed again.
  *
- * The thread does so as soon as it is awake, not before this returns; the
- * status shows when.
+ * The status shows them at once; the thread follows as soon as it is awake,
+ * and tells of each source that it has armed.
  *
  * Return: 0, -EINVAL as above, and then nothing changes.
  */

@@ -54,6 +54,7 @@ struct message {
 	char fill[64];
 	uint32_t part[64];
 	bool delivered;
+	bool broken; /* its last write failed */
 };
 
 /* What must be there. */
@@ -106,8 +107,15 @@ static void list_apply(const struct request *r, int64_t result)
 {
 	struct message *m = &list.sending[r->sender];
 
-	if (result < 0)
+	if (result < 0) {
+		if (r->kind == OP_WRITE)
+			m->broken = true;
+		if (r->kind == OP_COMMIT) {
+			memset(m, 0, sizeof(*m));
+			list.begun[r->sender] = false;
+		}
 		return;
+	}
 	switch (r->kind) {
 	case OP_OPEN:
 		list.handle[r->sender] = result;
@@ -115,6 +123,7 @@ static void list_apply(const struct request *r, int64_t result)
 		break;
 	case OP_WRITE:
 		list.begun[r->sender] = true;
+		m->broken = false;
 		list_part(m, r);
 		break;
 	case OP_COMMIT:
@@ -124,8 +133,9 @@ static void list_apply(const struct request *r, int64_t result)
 		}
 		break;
 	case OP_CLOSE:
-		if (list.begun[r->sender])
+		if (list.begun[r->sender] && !m->broken)
 			list_queue(m);
+		memset(m, 0, sizeof(*m));
 		list.handle[r->sender] = 0;
 		break;
 	case OP_RECEIVE:
@@ -326,7 +336,6 @@ static void live_and_die(unsigned int seed)
 static void look(int round)
 {
 	struct request *r = &last.request;
-	struct list before = list;
 	int64_t result;
 	bool done;
 
@@ -340,14 +349,9 @@ static void look(int round)
 		repeated_done += done;
 		repeated_new += !done;
 	}
-	if (differs()) {
-		list = before;
-		printf("# op %d, done %d\n", r->kind, !!differs());
-	}
 	must(!differs(), "round %d: %s", round, differs());
-	must(nr_handles() == handles_of_list(), "round %d: %u files open, "
-						"not %u",
-	     round, nr_handles(), handles_of_list());
+	must(nr_handles() == handles_of_list(), "round %d: %u files open",
+	     round, nr_handles());
 	must(pool_intact(), "round %d", round);
 	pool_stop();
 }
@@ -372,7 +376,7 @@ int main(void)
 	dir = scratch_dir("pool");
 	list.next_id = 1;
 	pool_start(dir, SIZE, true, NULL);
-	box_make("box", 64 * PAGE);
+	box_make("box", 8 * PAGE);
 	pool_stop();
 	for (int round = 0; round < ROUNDS; round++) {
 		if (round % 50 == 0)

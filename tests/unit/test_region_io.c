@@ -56,7 +56,7 @@ static void test_bounds(void)
 /* A store that is full in the middle of a write. */
 static void test_full(void)
 {
-	int dir = tmpfs_new("never", "64k"), fds[2];
+	int dir = tmpfs_new("never", "64k");
 	char *data = pattern(MIB, 2);
 	uint64_t have;
 
