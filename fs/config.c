@@ -42,9 +42,6 @@ static const struct config_key {
 	KEY(window_us, 1, 10000000, "microseconds of the window"),
 #undef KEY
 };
-/* In the order of the table. */
-enum { CONFIG_box_size, CONFIG_sender_quota, CONFIG_min_free };
-#define CONFIG_BIT(name) (1u << CONFIG_##name)
 #define CONFIG_ALL UINT32_MAX
 #define NR_KEYS (sizeof(config_keys) / sizeof(*config_keys))
 
@@ -72,11 +69,19 @@ static void config_get(struct worker *w, struct config *cfg)
 	cfg->window_us = t.window_us;
 }
 
+static bool config_has(uint32_t keys, size_t offset)
+{
+	for (size_t i = 0; i < NR_KEYS; i++)
+		if (config_keys[i].offset == offset)
+			return keys & 1u << i;
+	return false;
+}
+
 /* @keys: those that have been set, bit by bit; the others keep their default,
  * which for min_free follows the machine and the command line. */
 static int config_set(struct worker *w, const struct config *cfg, uint32_t keys)
 {
-	bool has_min_free = keys & CONFIG_BIT(min_free);
+	bool has_min_free = config_has(keys, offsetof(struct config, min_free));
 	struct reclaim_tuning t = { .min_free = has_min_free
 							? cfg->min_free
 							: w->options->min_free,

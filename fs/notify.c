@@ -69,6 +69,15 @@ void notify_events(struct worker *w)
 	pthread_mutex_unlock(&w->notify_lock);
 }
 
+/* Memory that only readers have touched is to be had now, too. */
+void notify_pressure(struct worker *w)
+{
+	pthread_mutex_lock(&w->notify_lock);
+	w->pressure = true;
+	pthread_cond_signal(&w->notify_cond);
+	pthread_mutex_unlock(&w->notify_lock);
+}
+
 static void notify_do(struct worker *w, struct settle_job *job)
 {
 	struct box *box;
@@ -89,24 +98,29 @@ static void *notify_thread(void *arg)
 
 	for (;;) {
 		struct settle_job *job;
-		bool added;
+		bool added, pressure;
 
 		pthread_mutex_lock(&w->notify_lock);
-		while (TAILQ_EMPTY(&w->jobs) && !w->events_added)
+		while (TAILQ_EMPTY(&w->jobs) && !w->events_added &&
+		       !w->pressure)
 			pthread_cond_wait(&w->notify_cond, &w->notify_lock);
 		job = TAILQ_FIRST(&w->jobs);
 		if (job)
 			TAILQ_REMOVE(&w->jobs, job, link);
 		added = w->events_added;
-		w->events_added = false;
+		pressure = w->pressure;
+		w->events_added = w->pressure = false;
 		pthread_mutex_unlock(&w->notify_lock);
 		if (job)
 			notify_do(w, job);
-		if (added) {
-			pool_lock(w->pool);
+		if (!added && !pressure)
+			continue;
+		pool_lock(w->pool);
+		if (added)
 			wait_run_events(w);
-			pool_unlock(w->pool);
-		}
+		if (pressure)
+			box_rescan(w->pool, NULL);
+		pool_unlock(w->pool);
 	}
 	return NULL;
 }

@@ -97,7 +97,7 @@ int box_node_setattr(struct call *c, const struct stat *st, int to_set);
 /* render.c: the text of a file that is made when it is opened. */
 char *render_text(struct worker *w, uint64_t node, int *err);
 /* config.c: a whole JSON document; -EINVAL names the key in .pool/events. */
-int config_apply(struct worker *w, const char *text, size_t len);
+int config_write(struct worker *w, const char *text, size_t len);
 char *config_render(struct worker *w);
 void config_load(struct worker *w);
 

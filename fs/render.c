@@ -257,6 +257,7 @@ static char *render_box(struct worker *w, uint64_t node, int *err)
 		*err = -ENOENT;
 		return NULL;
 	}
+	box_rescan(w->pool, box);
 	box_stat(w->pool, box, &bs);
 	free_pages = bs.pages.pages - bs.pages.used - bs.pages.available;
 	return render_json(json_pack(

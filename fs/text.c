@@ -152,10 +152,10 @@ static void config_open(struct call *c, struct fuse_file_info *fi)
 	free(text);
 }
 
-static void config_write(struct call *c, const void *buf, size_t size,
-			 struct fuse_file_info *fi)
+static void config_file_write(struct call *c, const void *buf, size_t size,
+			      struct fuse_file_info *fi)
 {
-	int err = config_apply(c->w, buf, size);
+	int err = config_write(c->w, buf, size);
 
 	if (err)
 		fuse_reply_err(c->req, -err);
@@ -168,7 +168,7 @@ const struct node_ops config_ops = {
 	.setattr = writable_setattr,
 	.open = config_open,
 	.read = text_read,
-	.write = config_write,
+	.write = config_file_write,
 	.release = text_release,
 };
 

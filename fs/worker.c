@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 
 /* A WRITE of 1 MiB and its headers. */
 #define REQUEST_MAX ((1u << 20) + 8192)
+#define HUGE_PAGE (2u << 20)
 /* Crashes in a row that a request is blamed for. */
 #define CRASHES_MAX 3
 
@@ -147,6 +149,8 @@ static void reclaimer_says(void *arg, const struct reclaim_event *ev)
 	}
 	events_add(&w->events, reclaim_event_name(ev->type), j);
 	notify_events(w);
+	if (ev->type == RECLAIM_BEGIN)
+		notify_pressure(w);
 }
 
 /* --- requests --- */
@@ -192,9 +196,19 @@ static ssize_t worker_read(struct worker *w, void *buf)
 	return n < 0 ? -errno : n;
 }
 
+/* On a huge page if there is one: the kernel pins it piece by piece. */
+static void *worker_buffer(void)
+{
+	void *buf = aligned_alloc(HUGE_PAGE, HUGE_PAGE);
+
+	if (buf)
+		madvise(buf, HUGE_PAGE, MADV_HUGEPAGE);
+	return buf;
+}
+
 static int worker_loop(struct worker *w)
 {
-	char *buf = aligned_alloc(4096, REQUEST_MAX);
+	char *buf = worker_buffer();
 	ssize_t n = -ENOMEM;
 
 	while (buf && (n = worker_read(w, buf)) > 0) {

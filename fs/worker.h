@@ -83,6 +83,7 @@ struct worker {
 	pthread_cond_t notify_cond;
 	struct settle_jobs jobs; /* notify_lock */
 	bool events_added; /* notify_lock */
+	bool pressure; /* notify_lock: it has begun */
 	char config_error[256]; /* 1 */
 	uint32_t config_keys; /* 1; bits: set since the defaults */
 	struct timespec started; /* CLOCK_REALTIME */
@@ -106,6 +107,7 @@ bool send_write_fast(struct worker *w, const void *buf, size_t len);
 /* notify.c */
 int notify_start(struct worker *w);
 void notify_events(struct worker *w);
+void notify_pressure(struct worker *w);
 void notify_settle(void *arg, struct box *box, uint32_t slot, uint64_t off,
 		   uint64_t len);
 void notify_invalidate(void *arg, uint64_t serial, uint64_t off, uint64_t len);

@@ -461,6 +461,17 @@ int box_region(struct pool *pool, struct box *box, struct region **out)
 	return err;
 }
 
+void box_rescan(struct pool *pool, struct box *box)
+{
+	if (box && box->region)
+		region_rescan(box->region);
+	if (box)
+		return;
+	for (uint32_t i = 0; i < pool->nr_box_mem; i++)
+		if (pool->box_mem[i] && pool->box_mem[i]->region)
+			region_rescan(pool->box_mem[i]->region);
+}
+
 void box_set_private(struct box *box, void *data)
 {
 	box->private = data;

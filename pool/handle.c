@@ -38,6 +38,13 @@ static void handle_count(struct pool *pool, struct box *box,
 	box->node_opens[handle_node(kind)] += delta;
 }
 
+static bool tx_can_open(struct pool *pool, struct box *box, uint32_t slot)
+{
+	return slot != POOL_REC && table_live(&pool->txs, slot) &&
+	       tx_rec(pool, slot)->state >= TX_QUEUED &&
+	       tx_mem(pool, slot)->box == box;
+}
+
 int handle_open(struct pool *pool, enum handle_kind kind, struct box *box,
 		uint32_t tx, int flags, uid_t uid, gid_t gid, pid_t pid,
 		uint32_t *handle)
@@ -53,6 +60,8 @@ int handle_open(struct pool *pool, enum handle_kind kind, struct box *box,
 		*handle = done;
 		return 0;
 	}
+	if (kind == HANDLE_TX && !tx_can_open(pool, box, tx))
+		return -ENOENT;
 	err = table_alloc(&pool->handles, &slot);
 	if (err)
 		return err;

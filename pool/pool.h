@@ -164,6 +164,13 @@ void box_set_backing(struct box *box, int32_t id);
 /* Handles open on this node of the box. */
 uint32_t box_node_opens(const struct box *box, enum box_node node);
 
+/**
+ * box_rescan - find memory that readers of the region made by touching its
+ * holes, and make it Available.  @box: NULL for all of them, when pressure
+ * begins.  Looks at every page: not for a hot path.
+ */
+void box_rescan(struct pool *pool, struct box *box);
+
 struct box_stat {
 	uint64_t size;
 	struct region_stat pages;
@@ -234,7 +241,7 @@ struct payload {
  * -EMSGSIZE, -EDQUOT, -ENOSPC, -EPIPE (the box is gone), -EDEADLK (only half
  * written transactions are in the box, and none of them can go on).  After an
  * error what was written so far is not delivered, unless a later write
- * succeeds (after -EAGAIN and -EDEADLK only).
+ * succeeds (after -EAGAIN only).
  */
 int tx_write(struct pool *pool, uint32_t handle, const struct payload *p,
 	     bool commit);

@@ -230,6 +230,7 @@ void tx_forget(struct pool *pool, struct box *box, uint32_t slot);
 /*
  * Space for @total bytes, of which tx_rec->size are written already.
  * @out: the range to use; the old one, if it is another, is still reserved.
+ * Return: 0; -EAGAIN: no room in the box now; -ENOSPC: no memory in the pool.
  */
 int tx_room(struct pool *pool, struct box *box, uint32_t slot, uint64_t total,
 	    uid_t uid, struct range **out);

@@ -135,14 +135,6 @@ int tx_write(struct pool *pool, uint32_t handle, const struct payload *p,
 	if (p->len > box->rec->size - rec->size)
 		return tx_fail(pool, box, h, -EMSGSIZE);
 	err = tx_room(pool, box, slot, rec->size + p->len, h->uid, &range);
-	if (err == -ENOSPC) {
-		struct range_stat st;
-
-		/* No room in the region, or no memory in the pool? */
-		range_stat(box->ranges, &st);
-		if (st.largest_free < ((rec->size + p->len + 7) & ~7ull))
-			err = -EAGAIN;
-	}
 	if (err == -EAGAIN) {
 		h->work.stalled = 1;
 		if (tx_deadlocked(pool, box, slot))

@@ -73,17 +73,26 @@ static int tx_use_pages(struct pool *pool, struct box *box,
 	return err;
 }
 
-static int tx_reserve(struct pool *pool, struct box *box, uint64_t size,
-		      uid_t uid, struct range **out)
+/* No room in the box can be waited for; no memory in the pool cannot. */
+static int tx_no_room(int err)
 {
+	return err == -ENOSPC ? -EAGAIN : err;
+}
+
+/* @moving: bytes of @uid's that are given back for it, so they do not count. */
+static int tx_reserve(struct pool *pool, struct box *box, uint64_t size,
+		      uid_t uid, uint64_t moving, struct range **out)
+{
+	uint64_t quota = tx_quota(pool, box, uid);
 	struct page_run used, unused;
 	struct range *range;
 	int err;
 
-	err = range_reserve(box->ranges, size, uid, tx_quota(pool, box, uid),
-			    &range, &used);
+	if (quota != UINT64_MAX)
+		quota += moving;
+	err = range_reserve(box->ranges, size, uid, quota, &range, &used);
 	if (err)
-		return err;
+		return tx_no_room(err);
 	err = tx_use_pages(pool, box, &used);
 	if (err) {
 		range_free(box->ranges, range, &unused);
@@ -105,7 +114,7 @@ static int tx_grow(struct pool *pool, struct box *box, struct range *range,
 	err = range_resize(box->ranges, range, size, tx_quota(pool, box, uid),
 			   &used, &unused);
 	if (err)
-		return err;
+		return tx_no_room(err);
 	err = tx_use_pages(pool, box, &used);
 	if (err)
 		range_resize(box->ranges, range, before, UINT64_MAX, &used,
@@ -139,23 +148,24 @@ int tx_room(struct pool *pool, struct box *box, uint32_t slot, uint64_t total,
 	struct tx *tx = tx_mem(pool, slot);
 	struct range *range = NULL;
 	struct page_run unused;
+	uint64_t moving;
 	int err;
 
 	if (!tx->range)
-		return tx_reserve(pool, box, total, uid, out);
+		return tx_reserve(pool, box, total, uid, 0, out);
 	err = 0;
 	if (total > range_size(tx->range))
 		err = tx_grow(pool, box, tx->range, total, uid);
-	if (err != -ENOSPC) {
+	if (err != -EAGAIN) {
 		*out = tx->range;
 		return err;
 	}
 	/* Somebody is behind it: move, with room to grow if there is. */
-	err = -ENOSPC;
+	moving = range_size(tx->range);
 	if (total <= box->rec->size / 2)
-		err = tx_reserve(pool, box, total * 2, uid, &range);
+		err = tx_reserve(pool, box, total * 2, uid, moving, &range);
 	if (err)
-		err = tx_reserve(pool, box, total, uid, &range);
+		err = tx_reserve(pool, box, total, uid, moving, &range);
 	if (err)
 		return err;
 	err = tx_copy(box->region, range_offset(range), rec->offset, rec->size);

@@ -126,7 +126,7 @@ ends() {
 		write two fsync fsync close)"
 	is "1 2 3" "$(transactions)"
 	# a write after fsync begins the next one
-	is "0 3 0 3 3 0" "$(ops open "$BOX/send" w write 4.. fsync write 5.. \
+	is "0 3 0 3 4 0" "$(ops open "$BOX/send" w write 4.. fsync write 5.. \
 		write more close)"
 	is "1 2 3 4 5" "$(transactions)"
 	is 5..mor "$(cat "$BOX/tx/5" | head -c 6)"
@@ -533,28 +533,27 @@ suspicion() {
 	local i
 
 	umask 0
-	# many small ones: more than 50, and little is left of the half
-	new_box many 64K
-	for ((i = 0; i < 49; i++)); do
-		other 54321 open "$BOX/send" w zeros 600 close >"$W/out"
-		is "0 600 0" "$(cat "$W/out")"
-	done
+	# many small ones, and two larger ones, until less than a fifth of what
+	# strangers may have is left: so far nobody is more than the others
+	new_box b 64K
+	as_id 54321 54321 "$TOOLS/sendtx" --size 100 --count 50 "$BOX/send"
+	is "0 12000 0" "$(other 54322 open "$BOX/send" w zeros 12000 close)"
+	is "0 12000 0" "$(other 54323 open "$BOX/send" w zeros 12000 close)"
 	is 0 "$(suspects)"
-	other 54322 open "$BOX/send" w zeros 100 close >"$W/out"
-	is 0 "$(suspects)"
-	other 54321 open "$BOX/send" w zeros 600 close >"$W/out"
-	other 54321 open "$BOX/send" w zeros 600 close >"$W/out"
+	# the 51st of one
+	is "0 100 0" "$(other 54321 open "$BOX/send" w zeros 100 close)"
 	is 1 "$(suspects)"
 	# once
-	other 54321 open "$BOX/send" w zeros 600 close >"$W/out"
+	is "0 100 0" "$(other 54321 open "$BOX/send" w zeros 100 close)"
 	is 1 "$(suspects)"
 	events | grep '"suspect"' >"$W/event"
 	is 54321 "$(jq .uid "$W/event")"
-	is many "$(jq -r .box "$W/event")"
-	(($(jq .transactions "$W/event") >= 51))
-	(($(jq .bytes "$W/event") >= 51 * 600))
-	# until there is room again
+	is b "$(jq -r .box "$W/event")"
+	is 51 "$(jq .transactions "$W/event")"
+	is $((51 * 104)) "$(jq .bytes "$W/event")"
+	# until there was room again: now by bytes, more than a quarter
 	rm "$BOX/tx"/*
+	is "0 100 0" "$(other 54322 open "$BOX/send" w zeros 100 close)"
 	is "0 31000 0" "$(other 54323 open "$BOX/send" w zeros 31000 close)"
 	is 2 "$(suspects)"
 	is 54323 "$(events | grep '"suspect"' | tail -n 1 | jq .uid)"

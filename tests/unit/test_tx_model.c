@@ -1,0 +1,642 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Transactions against a naive model: two senders (the box's owner, and one who
+ * has a quota), a receiver, and a reader who has one transaction open.  Every
+ * sequence of up to DEPTH of their operations is tried, then long random ones,
+ * with a new worker in between now and then.  After each operation its answer,
+ * all that clients can see, and every byte are compared.
+ */
+#include <stdint.h>
+
+#include "tests/unit/pool_fixture.h"
+
+#define UNIT 1024 /* bytes; all that is written is a multiple */
+#define UNITS 4 /* of the region */
+#define QUOTA (UNITS / 2)
+#define DEPTH 4
+#define RANDOM 60000 /* operations */
+#define SENDERS 2
+#define PIECE 10 /* bytes of a header, less than it has */
+
+enum state {
+	WRITING,
+	QUEUED,
+	DELIVERED,
+	HELD
+};
+
+/* A transaction that is being written or is not free yet. */
+struct mtx {
+	uint64_t id;
+	enum state state;
+	uid_t uid;
+	int first, room; /* units reserved */
+	int size; /* units written */
+	char fill[UNITS];
+};
+
+struct sender {
+	bool open, killed, stalled;
+	int begun; /* 1: by open, 2: by a write */
+	int error;
+	struct mtx tx;
+};
+
+#define MOST 64
+
+static struct model {
+	struct sender sender[SENDERS];
+	struct mtx live[MOST]; /* in the order of ids */
+	int nr;
+	uint64_t next_id;
+	bool receiver;
+	uint64_t half; /* id whose header is half received, 0: none */
+	uint64_t reading; /* id that the reader has open, 0: none */
+} m;
+
+static struct box *box;
+static uint32_t send_handle[SENDERS], recv_handle, read_handle;
+static uint32_t read_slot;
+static char *dir;
+static char next_fill;
+static uint64_t operations;
+
+/* --- the model: space --- */
+
+static void model_mark(bool *taken, const struct mtx *t)
+{
+	for (int i = 0; i < t->room; i++)
+		taken[t->first + i] = true;
+}
+
+static void model_taken(bool *taken)
+{
+	memset(taken, 0, UNITS);
+	for (int i = 0; i < m.nr; i++)
+		model_mark(taken, &m.live[i]);
+	for (int i = 0; i < SENDERS; i++)
+		model_mark(taken, &m.sender[i].tx);
+}
+
+/* Best fit, the lowest of equals.  Return: the first unit, or -1. */
+static int model_fit(int size)
+{
+	int best = -1, best_len = UNITS + 1;
+	bool taken[UNITS];
+
+	model_taken(taken);
+	for (int i = 0; i < UNITS; i++) {
+		int len = 0;
+
+		while (i + len < UNITS && !taken[i + len])
+			len++;
+		if (len >= size && len < best_len) {
+			best = i;
+			best_len = len;
+		}
+		i += len;
+	}
+	return best;
+}
+
+static int model_held_by(uid_t uid)
+{
+	int n = 0;
+
+	for (int i = 0; i < m.nr; i++)
+		if (m.live[i].uid == uid)
+			n += m.live[i].room;
+	for (int i = 0; i < SENDERS; i++)
+		if (m.sender[i].tx.uid == uid)
+			n += m.sender[i].tx.room;
+	return n;
+}
+
+static bool model_can_grow(const struct mtx *t, int total)
+{
+	bool taken[UNITS];
+
+	model_taken(taken);
+	if (t->first + total > UNITS)
+		return false;
+	for (int i = t->first + t->room; i < t->first + total; i++)
+		if (taken[i])
+			return false;
+	return true;
+}
+
+/* Gives @t room for @total.  Return: 0 or -errno. */
+static int model_room(struct mtx *t, int total)
+{
+	int others = model_held_by(t->uid) - t->room;
+	int quota = t->uid ? QUOTA : UNITS;
+	int at;
+
+	if (total <= t->room)
+		return 0;
+	if (total > quota - others && t->uid)
+		return -EDQUOT;
+	if (t->room && model_can_grow(t, total)) {
+		t->room = total;
+		return 0;
+	}
+	/* Moving leaves room to grow, where the quota and the space allow. */
+	at = -1;
+	if (t->room && total * 2 <= UNITS &&
+	    (!t->uid || total * 2 <= quota - others)) {
+		at = model_fit(total * 2);
+		if (at >= 0)
+			t->room = total * 2;
+	}
+	if (at < 0) {
+		at = model_fit(total);
+		if (at < 0)
+			return -EAGAIN;
+		t->room = total;
+	}
+	t->first = at;
+	return 0;
+}
+
+static bool model_deadlocked(struct sender *s)
+{
+	if (!s->tx.room || m.nr)
+		return false;
+	for (int i = 0; i < SENDERS; i++)
+		if (&m.sender[i] != s && m.sender[i].tx.room &&
+		    !m.sender[i].stalled)
+			return false;
+	return true;
+}
+
+/* --- the model: operations --- */
+
+static void model_new_tx(struct sender *s)
+{
+	uid_t uid = s->tx.uid;
+
+	memset(&s->tx, 0, sizeof(s->tx));
+	s->tx.uid = uid;
+}
+
+static int model_fail(struct sender *s, int err)
+{
+	bool had = s->tx.size > 0;
+
+	model_new_tx(s);
+	s->stalled = false;
+	s->error = had ? err : 0;
+	s->begun = had ? 2 : 0;
+	return err;
+}
+
+static void model_queue(struct sender *s)
+{
+	must(m.nr < MOST, "too many");
+	s->tx.state = QUEUED;
+	s->tx.id = m.next_id++;
+	s->tx.room = s->tx.size;
+	m.live[m.nr++] = s->tx;
+	model_new_tx(s);
+	s->begun = 0;
+}
+
+static int model_write(struct sender *s, int units, char fill, bool commit)
+{
+	int total = s->tx.size + units, err;
+
+	if (s->error)
+		return s->error;
+	if (total > UNITS)
+		return model_fail(s, -EMSGSIZE);
+	err = model_room(&s->tx, total);
+	if (err == -EAGAIN) {
+		s->stalled = true;
+		if (model_deadlocked(s))
+			err = -EDEADLK;
+	}
+	if (err)
+		return err == -EAGAIN ? err : model_fail(s, err);
+	memset(s->tx.fill + s->tx.size, fill, units);
+	s->tx.size = total;
+	s->stalled = false;
+	s->begun = 2;
+	if (commit)
+		model_queue(s);
+	return 0;
+}
+
+static int model_commit(struct sender *s)
+{
+	int err = s->error;
+
+	if (!err && s->stalled)
+		err = -EAGAIN;
+	if (err) {
+		model_new_tx(s);
+		s->begun = s->error = 0;
+		s->stalled = false;
+		return err;
+	}
+	if (s->begun == 2)
+		model_queue(s);
+	return 0;
+}
+
+static void model_close(struct sender *s)
+{
+	if (s->begun && !s->killed && !s->error && !s->stalled)
+		model_queue(s);
+	model_new_tx(s);
+	s->open = false;
+}
+
+static struct mtx *model_find(uint64_t id)
+{
+	for (int i = 0; i < m.nr; i++)
+		if (m.live[i].id == id)
+			return &m.live[i];
+	return NULL;
+}
+
+static struct mtx *model_shown(bool last)
+{
+	struct mtx *found = NULL;
+
+	for (int i = 0; i < m.nr; i++) {
+		if (m.live[i].state == HELD)
+			continue;
+		found = &m.live[i];
+		if (!last)
+			break;
+	}
+	return found;
+}
+
+static struct mtx *model_head(void)
+{
+	for (int i = 0; i < m.nr; i++)
+		if (m.live[i].state == QUEUED)
+			return &m.live[i];
+	return NULL;
+}
+
+static void model_delete(struct mtx *t)
+{
+	memmove(t, t + 1, (char *)&m.live[--m.nr] - (char *)t);
+}
+
+/* Nobody has it open any more. */
+static void model_unhold(uint64_t id)
+{
+	struct mtx *t = model_find(id);
+
+	if (t && t->state == HELD && m.half != id && m.reading != id)
+		model_delete(t);
+}
+
+static void model_free(struct mtx *t)
+{
+	if (t->id == m.half || t->id == m.reading)
+		t->state = HELD;
+	else
+		model_delete(t);
+}
+
+/* --- comparing --- */
+
+static struct region *region;
+
+static bool same_bytes(const struct mtx *t, const char *buf)
+{
+	for (int i = 0; i < t->size * UNIT; i++)
+		if (buf[i] != t->fill[i / UNIT])
+			return false;
+	return true;
+}
+
+static void compare_shown(void)
+{
+	char buf[UNITS * UNIT];
+	struct tx_info tx = { 0 };
+
+	for (int i = 0; i < m.nr; i++) {
+		struct mtx *t = &m.live[i];
+
+		if (t->state == HELD)
+			continue;
+		must(tx_next(pool, box, tx.id, &tx) == 0, "one is gone");
+		must(tx.id == t->id && tx.size == (uint64_t)t->size * UNIT &&
+			     tx.uid == t->uid,
+		     "another one");
+		must(!t->size || tx.offset == (uint64_t)t->first * UNIT,
+		     "elsewhere");
+		must(tx.delivered == (t->state == DELIVERED), "delivered?");
+		if (t->size)
+			must(region_read(region, tx.offset, buf, tx.size) == 0,
+			     "region_read");
+		must(same_bytes(t, buf), "other bytes");
+	}
+	must(tx_next(pool, box, tx.id, &tx) == -ENOENT, "one too many");
+}
+
+static void compare_reader(void)
+{
+	char buf[UNITS * UNIT + 1];
+	size_t len = sizeof(buf);
+	struct mtx *t = model_find(m.reading);
+
+	if (!m.reading)
+		return;
+	must(t, "the reader's");
+	must(tx_read(pool, read_handle, 0, buf, &len) == 0, "tx_read");
+	must(len == (size_t)t->size * UNIT && same_bytes(t, buf),
+	     "the reader's bytes");
+}
+
+static void compare(void)
+{
+	uint32_t queued = 0, delivered = 0;
+	struct box_stat st;
+	int room = 0;
+
+	for (int i = 0; i < m.nr; i++) {
+		queued += m.live[i].state == QUEUED;
+		delivered += m.live[i].state == DELIVERED;
+		room += m.live[i].room;
+	}
+	for (int i = 0; i < SENDERS; i++)
+		room += m.sender[i].tx.room;
+	box_stat(pool, box, &st);
+	must(st.queued == queued && st.delivered == delivered, "counts");
+	must(st.ranges.reserved == (uint64_t)room * UNIT, "space: %d units",
+	     room);
+	must(st.pages.used == (room > 0), "pages");
+	compare_shown();
+	compare_reader();
+	must(pool_intact(), "pool_check");
+}
+
+/* --- operations on both --- */
+
+static bool do_open(int i, int arg)
+{
+	struct sender *s = &m.sender[i];
+
+	if (s->open)
+		return false;
+	memset(s, 0, sizeof(*s));
+	s->open = true;
+	s->begun = 1;
+	s->tx.uid = i;
+	send_handle[i] = open_as(HANDLE_SEND, box, 0, i);
+	return true;
+}
+
+static bool do_write(int i, int arg)
+{
+	int units = arg & 7, expect, err;
+	bool commit = arg & 8;
+	char fill = ++next_fill;
+
+	if (!m.sender[i].open || m.nr > MOST - 4)
+		return false;
+	expect = model_write(&m.sender[i], units, fill, commit);
+	err = write_fill(send_handle[i], fill, units * UNIT, commit);
+	must(err == expect, "write: %d, not %d", err, expect);
+	return true;
+}
+
+static bool do_commit(int i, int arg)
+{
+	int expect, err;
+
+	if (!m.sender[i].open || m.nr > MOST - 4)
+		return false;
+	expect = model_commit(&m.sender[i]);
+	err = tx_commit(pool, send_handle[i]);
+	must(err == expect, "commit: %d, not %d", err, expect);
+	return true;
+}
+
+static bool do_close(int i, int killed)
+{
+	if (!m.sender[i].open || m.nr > MOST - 4)
+		return false;
+	if (killed) {
+		tx_writer(pool, send_handle[i], 5);
+		tx_writer_gone(pool, send_handle[i], 5, true);
+		m.sender[i].killed = true;
+	}
+	model_close(&m.sender[i]);
+	must(handle_close(pool, send_handle[i]) == 0, "close");
+	return true;
+}
+
+static bool do_receive(int whole, int arg)
+{
+	struct mtx *t = m.half ? model_find(m.half) : model_head();
+	char line[TX_LINE], expect[40];
+	uint64_t id = t ? t->id : 0;
+	bool first = !m.half;
+	size_t len = 0;
+	int err;
+
+	if (!m.receiver || (m.half && !whole))
+		return false;
+	err = tx_receive(pool, recv_handle, line, whole ? TX_LINE : PIECE,
+			 &len);
+	must(err == (t ? 0 : -EAGAIN), "receive: %d", err);
+	if (!t)
+		return true;
+	snprintf(expect, sizeof(expect), "{\"id\":%" PRIu64 ",", id);
+	must(!first || !memcmp(line, expect,
+			       strlen(expect) < len ? strlen(expect) : len),
+	     "receive: another one");
+	must(whole ? line[len - 1] == '\n' : len == PIECE, "a line");
+	if (first)
+		t->state = DELIVERED;
+	m.half = whole ? 0 : id;
+	model_unhold(id);
+	return true;
+}
+
+/* Opens the receiver, or closes it, giving back what is half received. */
+static bool do_receiver(int i, int arg)
+{
+	uint64_t id = m.half;
+	struct mtx *t;
+
+	if (!m.receiver) {
+		recv_handle = open_kind(HANDLE_RECV, box);
+		m.receiver = true;
+		return true;
+	}
+	must(handle_close(pool, recv_handle) == 0, "close");
+	m.receiver = false;
+	m.half = 0;
+	t = model_find(id);
+	if (t && t->state == DELIVERED)
+		t->state = QUEUED;
+	model_unhold(id);
+	return true;
+}
+
+static bool do_free(int last, int arg)
+{
+	struct mtx *t = model_shown(last);
+
+	if (!t || (last && t == model_shown(false)))
+		return false;
+	must(tx_free(pool, box, t->id) == 0, "free");
+	must(tx_free(pool, box, t->id) == -ENOENT, "free again");
+	model_free(t);
+	return true;
+}
+
+/* Opens the oldest for reading, or closes what is open. */
+static bool do_reader(int i, int arg)
+{
+	struct mtx *t = model_shown(false);
+	uint64_t id = m.reading;
+	struct tx_info tx;
+
+	if (id) {
+		must(handle_close(pool, read_handle) == 0, "close");
+		m.reading = 0;
+		model_unhold(id);
+		return true;
+	}
+	if (!t)
+		return false;
+	must(tx_by_id(pool, box, t->id, &tx) == 0, "tx_by_id");
+	read_slot = tx.slot;
+	read_handle = open_as(HANDLE_TX, box, read_slot, 0);
+	m.reading = t->id;
+	return true;
+}
+
+static void find_box(void)
+{
+	box = box_by_name(pool, "box");
+	must(box && box_region(pool, box, &region) == 0, "box_region");
+}
+
+static bool do_restart(int i, int arg)
+{
+	pool_stop();
+	pool_start(dir, UNITS * UNIT, false, NULL);
+	find_box();
+	return true;
+}
+
+static const struct op {
+	bool (*fn)(int who, int arg);
+	int who, arg;
+} ops[] = {
+	{ do_open, 0, 0 },	  { do_open, 1, 0 },
+	{ do_write, 0, 1 },	  { do_write, 0, 3 },
+	{ do_write, 0, 2 + 8 },	  { do_write, 1, 1 },
+	{ do_write, 1, 2 },	  { do_write, 1, 1 + 8 },
+	{ do_commit, 0, 0 },	  { do_commit, 1, 0 },
+	{ do_close, 0, false },	  { do_close, 1, false },
+	{ do_close, 0, true },	  { do_receive, true, 0 },
+	{ do_receive, false, 0 }, { do_receiver, 0, 0 },
+	{ do_free, false, 0 },	  { do_free, true, 0 },
+	{ do_reader, 0, 0 },
+};
+#define NR_OPS (sizeof(ops) / sizeof(*ops))
+
+static bool do_op(const struct op *op)
+{
+	if (!op->fn(op->who, op->arg))
+		return false;
+	operations++;
+	return true;
+}
+
+/* --- every sequence --- */
+
+/* Back to an empty box with both senders and the receiver open. */
+static void reset(void)
+{
+	struct mtx *t;
+
+	if (m.reading)
+		do_reader(0, 0);
+	for (int i = 0; i < SENDERS; i++)
+		do_close(i, true);
+	if (m.receiver)
+		do_receiver(0, 0);
+	while ((t = model_shown(false)))
+		do_free(false, 0);
+	compare();
+	must(m.nr == 0, "not empty");
+	do_open(0, 0);
+	do_open(1, 0);
+	do_receiver(0, 0);
+}
+
+/* Return: whether all operations of the sequence could be done. */
+static bool run(const uint8_t *seq, int depth)
+{
+	reset();
+	for (int i = 0; i < depth; i++)
+		if (!do_op(&ops[seq[i]]))
+			return false;
+	compare();
+	return true;
+}
+
+static uint64_t every_sequence(uint8_t *seq, int depth)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < NR_OPS; i++) {
+		seq[depth] = i;
+		if (!run(seq, depth + 1))
+			continue;
+		n++;
+		if (depth + 1 < DEPTH)
+			n += every_sequence(seq, depth + 1);
+	}
+	return n;
+}
+
+static void random_ones(unsigned int seed)
+{
+	static const struct op restart = { do_restart, 0, 0 };
+
+	reset();
+	for (int i = 0; i < RANDOM; i++) {
+		do_op(rand_r(&seed) % 200 ? &ops[rand_r(&seed) % NR_OPS]
+					  : &restart);
+		compare();
+	}
+}
+
+int main(void)
+{
+	uint8_t seq[DEPTH];
+	uint64_t n;
+
+	scratch_new();
+	dir = scratch_dir("pool");
+	m.next_id = 1;
+	pool_start(dir, UNITS * UNIT, true, NULL);
+	box_make("box", UNITS * UNIT);
+	find_box();
+	n = every_sequence(seq, 0);
+	ok(n > 20000, "all %" PRIu64 " sequences of up to %d operations", n,
+	   DEPTH);
+	for (unsigned int seed = 1; seed <= 4; seed++)
+		random_ones(seed);
+	ok(true, "%d random operations, with restarts", 4 * RANDOM);
+	printf("# %" PRIu64 " operations in all\n", operations);
+	reset();
+	pool_drain();
+	ok(true, "in the end everything is given back");
+	pool_stop();
+	free(dir);
+	return done();
+}
