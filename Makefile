@@ -53,6 +53,8 @@ UNIT         := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 TOOLS        := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tools/*.c))
 BENCH        := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 LIBS         := $(BUILD)/libpool.a $(BUILD)/libshrinker.a
+# For the unit programs test_fs_*.
+LIBFS        := $(BUILD)/libfs.a
 
 .PHONY: all unit tools check check-format bench soak demo install uninstall clean
 .SECONDARY:
@@ -68,7 +70,8 @@ $(BUILD)/poolfs: $(FS_OBJ) $(LIBS)
 
 $(BUILD)/libshrinker.a: $(SHRINKER_OBJ)
 $(BUILD)/libpool.a: $(POOL_OBJ)
-$(LIBS):
+$(LIBFS): $(filter-out %/main.o,$(FS_OBJ))
+$(LIBS) $(LIBFS):
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
@@ -80,6 +83,10 @@ $(BUILD)/%.o: %.c Makefile
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIBS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBS) $(PKG_LIBS)
+
+$(BUILD)/tests/unit/test_fs_%: $(BUILD)/tests/unit/test_fs_%.o $(LIBFS) $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBFS) $(LIBS) $(PKG_LIBS)
 
 $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o
 	$(call say,LD,$@)

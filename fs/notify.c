@@ -12,6 +12,7 @@
  *	defer requests on the box    drop cached pages (no lock)
  *	                             take 1: publish, handle the deferred
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "fs/worker.h"
@@ -19,8 +20,8 @@
 struct settle_job {
 	TAILQ_ENTRY(settle_job) link;
 	uint64_t serial;
-	uint64_t off, len;
-	uint32_t slot;
+	uint64_t off, len; /* 0, 0: all of it */
+	uint32_t slot; /* 0: no transaction waits for it */
 };
 
 static void notify_inval(struct worker *w, uint64_t serial, uint64_t off,
@@ -37,19 +38,16 @@ void notify_invalidate(void *arg, uint64_t serial, uint64_t off, uint64_t len)
 	notify_inval(w, serial, off, len);
 }
 
-void notify_settle(void *arg, struct box *box, uint32_t slot, uint64_t off,
-		   uint64_t len)
+/* Has requests on the box wait until the kernel's copies are dropped. */
+static int notify_queue(struct worker *w, struct box *box, uint32_t slot,
+			uint64_t off, uint64_t len)
 {
-	struct worker *w = arg;
 	struct settle_job *job = malloc(sizeof(*job));
 	struct box_waits *bw = box_waits(box);
 
 	if (!job || !bw) {
-		/* A reader of a mapping may see old bytes of this box: the
-		 * lesser evil, against a transaction that never arrives. */
 		free(job);
-		pool_settled(w->pool, slot);
-		return;
+		return -ENOMEM;
 	}
 	bw->settling++;
 	*job = (struct settle_job){
@@ -59,6 +57,28 @@ void notify_settle(void *arg, struct box *box, uint32_t slot, uint64_t off,
 	TAILQ_INSERT_TAIL(&w->jobs, job, link);
 	pthread_cond_signal(&w->notify_cond);
 	pthread_mutex_unlock(&w->notify_lock);
+	return 0;
+}
+
+void notify_settle(void *arg, struct box *box, uint32_t slot, uint64_t off,
+		   uint64_t len)
+{
+	struct worker *w = arg;
+
+	/* A reader of a mapping may see old bytes of this box: the lesser
+	 * evil, against a transaction that never arrives. */
+	if (notify_queue(w, box, slot, off, len))
+		pool_settled(w->pool, slot);
+}
+
+int notify_forget(struct worker *w)
+{
+	struct box *box = NULL;
+	int err = 0;
+
+	while (!err && (box = box_next(w->pool, box ? box_serial(box) : 0)))
+		err = notify_queue(w, box, 0, 0, 0);
+	return err;
 }
 
 void notify_events(struct worker *w)
@@ -84,7 +104,8 @@ static void notify_do(struct worker *w, struct settle_job *job)
 
 	notify_inval(w, job->serial, job->off, job->len);
 	pool_lock(w->pool);
-	pool_settled(w->pool, job->slot);
+	if (job->slot)
+		pool_settled(w->pool, job->slot);
 	box = box_by_serial(w->pool, job->serial);
 	wait_settled(w, box);
 	wait_run(w);

@@ -8,8 +8,10 @@
 
 #include "fs/worker.h"
 
-/* Payloads held for waiting senders, together. */
-#define WAIT_BYTES_MAX (64u << 20)
+/* Memory that payloads of waiting senders hold, together. */
+#define WAIT_BYTES_MAX (128u << 20)
+/* A payload from this size on keeps the buffer it came in. */
+#define WAIT_KEEP (256u << 10)
 
 void waiters_init(struct worker *w)
 {
@@ -38,10 +40,11 @@ static void wait_remove(struct waiter *wt)
 
 	TAILQ_REMOVE(wt->queue, wt, link);
 	w->waiters.nr--;
-	if (wt->payload.mem) {
-		w->waiters.bytes -= wt->payload.len;
-		free((void *)wt->payload.mem);
-	}
+	w->waiters.bytes -= wt->cost;
+	if (wt->keeps_buffer)
+		worker_buffer_put(w, wt->held);
+	else
+		free(wt->held);
 	free(wt);
 }
 
@@ -54,33 +57,60 @@ static void wait_interrupted(fuse_req_t req, void *data)
 	wait_remove(wt);
 }
 
+/*
+ * The payload must last: it is copied, or, when it is large and still where the
+ * request was read to, it keeps that buffer.
+ */
+static int wait_hold(struct worker *w, struct waiter *wt)
+{
+	struct payload *p = &wt->payload;
+	const char *at = p->mem;
+	void *fresh;
+
+	wt->held = NULL;
+	wt->cost = p->len;
+	wt->keeps_buffer = p->len >= WAIT_KEEP && at >= (char *)w->buffer &&
+			   at < (char *)w->buffer + REQUEST_BUFFER;
+	if (wt->keeps_buffer)
+		wt->cost = REQUEST_BUFFER;
+	if (wt->cost > WAIT_BYTES_MAX - w->waiters.bytes)
+		return -ENOBUFS;
+	if (wt->keeps_buffer) {
+		fresh = worker_buffer_get(w);
+		if (!fresh)
+			return -ENOMEM;
+		wt->held = w->buffer;
+		w->buffer = fresh;
+	} else if (p->len) {
+		wt->held = malloc(p->len);
+		if (!wt->held)
+			return -ENOMEM;
+		p->mem = memcpy(wt->held, p->mem, p->len);
+	}
+	w->waiters.bytes += wt->cost;
+	return 0;
+}
+
 int wait_add(struct worker *w, struct waiter_queue *queue,
 	     const struct waiter *model)
 {
 	struct waiter *wt;
+	int err;
 
 	if (w->closing)
 		return -ESHUTDOWN;
-	if (model->payload.len > WAIT_BYTES_MAX - w->waiters.bytes)
-		return -ENOBUFS;
 	wt = malloc(sizeof(*wt));
 	if (!wt)
 		return -ENOMEM;
 	*wt = *model;
-	if (model->payload.len) {
-		void *copy = malloc(model->payload.len);
-
-		if (!copy) {
-			free(wt);
-			return -ENOMEM;
-		}
-		memcpy(copy, model->payload.mem, model->payload.len);
-		wt->payload.mem = copy;
+	err = wait_hold(w, wt);
+	if (err) {
+		free(wt);
+		return err;
 	}
 	wt->worker = w;
 	wt->queue = queue;
 	wt->unique = w->request.unique;
-	w->waiters.bytes += wt->payload.len;
 	w->waiters.nr++;
 	TAILQ_INSERT_TAIL(queue, wt, link);
 	fuse_req_interrupt_func(wt->req, wait_interrupted, wt);

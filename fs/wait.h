@@ -29,7 +29,10 @@ struct waiter {
 	uint32_t handle;
 	size_t size; /* a reader's buffer */
 	bool commit; /* a sender's: queue it at once */
-	struct payload payload; /* a sender's, a copy */
+	struct payload payload; /* a sender's */
+	void *held; /* where that is: a copy, or a whole request buffer */
+	size_t cost; /* bytes of that */
+	bool keeps_buffer;
 	/* Tries again: true when it has answered. */
 	bool (*retry)(struct waiter *);
 	/* A signal, or the end of the mount: answers. */

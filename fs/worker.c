@@ -20,7 +20,6 @@
 
 /* A WRITE of 1 MiB and its headers. */
 #define REQUEST_MAX ((1u << 20) + 8192)
-#define HUGE_PAGE (2u << 20)
 /* Crashes in a row that a request is blamed for. */
 #define CRASHES_MAX 3
 
@@ -197,26 +196,36 @@ static ssize_t worker_read(struct worker *w, void *buf)
 }
 
 /* On a huge page if there is one: the kernel pins it piece by piece. */
-static void *worker_buffer(void)
+void *worker_buffer_get(struct worker *w)
 {
-	void *buf = aligned_alloc(HUGE_PAGE, HUGE_PAGE);
+	void *buf = w->spare_buffer;
 
+	w->spare_buffer = NULL;
 	if (buf)
-		madvise(buf, HUGE_PAGE, MADV_HUGEPAGE);
+		return buf;
+	buf = aligned_alloc(REQUEST_BUFFER, REQUEST_BUFFER);
+	if (buf)
+		madvise(buf, REQUEST_BUFFER, MADV_HUGEPAGE);
 	return buf;
+}
+
+void worker_buffer_put(struct worker *w, void *buffer)
+{
+	free(w->spare_buffer);
+	w->spare_buffer = buffer;
 }
 
 static int worker_loop(struct worker *w)
 {
-	char *buf = worker_buffer();
 	ssize_t n = -ENOMEM;
 
-	while (buf && (n = worker_read(w, buf)) > 0) {
+	w->buffer = worker_buffer_get(w);
+	while (w->buffer && (n = worker_read(w, w->buffer)) > 0) {
 		pool_lock(w->pool);
-		worker_handle_locked(w, buf, n);
+		worker_handle_locked(w, w->buffer, n);
 		pool_unlock(w->pool);
 	}
-	free(buf);
+	free(w->buffer);
 	return n == -ENODEV ? WORKER_UNMOUNTED : WORKER_FAILED;
 }
 
@@ -500,9 +509,13 @@ int worker_run(const struct options *options, struct mount_shared *shared,
 	pool_lock(w->pool);
 	config_load(w);
 	worker_say_started(w);
+	if (w->mode == MODE_CACHED && shared->restarts)
+		err = notify_forget(w);
 	pool_resettle(w->pool);
 	worker_adopt_pollers(w);
 	pool_unlock(w->pool);
+	if (err)
+		return worker_fail(w, "cannot drop what is cached", err);
 	if (w->init_swallow)
 		wire_notify_resend(w->fuse_fd);
 	if (!options->foreground)

@@ -27,6 +27,8 @@
 #include "shrinker/reclaim.h"
 
 #define INIT_MAX 512
+/* Memory that a request is read into: a huge page. */
+#define REQUEST_BUFFER (2u << 20)
 
 /* Memory that the keeper shares with its workers. */
 struct mount_shared {
@@ -76,6 +78,10 @@ struct worker {
 	/* Of the request being handled; guarded by 1. */
 	struct wire_request request;
 
+	/* Where requests are read into; one that waits may keep it. */
+	void *buffer;
+	void *spare_buffer; /* 1 */
+
 	struct waiters waiters; /* 1 */
 	bool closing; /* 1: nobody waits any more */
 
@@ -96,6 +102,10 @@ struct worker {
 int worker_run(const struct options *options, struct mount_shared *shared,
 	       struct store *store, struct fuse_session *mount);
 
+/** worker_buffer - memory for a request, and back; the pages are kept. */
+void *worker_buffer_get(struct worker *w);
+void worker_buffer_put(struct worker *w, void *buffer);
+
 /** worker_handle - give one raw request to libfuse.  Holds 1. */
 void worker_handle_locked(struct worker *w, void *buf, size_t len);
 
@@ -106,6 +116,9 @@ bool send_write_fast(struct worker *w, const void *buf, size_t len);
 
 /* notify.c */
 int notify_start(struct worker *w);
+/** notify_forget - an earlier worker knew what the kernel has copies of, and
+ * this one does not: have all of them dropped.  Return: 0 or -ENOMEM. */
+int notify_forget(struct worker *w);
 void notify_events(struct worker *w);
 void notify_pressure(struct worker *w);
 void notify_settle(void *arg, struct box *box, uint32_t slot, uint64_t off,

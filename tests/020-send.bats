@@ -141,9 +141,9 @@ ends() {
 		close)"
 	is begin.done "$(cat "$BOX/tx/10")"
 	is 10 "$(ls "$BOX/tx" | wc -l)"
-	# appending, truncating and places mean nothing
-	is "0 1 1 0" "$(ops open "$BOX/send" w,append,trunc write a pwrite b 9 \
-		close)"
+	# appending and truncating mean nothing, and there are no places
+	is "0 1 ESPIPE 1 0" "$(ops open "$BOX/send" w,append,trunc write a \
+		pwrite x 9 write b close)"
 	is ab "$(cat "$BOX/tx/11")"
 	is "0 ESPIPE 0" "$(ops open "$BOX/send" w lseek 5 close)"
 }

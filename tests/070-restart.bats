@@ -238,7 +238,8 @@ nothing_left() {
 		pool_start --mode="$mode"
 		box=$POOL/box/a
 		mkdir "$box"
-		background bash -c 'exec 7>"$1"; echo half >&7; echo $$ >"$2"
+		# shellcheck disable=SC2016
+		background bash -c 'echo $$ >"$2"; exec >"$1"; echo half
 			read -r <"$3"' - "$box/send" "$POOL_TMP/pid" "$box/recv"
 		wait_until 5 waiting "$POOL" 1
 		kill_and_wait

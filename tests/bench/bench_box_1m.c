@@ -3,7 +3,7 @@
  * bench_box_1m - transactions through a box, sent, mapped, read and freed.
  *
  *	bench_box_1m [--name box] [--size 1M] [--count 500] [--rounds 5]
- *		[--send-cpu N] [--recv-cpu N] BOXDIR
+ *		[--send-cpu N] [--recv-cpu N] [--senders 1] BOXDIR
  *
  * The counterpart of bench_unix: one process sends, each write a transaction;
  * another takes the headers from recv, looks at all of the payload where it
@@ -115,10 +115,12 @@ int main(int argc, char **argv)
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "send-cpu", required_argument, NULL, 'S' },
 		{ "recv-cpu", required_argument, NULL, 'R' },
+		{ "senders", required_argument, NULL, 'm' },
 		{},
 	};
 	const char *name = "box";
 	int count = 500, rounds = 5, send_cpu = -1, recv_cpu = -1;
+	int senders = 1, failed = 0;
 	int opt, status, box;
 	size_t size = 1 << 20;
 	struct receiver rx;
@@ -139,10 +141,13 @@ int main(int argc, char **argv)
 			send_cpu = atoi(optarg);
 		else if (opt == 'R')
 			recv_cpu = atoi(optarg);
+		else if (opt == 'm')
+			senders = atoi(optarg);
 		else
 			return 2;
 	}
-	if (optind != argc - 1 || count < 1 || rounds < 1 || size % 64 || !size)
+	if (optind != argc - 1 || count < 1 || rounds < 1 || size % 64 ||
+	    !size || senders < 1 || (long)count * rounds % senders)
 		errx(2, "usage: bench_box_1m [options] BOXDIR");
 
 	rate = calloc(rounds, sizeof(*rate));
@@ -150,11 +155,14 @@ int main(int argc, char **argv)
 		err(1, "memory");
 	box = open_at(AT_FDCWD, argv[optind], O_RDONLY | O_DIRECTORY);
 	open_receiver(&rx, box);
-	pid = fork();
-	if (pid < 0)
-		err(1, "fork");
-	if (!pid)
-		sender(box, size, (long)count * rounds, send_cpu);
+	for (int s = 0; s < senders; s++) {
+		pid = fork();
+		if (pid < 0)
+			err(1, "fork");
+		if (!pid)
+			sender(box, size, (long)count * rounds / senders,
+			       send_cpu);
+	}
 	bench_pin(recv_cpu);
 	for (int r = 0; r < rounds; r++) {
 		double start = bench_now();
@@ -163,8 +171,10 @@ int main(int argc, char **argv)
 			sum += receive(&rx, size);
 		rate[r] = size * (double)count / (bench_now() - start) / 1e9;
 	}
-	if (waitpid(pid, &status, 0) != pid || status)
-		errx(1, "the sender failed");
+	while (wait(&status) > 0)
+		failed |= status;
+	if (failed)
+		errx(1, "a sender failed");
 	if (sum != (uint64_t)count * rounds * (size / 64) * 0x7878787878787878)
 		errx(1, "the sum is wrong");
 	printf("%s %.3f GB/s\n", name, bench_median(rate, rounds));

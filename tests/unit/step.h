@@ -126,9 +126,10 @@ struct step_result {
  * @prepare, @op: run in the child.
  * @see: run here, with the child stopped.
  */
-static inline struct step_result
-step_through(struct step_watch *w, void (*prepare)(void *), void (*op)(void *),
-	     void (*see)(void *), void *arg)
+static inline struct step_result step_through(struct step_watch *w,
+					      void (*prepare)(void *),
+					      void (*op)(void *),
+					      void (*see)(void *), void *arg)
 {
 	int dirfd = open(w->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct step_result r = { 0 };

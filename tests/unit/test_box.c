@@ -476,16 +476,16 @@ static void test_reading(void)
 	must(tx_free(pool, box, tx.id) == 0, "tx_free");
 	send_fill(box, 'y', PAGE - 24);
 	len = sizeof(buf);
-	ok(tx_read(pool, h, 0, buf, &len) == 0 && len == 20 &&
-		   buf[0] == 'x' && buf[19] == 'x',
+	ok(tx_read(pool, h, 0, buf, &len) == 0 && len == 20 && buf[0] == 'x' &&
+		   buf[19] == 'x',
 	   "one that was freed stays whole for its readers");
 	len = 0;
 	ok(handle_open(pool, HANDLE_TX, box, 0, O_RDONLY, 0, 0, 0, &h) ==
 			   -ENOENT &&
 		   handle_open(pool, HANDLE_TX, box, 1, O_RDONLY, 0, 0, 0,
 			       &h) == -ENOENT &&
-		   handle_open(pool, HANDLE_TX, box, 4000000, O_RDONLY, 0, 0,
-			       0, &h) == -ENOENT,
+		   handle_open(pool, HANDLE_TX, box, 4000000, O_RDONLY, 0, 0, 0,
+			       &h) == -ENOENT,
 	   "what is no transaction cannot be opened");
 	end("reading");
 }

@@ -52,7 +52,7 @@ static void test_empty(void)
 
 	ok(table_open(&t, dirfd_, "empty", REC, 10 * IN_STEP) == 0,
 	   "a table that is new opens");
-	table_for_each(&t, i)
+	table_for_each (&t, i)
 		n++;
 	ok(n == 0, "and has no records");
 	ok(!table_live(&t, 0) && !table_live(&t, 1) &&
@@ -113,7 +113,7 @@ static void test_grow_and_end(void)
 
 	must(table_open(&t, dirfd_, "grow", REC, max) == 0, "reopen");
 	n = 0;
-	table_for_each(&t, j) {
+	table_for_each (&t, j) {
 		n++;
 		must(rec(&t, j)->value == j, "record %u says %u", j,
 		     rec(&t, j)->value);

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The ring of events: whole JSON lines in order, readers of any speed and any
+ * buffer, lines of any size, a store that is opened again, threads, and a
+ * writer that is killed.
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fs/events.h"
+#include "tests/unit/scratch.h"
+#include "tests/unit/tap.h"
+
+static int dirfd_;
+static struct events ev;
+
+static void add(const char *name, int64_t n)
+{
+	events_add(&ev, name, json_pack("{s:I}", "n", (json_int_t)n));
+}
+
+/* A line's "n"; -1 for one that has none, -2 for a lost one. */
+static int64_t number_of(const char *line, size_t len)
+{
+	json_error_t error;
+	json_t *object = json_loadb(line, len, 0, &error), *n;
+	const char *name;
+	int64_t number;
+
+	must(object && json_is_object(object), "%.*s: %s", (int)len, line,
+	     error.text);
+	name = json_string_value(json_object_get(object, "event"));
+	must(name, "an event has a name: %.*s", (int)len, line);
+	n = json_object_get(object, "n");
+	number = n ? json_integer_value(n) : -1;
+	if (!strcmp(name, "lost"))
+		number = -2;
+	json_decref(object);
+	return number;
+}
+
+struct reader {
+	uint64_t cursor;
+	int64_t last; /* number, of what was numbered */
+	uint64_t lines, lost;
+};
+
+/* Return: bytes read. */
+static size_t read_some(struct reader *r, size_t size)
+{
+	char *buf = malloc(size), *at = buf;
+	size_t len = events_read(&ev, &r->cursor, buf, size);
+
+	must(len <= size, "%zu of %zu", len, size);
+	while (at < buf + len) {
+		char *end = memchr(at, '\n', buf + len - at);
+		int64_t n;
+
+		must(end, "a line is cut");
+		n = number_of(at, end - at);
+		if (n == -2)
+			r->lost++;
+		if (n >= 0) {
+			must(n > r->last, "%" PRId64 " after %" PRId64, n,
+			     r->last);
+			must(n == r->last + 1 || r->lost || !r->lines,
+			     "one is missing before %" PRId64, n);
+			r->last = n;
+		}
+		r->lines++;
+		at = end + 1;
+	}
+	free(buf);
+	return len;
+}
+
+static void start(const char *name)
+{
+	char *dir = scratch_dir(name);
+
+	dirfd_ = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	must(dirfd_ >= 0 && events_open(&ev, dirfd_) == 0, "events_open");
+	free(dir);
+}
+
+static void stop(void)
+{
+	events_release(&ev);
+	events_release(&ev);
+	close(dirfd_);
+}
+
+static void test_order(void)
+{
+	struct reader r = { .last = 0 }, late = { .last = -1 };
+
+	start("order");
+	ok(read_some(&r, 4096) == 0, "nothing has happened yet");
+	for (int i = 1; i <= 20; i++)
+		add("some", i);
+	while (read_some(&r, 4096))
+		;
+	ok(r.lines == 20 && r.last == 20, "20 events are read in order");
+	events_release(&ev);
+	must(events_open(&ev, dirfd_) == 0, "events_open");
+	add("some", 21);
+	ok(read_some(&r, 4096) && r.last == 21 && r.lines == 21,
+	   "and go on where they were for the next worker");
+	for (int i = 22; i < 22 + 3 * EVENTS_MAX; i++)
+		add("some", i);
+	while (read_some(&r, 4096))
+		;
+	ok(r.lost == 1 && r.last == 21 + 3 * EVENTS_MAX,
+	   "who is too slow is told so, and goes on");
+	while (read_some(&late, 4096))
+		;
+	ok(late.lost == 0 && late.lines == EVENTS_MAX,
+	   "who comes late begins with the oldest there is");
+	stop();
+}
+
+static void test_buffers(void)
+{
+	struct reader r = { .last = 0 };
+
+	start("buffers");
+	for (int i = 1; i <= 100; i++)
+		add("some", i);
+	ok(read_some(&r, 1) == 0 && r.cursor <= 1,
+	   "a buffer smaller than a line gets none, and loses none");
+	for (size_t size = 1; r.last < 100; size++)
+		read_some(&r, size);
+	ok(r.lines == 100, "buffers of every size: whole lines");
+	stop();
+}
+
+static void test_sizes(void)
+{
+	static char text[3 * EVENT_LINE];
+	struct reader r = { .last = 0 };
+	int brief = 0;
+
+	start("sizes");
+	for (size_t len = 0; len < sizeof(text) - 1; len += 13) {
+		uint64_t before = r.lines;
+
+		memset(text, len % 3 ? 'a' : '"', len);
+		text[len] = 0;
+		events_add(&ev, "sized", json_pack("{s:s}", "text", text));
+		must(read_some(&r, EVENT_LINE) > 0, "%zu bytes", len);
+		must(r.lines == before + 1, "%zu bytes", len);
+		brief += len > EVENT_LINE;
+	}
+	ok(brief > 100, "objects of every size are one line");
+	events_add(&ev, "empty", json_object());
+	events_add(&ev, "mine", json_pack("{s:s}", "event", "other"));
+	must(read_some(&r, 4096) > 0, "read");
+	memset(text, 'n', sizeof(text) - 1);
+	events_add(&ev, text, json_object());
+	read_some(&r, EVENT_LINE);
+	ok(true, "names of every size, too");
+	stop();
+}
+
+/* Random adding and reading, by readers of their own speed. */
+static void test_random(void)
+{
+	struct reader r[5] = { 0 };
+	unsigned int seed = 5;
+	int64_t n = 0;
+
+	start("random");
+	for (int step = 0; step < 100000; step++) {
+		int who = rand_r(&seed) % 5;
+
+		if (rand_r(&seed) % 3)
+			add("some", ++n);
+		else if (rand_r(&seed) % (who * who * 20 + 1) == 0)
+			read_some(&r[who], rand_r(&seed) % 8192);
+		if (step % 20000 == 0) {
+			events_release(&ev);
+			must(events_open(&ev, dirfd_) == 0, "events_open");
+		}
+	}
+	for (int i = 0; i < 5; i++) {
+		while (read_some(&r[i], 8192))
+			;
+		must(r[i].last == n, "reader %d", i);
+	}
+	for (int i = 0; i < 5; i++) printf("# reader %d: %" PRIu64 " lines, lost %" PRIu64 "\n", i, r[i].lines, r[i].lost);
+	ok(!r[0].lost && r[4].lost, "five readers of different speed");
+	stop();
+}
+
+#define PER_THREAD 5000
+
+static void *adder(void *arg)
+{
+	for (int i = 0; i < PER_THREAD; i++)
+		events_add(&ev, "from", json_pack("{s:i}", "k", i));
+	return NULL;
+}
+
+static void test_threads(void)
+{
+	struct reader r = { .last = 0 };
+	pthread_t thread[3];
+
+	start("threads");
+	for (int i = 0; i < 3; i++)
+		must(!pthread_create(&thread[i], NULL, adder, NULL), "thread");
+	while (r.cursor <= 3 * PER_THREAD)
+		read_some(&r, 65536);
+	for (int i = 0; i < 3; i++)
+		pthread_join(thread[i], NULL);
+	ok(r.cursor == 3 * PER_THREAD + 1, "three threads: every one counted");
+	stop();
+}
+
+static void test_killed(void)
+{
+	unsigned int seed = 9;
+	struct reader r = { 0 };
+	int64_t n = 0;
+
+	start("killed");
+	events_release(&ev);
+	for (int round = 0; round < 100; round++) {
+		int fds[2];
+		pid_t pid;
+
+		must(pipe2(fds, O_CLOEXEC) == 0, "pipe2");
+		fflush(stdout);
+		pid = fork();
+		must(pid >= 0, "fork");
+		if (pid == 0) {
+			must(events_open(&ev, dirfd_) == 0, "events_open");
+			for (;;) {
+				n++;
+				add("some", n);
+				if (write(fds[1], &n, sizeof(n)) < 0)
+					_exit(1);
+			}
+		}
+		close(fds[1]);
+		must(read(fds[0], &n, sizeof(n)) == sizeof(n), "read");
+		usleep(rand_r(&seed) % 1000);
+		kill(pid, SIGKILL);
+		while (read(fds[0], &n, sizeof(n)) == sizeof(n))
+			;
+		waitpid(pid, NULL, 0);
+		close(fds[0]);
+		must(events_open(&ev, dirfd_) == 0, "events_open");
+		while (read_some(&r, 65536))
+			;
+		/* The last one may be there and not have been told of. */
+		must(r.last == n || r.last == n + 1,
+		     "round %d: %" PRId64 " after %" PRId64, round, r.last, n);
+		n = r.last;
+		events_release(&ev);
+	}
+	ok(true, "100 writers killed: no line lost or cut");
+	stop();
+}
+
+int main(void)
+{
+	scratch_new();
+	test_order();
+	test_buffers();
+	test_sizes();
+	test_random();
+	test_threads();
+	test_killed();
+	return done();
+}
