@@ -89,6 +89,9 @@ void events_add(struct events *ev, const char *name, json_t *object)
 		json_decref(brief);
 	}
 	json_decref(all);
+	/* Not even its name fits: that is no event of this program. */
+	if (len == 0 || len > sizeof(text) - 1)
+		return;
 	text[len++] = '\n';
 
 	pthread_mutex_lock(&ev->lock);

@@ -19,9 +19,11 @@
 
 struct settle_job {
 	TAILQ_ENTRY(settle_job) link;
+	fuse_req_t req; /* a write to answer, of len bytes, and nothing else */
 	uint64_t serial;
 	uint64_t off, len; /* 0, 0: all of it */
 	uint32_t slot; /* 0: no transaction waits for it */
+	bool settling; /* requests on the box wait for it */
 };
 
 static void notify_inval(struct worker *w, uint64_t serial, uint64_t off,
@@ -38,25 +40,51 @@ void notify_invalidate(void *arg, uint64_t serial, uint64_t off, uint64_t len)
 	notify_inval(w, serial, off, len);
 }
 
-/* Has requests on the box wait until the kernel's copies are dropped. */
-static int notify_queue(struct worker *w, struct box *box, uint32_t slot,
-			uint64_t off, uint64_t len)
+static int notify_add(struct worker *w, const struct settle_job *model)
 {
 	struct settle_job *job = malloc(sizeof(*job));
-	struct box_waits *bw = box_waits(box);
 
-	if (!job || !bw) {
-		free(job);
+	if (!job)
 		return -ENOMEM;
-	}
-	bw->settling++;
-	*job = (struct settle_job){
-		.serial = box_serial(box), .off = off, .len = len, .slot = slot
-	};
+	*job = *model;
 	pthread_mutex_lock(&w->notify_lock);
 	TAILQ_INSERT_TAIL(&w->jobs, job, link);
 	pthread_cond_signal(&w->notify_cond);
 	pthread_mutex_unlock(&w->notify_lock);
+	return 0;
+}
+
+void notify_invalidate_later(void *arg, uint64_t serial, uint64_t off,
+			     uint64_t len)
+{
+	struct settle_job job = { .serial = serial, .off = off, .len = len };
+
+	/* If not, a mapping shows what its box was sent before, not zeros. */
+	notify_add(arg, &job);
+}
+
+void notify_reply_write(struct worker *w, fuse_req_t req, size_t len)
+{
+	struct settle_job job = { .req = req, .len = len };
+
+	if (notify_add(w, &job))
+		fuse_reply_write(req, len);
+}
+
+/* Has requests on the box wait until the kernel's copies are dropped. */
+static int notify_queue(struct worker *w, struct box *box, uint32_t slot,
+			uint64_t off, uint64_t len)
+{
+	struct settle_job job = { .serial = box_serial(box),
+				  .off = off,
+				  .len = len,
+				  .slot = slot,
+				  .settling = true };
+	struct box_waits *bw = box_waits(box);
+
+	if (!bw || notify_add(w, &job))
+		return -ENOMEM;
+	bw->settling++; /* the notifier needs the lock we hold to see it */
 	return 0;
 }
 
@@ -102,12 +130,16 @@ static void notify_do(struct worker *w, struct settle_job *job)
 {
 	struct box *box;
 
-	notify_inval(w, job->serial, job->off, job->len);
+	if (!job->req)
+		notify_inval(w, job->serial, job->off, job->len);
 	pool_lock(w->pool);
+	if (job->req)
+		fuse_reply_write(job->req, job->len);
 	if (job->slot)
 		pool_settled(w->pool, job->slot);
-	box = box_by_serial(w->pool, job->serial);
-	wait_settled(w, box);
+	box = job->settling ? box_by_serial(w->pool, job->serial) : NULL;
+	if (box)
+		wait_settled(w, box);
 	wait_run(w);
 	pool_unlock(w->pool);
 	free(job);

@@ -10,6 +10,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -187,23 +188,45 @@ static void scan_open(struct call *c, struct fuse_file_info *fi)
 	text_open_as(c, NULL, err, fi);
 }
 
+/* A number after blanks, of digits alone. */
+static int scan_number(const char **text, unsigned long max, unsigned long *out)
+{
+	unsigned long n;
+	char *end;
+
+	while (isspace((unsigned char)**text))
+		++*text;
+	if (!isdigit((unsigned char)**text))
+		return -EINVAL;
+	errno = 0;
+	n = strtoul(*text, &end, 10);
+	if (errno || n > max || (*end && !isspace((unsigned char)*end)))
+		return -EINVAL;
+	*text = end;
+	*out = n;
+	return 0;
+}
+
 /* "GROUP NODE NR", as the kernel's debugfs takes it; there is one group, 0. */
 static int scan_parse(const char *buf, size_t size, int *nid, unsigned long *nr)
 {
-	unsigned long group;
-	char text[96];
-	int used = 0;
+	unsigned long group, node;
+	char line[96];
+	const char *text = line;
 
-	if (size >= sizeof(text))
+	if (size >= sizeof(line))
 		return -EINVAL;
-	memcpy(text, buf, size);
-	text[size] = 0;
-	if (strchr(text, '-') ||
-	    sscanf(text, "%lu %d %lu%n", &group, nid, nr, &used) != 3)
+	memcpy(line, buf, size);
+	line[size] = 0;
+	if (scan_number(&text, 0, &group) ||
+	    scan_number(&text, INT_MAX, &node) ||
+	    scan_number(&text, ULONG_MAX, nr))
 		return -EINVAL;
-	while (isspace((unsigned char)text[used]))
-		used++;
-	return (size_t)used != size || group != 0 ? -EINVAL : 0;
+	while (isspace((unsigned char)*text))
+		text++;
+	*nid = node;
+	/* A NUL among the bytes is no end of them. */
+	return text == line + size ? 0 : -EINVAL;
 }
 
 static void scan_write(struct call *c, const void *buf, size_t size,
@@ -218,7 +241,8 @@ static void scan_write(struct call *c, const void *buf, size_t size,
 	if (err)
 		fuse_reply_err(c->req, -err);
 	else
-		fuse_reply_write(c->req, size);
+		/* who has it then looks for zeros must find them */
+		notify_reply_write(c->w, c->req, size);
 }
 
 const struct node_ops shrinker_scan_ops = {

@@ -114,6 +114,7 @@ static const struct pool_ops cached_pool_ops = {
 	.queued = pool_says_queued,
 	.settle = notify_settle,
 	.invalidate = notify_invalidate,
+	.invalidate_later = notify_invalidate_later,
 	.reclaim = pool_asks_reclaim,
 	.suspect = pool_says_suspect,
 };

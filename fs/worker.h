@@ -124,5 +124,9 @@ void notify_pressure(struct worker *w);
 void notify_settle(void *arg, struct box *box, uint32_t slot, uint64_t off,
 		   uint64_t len);
 void notify_invalidate(void *arg, uint64_t serial, uint64_t off, uint64_t len);
+void notify_invalidate_later(void *arg, uint64_t serial, uint64_t off,
+			     uint64_t len);
+/** notify_reply_write - when all that was asked for before is done. */
+void notify_reply_write(struct worker *w, fuse_req_t req, size_t len);
 
 #endif

@@ -73,8 +73,18 @@ static void box_invalidate(void *owner, uint64_t off, uint64_t len)
 		pool->ops->invalidate(pool->arg, box->serial, off, len);
 }
 
+static void box_invalidate_later(void *owner, uint64_t off, uint64_t len)
+{
+	struct box *box = owner;
+	struct pool *pool = box->pool;
+
+	if (pool->ops && pool->ops->invalidate_later)
+		pool->ops->invalidate_later(pool->arg, box->serial, off, len);
+}
+
 static const struct region_ops box_region_ops = {
 	.invalidate = box_invalidate,
+	.invalidate_later = box_invalidate_later,
 };
 
 struct box *box_of_slot(struct pool *pool, uint32_t slot)

@@ -46,6 +46,12 @@ struct pool_ops {
 	/* Reclaim dropped bytes of the region.  No lock is held. */
 	void (*invalidate)(void *arg, uint64_t serial, uint64_t off,
 			   uint64_t len);
+	/*
+	 * The same, from a thread that must not wait for it and holds the
+	 * pool's lock: have it done soon.
+	 */
+	void (*invalidate_later)(void *arg, uint64_t serial, uint64_t off,
+				 uint64_t len);
 	/* Memory is short: free @pages now if possible; how many were freed. */
 	uint64_t (*reclaim)(void *arg, uint64_t pages);
 	/* @uid fills the box. */

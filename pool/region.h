@@ -39,6 +39,13 @@ struct region_ops {
 	 */
 	void (*invalidate)(void *owner, uint64_t off, uint64_t len);
 	/*
+	 * The same where the caller of lru_shrink() may not wait for it: have it
+	 * done soon.  The pages count as cached still, so that nothing new is
+	 * written behind a copy.  May be NULL: then such pages are not dropped
+	 * from there.
+	 */
+	void (*invalidate_later)(void *owner, uint64_t off, uint64_t len);
+	/*
 	 * The region is gone and nothing calls with @owner any more.  Called
 	 * once: by region_free(), or, if invalidate was running then, by the
 	 * reclaimer when that has returned.  No lock of the region is held.

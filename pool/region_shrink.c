@@ -34,14 +34,27 @@ static void invalidate(struct region *region, uint32_t first, uint32_t nr)
 }
 
 /*
+ * Who may not call into the mount holds the lock that keeps the owner, and with
+ * it the region, alive: it needs no reference.
+ */
+static void invalidate_later(struct region *region, uint32_t first, uint32_t nr)
+{
+	unsigned int shift = region->lru->page_shift;
+
+	region->ops->invalidate_later(region->owner, (uint64_t)first << shift,
+				      (uint64_t)nr << shift);
+}
+
+/*
  * Punch pages that are isolated, and make them Free.  Lets go of the region's
  * lock: from there on only a reference keeps it.  Return: pages without memory.
  */
-static uint32_t drop_unlock(struct region *region, uint32_t first, uint32_t nr)
+static uint32_t drop_unlock(struct region *region, uint32_t first, uint32_t nr,
+			    bool may_invalidate)
 {
 	struct lru *lru = region->lru;
 	uint64_t before = region->available;
-	bool cached = false;
+	bool cached = false, later = false;
 	uint32_t dropped;
 
 	if (region_punch_locked(region, first, nr)) {
@@ -53,8 +66,10 @@ static uint32_t drop_unlock(struct region *region, uint32_t first, uint32_t nr)
 	region_punched_locked(region, first, first + nr);
 	dropped = before - region->available;
 	atomic_fetch_add(&lru->dropped, dropped);
-	if (region->ops && region->ops->invalidate)
+	if (region->ops && region->ops->invalidate && may_invalidate)
 		cached = region_test_clear_locked(region, first, nr);
+	else if (region->ops && region->ops->invalidate_later)
+		later = region_is_cached_locked(region, first, nr);
 	if (cached) {
 		atomic_fetch_add(&region->refs, 1);
 		atomic_fetch_add(&region->invalidating, 1);
@@ -62,15 +77,25 @@ static uint32_t drop_unlock(struct region *region, uint32_t first, uint32_t nr)
 	pthread_mutex_unlock(&region->lock);
 	if (cached)
 		invalidate(region, first, nr);
+	if (later)
+		invalidate_later(region, first, nr);
 	return dropped;
 }
 
-/* Whether dropping it would call into the mount. */
+/* Whether dropping it has to call into the mount, at once. */
 static bool needs_invalidate_locked(const struct region *region,
 				    const struct lru_extent *e)
 {
 	return region->ops && region->ops->invalidate &&
+	       !region->ops->invalidate_later &&
 	       region_is_cached_locked(region, e->first, e->nr);
+}
+
+static bool can_invalidate(const struct shrink *shrink,
+			   const struct region *region)
+{
+	return shrink->may_invalidate ||
+	       (region->ops && region->ops->invalidate_later);
 }
 
 static enum lru_status shrink_one(struct lru *lru, struct lru_extent *e,
@@ -87,12 +112,13 @@ static enum lru_status shrink_one(struct lru *lru, struct lru_extent *e,
 		return LRU_SKIP;
 	}
 	lru_isolate_locked(lru, e);
-	if (shrink->may_invalidate || !region->nr_cached)
+	if (can_invalidate(shrink, region) || !region->nr_cached)
 		while (lru_isolate_next_locked(lru, e,
 					       RUN_BYTES >> lru->page_shift))
 			;
 	pthread_mutex_unlock(node_lock);
-	shrink->dropped += drop_unlock(region, e->first, e->nr);
+	shrink->dropped += drop_unlock(region, e->first, e->nr,
+				       shrink->may_invalidate);
 	pthread_mutex_lock(node_lock);
 	return LRU_REMOVED_RETRY;
 }

@@ -249,7 +249,7 @@ partly_read_and_removed() {
 	echo x >"$BOX/send"
 	"$TOOLS/fileops" open "$BOX/recv" r,nonblock read 5 \
 		unlink "$BOX/tx/1" read 10 read 500 read 1 >"$W/out"
-	is '0 5:{"id" 0 10:":1,"offse' "$(head -n 4 "$W/out" | words -)"
+	is '0 5:{"id" 0 10::1,"offset' "$(head -n 4 "$W/out" | words -)"
 	is 1 "$(sed -n 5p "$W/out" | grep -c '}\$$')"
 	is EAGAIN "$(sed -n 6p "$W/out")"
 	is "" "$(transactions)"

@@ -227,7 +227,7 @@ full_pool() {
 	cat "$f" >"$a/send"
 	# what is Used cannot be reclaimed: nothing is taken from it, and
 	# nothing of the second is left
-	fails "$TOOLS/sendtx" --size 6M "$b/send" 2>"$W/err"
+	fails "$TOOLS/sendtx" --size 6M --pieces 6 "$b/send" 2>"$W/err"
 	grep -q ENOSPC "$W/err"
 	wait_until 5 box_has transactions.writing 0
 	is "" "$(transactions)"
@@ -236,7 +236,7 @@ full_pool() {
 	cmp "$f" "$a/tx/1"
 	# neither waiting nor room in the box helps: it is an error also there
 	BOX=$a
-	fails "$TOOLS/sendtx" --size 6M "$a/send" 2>"$W/err"
+	fails "$TOOLS/sendtx" --size 6M --pieces 6 "$a/send" 2>"$W/err"
 	grep -q ENOSPC "$W/err"
 	is 1 "$(transactions)"
 	cmp "$f" "$a/tx/1"

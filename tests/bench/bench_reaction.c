@@ -2,14 +2,14 @@
 /*
  * bench_reaction - from the kernel's pressure event to the first page back.
  *
- *	bench_reaction [--name reaction] [--timeout 30] PATH TRIGGER
+ *	bench_reaction [--name reaction] [--timeout 30] COUNT PATH TRIGGER...
  *
- * Arms a trigger of its own beside the pool's: the kernel looks at all of them
- * at the same moment.  Then watches Shmem in /proc/meminfo, which tells of the
- * pages of all tmpfs, until it has fallen by 256 KiB, and prints how long after
- * the last event that was, in milliseconds: at most, for an event counts from
- * the last look that did not see it.  Somebody else has to make the pressure
- * and the Available memory.
+ * Arms triggers of its own, the same as the pool's: the kernel looks at all of
+ * them at the same moment.  Then watches COUNT, the count file of a shrinker of
+ * the pool, until it has fallen, and prints how long after the last event that
+ * was, in milliseconds: at most, for an event counts from the last look that
+ * did not see it.  Somebody else has to make the pressure and the Available
+ * memory.
  */
 #include "bench.h"
 
@@ -17,19 +17,34 @@
 #include <getopt.h>
 #include <poll.h>
 
-static long shmem_kib(int meminfo)
+#define MAX_TRIGGERS 4
+
+static long count_pages(const char *path)
 {
-	char text[4096];
-	const char *p;
-	ssize_t n = pread(meminfo, text, sizeof(text) - 1, 0);
+	char text[128];
+	long group, pages;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
 	if (n < 0)
-		err(1, "/proc/meminfo");
+		err(1, "%s", path);
+	close(fd);
 	text[n] = 0;
-	p = strstr(text, "\nShmem:");
-	if (!p)
-		errx(1, "/proc/meminfo has no Shmem");
-	return atol(p + strlen("\nShmem:"));
+	if (sscanf(text, "%ld %ld", &group, &pages) != 2)
+		errx(1, "%s: %s", path, text);
+	return pages;
+}
+
+static struct pollfd arm(const char *path, const char *trigger)
+{
+	struct pollfd pfd = { .events = POLLPRI };
+
+	pfd.fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (pfd.fd < 0)
+		err(1, "%s", path);
+	if (write(pfd.fd, trigger, strlen(trigger) + 1) < 0)
+		err(1, "trigger %s", trigger);
+	return pfd;
 }
 
 int main(int argc, char **argv)
@@ -39,10 +54,11 @@ int main(int argc, char **argv)
 		{ "timeout", required_argument, NULL, 't' },
 		{},
 	};
-	struct pollfd pfd = { .events = POLLPRI };
+	struct pollfd pfd[MAX_TRIGGERS];
 	const char *name = "reaction";
 	double end = bench_now() + 30, event = 0, looked = bench_now();
-	int opt, meminfo;
+	const char *count;
+	int opt, n = 0;
 	long before;
 
 	while ((opt = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
@@ -53,20 +69,18 @@ int main(int argc, char **argv)
 		else
 			return 2;
 	}
-	if (argc - optind != 2)
-		errx(2, "usage: bench_reaction [options] PATH TRIGGER");
-	meminfo = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
-	pfd.fd = open(argv[optind], O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	if (meminfo < 0 || pfd.fd < 0)
-		err(1, "%s", argv[optind]);
-	if (write(pfd.fd, argv[optind + 1], strlen(argv[optind + 1]) + 1) < 0)
-		err(1, "trigger %s", argv[optind + 1]);
+	if (argc - optind < 3 || argc - optind > MAX_TRIGGERS + 2)
+		errx(2,
+		     "usage: bench_reaction [options] COUNT PATH TRIGGER...");
+	count = argv[optind++];
+	for (int i = optind + 1; i < argc; i++)
+		pfd[n++] = arm(argv[optind], argv[i]);
 
-	before = shmem_kib(meminfo);
+	before = count_pages(count);
 	while (bench_now() < end) {
-		if (poll(&pfd, 1, 0) > 0 && pfd.revents & POLLPRI)
+		if (poll(pfd, n, 0) > 0)
 			event = looked;
-		if (shmem_kib(meminfo) <= before - 256) {
+		if (count_pages(count) < before) {
 			double ms = (bench_now() - event) * 1e3;
 
 			if (!event)

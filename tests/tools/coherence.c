@@ -126,6 +126,13 @@ static void send_one(int round)
 	free(buf);
 }
 
+/* From now on all of it is mapped, and in the kernel's cache if it has one. */
+static void touch_all(void)
+{
+	for (size_t i = 0; i < box_size; i += 4096)
+		(void)*(volatile const unsigned char *)(map + i);
+}
+
 static void start_sender(int round, int end)
 {
 	pid_t pid = fork();
@@ -165,8 +172,7 @@ int main(int argc, char **argv)
 	map = mmap(NULL, box_size, PROT_READ, MAP_SHARED, data, 0);
 	if (map == MAP_FAILED)
 		fail("mmap");
-	/* all of it is mapped, and in the kernel's cache, from now on */
-	check_zeros(-1);
+	touch_all();
 	recv = open_in_box("recv", O_RDONLY);
 	for (int r = 0; r < rounds; r++) {
 		if (r % 10 == 0)
