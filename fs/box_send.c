@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "fs/ops.h"
+#include "fs/process.h"
 
 static void send_open(struct call *c, struct fuse_file_info *fi)
 {
@@ -80,6 +81,13 @@ static bool send_must_queue(struct worker *w, struct box *box, uint32_t handle)
 	       !tx_has_space(w->pool, handle);
 }
 
+static void send_note_writer(struct worker *w, uint32_t handle, pid_t tid)
+{
+	bool known = tx_is_writer(w->pool, handle, tid);
+
+	tx_writer(w->pool, handle, known ? tid : process_of(tid));
+}
+
 static void send_write(struct call *c, const void *buf, size_t size,
 		       struct fuse_file_info *fi)
 {
@@ -92,7 +100,7 @@ static void send_write(struct call *c, const void *buf, size_t size,
 		fuse_reply_err(c->req, EBADF);
 		return;
 	}
-	tx_writer(c->w->pool, fi->fh, c->ctx->pid);
+	send_note_writer(c->w, fi->fh, c->ctx->pid);
 	if (send_must_queue(c->w, box, fi->fh) && size <= box_size(box)) {
 		tx_interrupted(c->w->pool, fi->fh);
 		err = -EAGAIN;
@@ -128,7 +136,7 @@ bool send_write_fast(struct worker *w, const void *buf, size_t len)
 	    handle_get(w->pool, wr.fh, &box) != HANDLE_SEND ||
 	    send_must_queue(w, box, wr.fh))
 		return false;
-	tx_writer(w->pool, wr.fh, wr.pid);
+	send_note_writer(w, wr.fh, wr.pid);
 	p = (struct payload){ .mem = wr.payload, .len = wr.len };
 	/* After an error the long way finds the same, and may wait. */
 	if (tx_write(w->pool, wr.fh, &p, wr.flags & O_DSYNC))
@@ -139,38 +147,11 @@ bool send_write_fast(struct worker *w, const void *buf, size_t len)
 
 /* --- the end of a writer --- */
 
-#define PF_EXITING 0x00000004ul
-#define PF_SIGNALED 0x00000400ul
-
-/* Is the process that closes the file being killed by a signal? */
-static bool process_is_killed(pid_t pid)
-{
-	unsigned long flags = 0;
-	char path[40], text[512], *end;
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n <= 0)
-		return false;
-	text[n] = 0;
-	/* The name, in parentheses, may hold anything. */
-	end = strrchr(text, ')');
-	if (!end ||
-	    sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) != 1)
-		return false;
-	return (flags & PF_EXITING) && (flags & PF_SIGNALED);
-}
-
 static void send_flush(struct call *c, struct fuse_file_info *fi)
 {
-	tx_writer_gone(c->w->pool, fi->fh, c->ctx->pid,
-		       process_is_killed(c->ctx->pid));
+	tx_writer_gone(c->w->pool, fi->fh, process_of(c->ctx->pid),
+		       process_is_killed(c->ctx->pid, c->ctx->uid,
+					 c->ctx->gid));
 	fuse_reply_err(c->req, 0);
 }
 

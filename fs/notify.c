@@ -82,9 +82,13 @@ static int notify_queue(struct worker *w, struct box *box, uint32_t slot,
 				  .settling = true };
 	struct box_waits *bw = box_waits(box);
 
-	if (!bw || notify_add(w, &job))
+	if (!bw)
 		return -ENOMEM;
-	bw->settling++; /* the notifier needs the lock we hold to see it */
+	bw->settling++;
+	if (notify_add(w, &job)) {
+		bw->settling--;
+		return -ENOMEM;
+	}
 	return 0;
 }
 

@@ -12,6 +12,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "fs/process.h"
+
 /*
  * Attributes and names change only through this mount, so the kernel may keep
  * them; what changes by itself (tx/, sizes of generated files) is asked again.
@@ -377,7 +379,7 @@ int open_handle(struct call *c, enum handle_kind kind, struct box *box,
 		uint32_t tx, int flags, uint32_t *handle)
 {
 	return handle_open(c->w->pool, kind, box, tx, flags, c->ctx->uid,
-			   c->ctx->gid, c->ctx->pid, handle);
+			   c->ctx->gid, process_of(c->ctx->pid), handle);
 }
 
 void poll_register(struct call *c, struct box *box, uint64_t key,

@@ -129,11 +129,11 @@ static void reclaimer_says(void *arg, const struct reclaim_event *ev)
 		json_object_set_new(j, "priority", json_integer(ev->priority));
 		json_object_set_new(j, "freed_pages", json_integer(ev->freed));
 		json_object_set_new(j, "us", json_integer(ev->ns / 1000));
-		/* fall through */
+		__attribute__((fallthrough));
 	case RECLAIM_BEGIN:
 		json_object_set_new(j, "why",
 				    json_string(reclaim_why_name(ev->why)));
-		/* fall through */
+		__attribute__((fallthrough));
 	case RECLAIM_END:
 		json_object_set_new(j, "available",
 				    json_integer(ev->available));

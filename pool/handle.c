@@ -118,8 +118,8 @@ static void handle_end_send(struct pool *pool, struct box *box,
 	if (!h->work.tx)
 		return;
 	end->tx = h->work.tx;
-	end->commit = h->work.begun && !h->killed && !h->work.error &&
-		      !h->work.stalled && !box_removed(box);
+	end->commit = h->work.begun && !h->work.error && !h->work.stalled &&
+		      !box_removed(box);
 	if (end->commit) {
 		struct tx_rec rec = *tx_rec(pool, h->work.tx);
 		struct handle_work work = h->work;

@@ -129,7 +129,7 @@ static void pool_close_handles(struct pool *pool)
 {
 	pool->token = 0;
 	table_for_each (&pool->handles, i) {
-		handle_rec(pool, i)->killed = 1;
+		handle_rec(pool, i)->work.error = -ECANCELED;
 		handle_close(pool, i);
 	}
 }

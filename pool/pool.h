@@ -244,10 +244,11 @@ struct payload {
  * tx_write - add to the transaction of a sender's handle.
  * @commit: and queue it at once, as write and fsync in one.
  * Return: 0; -EAGAIN: the box is full, wait for pool_ops.space and call again;
- * -EMSGSIZE, -EDQUOT, -ENOSPC, -EPIPE (the box is gone), -EDEADLK (only half
- * written transactions are in the box, and none of them can go on).  After an
- * error what was written so far is not delivered, unless a later write
- * succeeds (after -EAGAIN only).
+ * -EMSGSIZE, -EDQUOT, -ENOSPC, -EPIPE (the box is gone), -ECANCELED (another
+ * writer of it was killed), -EDEADLK (only half written transactions are in the
+ * box, and none of them can go on), -ENOMEM.  After an error what was written
+ * so far is not delivered, unless a later write succeeds (after -EAGAIN and
+ * -ENOMEM only; after the others each write and the next fsync say it again).
  */
 int tx_write(struct pool *pool, uint32_t handle, const struct payload *p,
 	     bool commit);
@@ -264,7 +265,11 @@ void tx_interrupted(struct pool *pool, uint32_t handle);
  */
 int tx_commit(struct pool *pool, uint32_t handle);
 
-/** tx_writer - @pid has written; tx_writer_gone - it has closed the file. */
+/**
+ * tx_writer - process @pid has written; tx_writer_gone - it has closed the file.
+ * tx_is_writer - has it been named before, as a writer or by handle_open()?
+ */
+bool tx_is_writer(struct pool *pool, uint32_t handle, pid_t pid);
 void tx_writer(struct pool *pool, uint32_t handle, pid_t pid);
 void tx_writer_gone(struct pool *pool, uint32_t handle, pid_t pid, bool killed);
 

@@ -99,10 +99,9 @@ struct handle_rec {
 	uint64_t cursor; /* recv: bytes of the header read; else the owner's */
 	uint64_t poll_key;
 	uint32_t uid, gid, pid;
-	uint32_t killed; /* send: one of its writers was */
 	uint32_t writer[HANDLE_WRITERS];
 	uint32_t header; /* recv: bytes of the header being read */
-	uint32_t pad[11];
+	uint32_t pad[12];
 };
 _Static_assert(sizeof(struct handle_rec) == 128, "handle_rec");
 

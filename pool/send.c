@@ -127,19 +127,20 @@ int tx_write(struct pool *pool, uint32_t handle, const struct payload *p,
 	err = box_open_region(pool, box);
 	if (!err)
 		err = tx_begin(pool, box, h);
-	if (err)
+	if (err) {
+		h->work.stalled = 1;
 		return err;
+	}
 	slot = h->work.tx;
 	rec = tx_rec(pool, slot);
 	tx = tx_mem(pool, slot);
 	if (p->len > box->rec->size - rec->size)
 		return tx_fail(pool, box, h, -EMSGSIZE);
 	err = tx_room(pool, box, slot, rec->size + p->len, h->uid, &range);
-	if (err == -EAGAIN) {
+	if (err)
 		h->work.stalled = 1;
-		if (tx_deadlocked(pool, box, slot))
-			err = -EDEADLK;
-	}
+	if (err == -EAGAIN && tx_deadlocked(pool, box, slot))
+		err = -EDEADLK;
 	if (err)
 		return tx_error_is_final(err) ? tx_fail(pool, box, h, err)
 					      : err;
@@ -302,6 +303,18 @@ int tx_commit(struct pool *pool, uint32_t handle)
 	return 0;
 }
 
+bool tx_is_writer(struct pool *pool, uint32_t handle, pid_t pid)
+{
+	struct handle_rec *h = handle_rec(pool, handle);
+
+	if (h->pid == (uint32_t)pid)
+		return true;
+	for (uint32_t i = 0; i < h->work.nr_writers && i < HANDLE_WRITERS; i++)
+		if (h->writer[i] == (uint32_t)pid)
+			return true;
+	return false;
+}
+
 void tx_writer(struct pool *pool, uint32_t handle, pid_t pid)
 {
 	struct handle_rec *h = handle_rec(pool, handle);
@@ -319,16 +332,20 @@ void tx_writer_gone(struct pool *pool, uint32_t handle, pid_t pid, bool killed)
 	struct handle_rec *h = handle_rec(pool, handle);
 	uint32_t n = h->work.nr_writers;
 
+	/* Opened, but not to say nothing: it was not given the time to write. */
+	if (killed && h->work.begun == 1 && h->pid == (uint32_t)pid)
+		h->work.begun = 0;
 	if (n > HANDLE_WRITERS) {
 		if (killed)
-			h->killed = 1;
+			h->work.error = -ECANCELED;
 		return;
 	}
 	for (uint32_t i = 0; i < n; i++) {
 		if (h->writer[i] != (uint32_t)pid)
 			continue;
 		if (killed) {
-			h->killed = 1;
+			/* Whoever else writes to it is told so. */
+			h->work.error = -ECANCELED;
 			return;
 		}
 		h->writer[i] = h->writer[n - 1];

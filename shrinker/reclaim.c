@@ -49,6 +49,9 @@
 
 /* Between looks while there is pressure. */
 #define PRESSURE_LOOK_MS 100
+/* How often, and how far apart, passes that free nothing are tried again. */
+#define BUSY_TRIES 10
+#define BUSY_US 2000
 /* The longest interval when no source sends events. */
 #define ALONE_LOOK_MS 2000
 
@@ -74,6 +77,7 @@ struct reclaimer {
 	bool memory_low;
 	uint64_t next_look_ns;
 	uint64_t last_pass_ns;
+	unsigned long last_freed; /* by the last pass */
 	struct reclaim_status now; /* what will be shown next */
 };
 
@@ -198,22 +202,42 @@ static unsigned long pass(struct reclaimer *r, int priority)
 	r->now.priority = priority;
 	r->now.passes++;
 	r->now.freed += freed;
+	r->last_freed = freed;
 	if (freed)
 		tell_pass(r, freed, r->last_pass_ns - start);
 	return freed;
 }
 
-/* From the present priority down until something is freed. */
+/* Return: true when something was freed. */
+static bool passes_down(struct reclaimer *r, int lowest)
+{
+	for (int p = r->now.priority; p >= lowest && !r->stop; p--)
+		if (pass(r, p))
+			return true;
+	return false;
+}
+
+/*
+ * From the present priority down until something is freed.  Shrinkers only try
+ * the locks they need: whoever has them now has them for a moment, and nobody
+ * can tell whether there will be another event.
+ */
 static void first_passes(struct reclaimer *r, uint64_t woke)
 {
 	int lowest = lowest_priority(r);
 	int priority = r->now.priority;
+	int tries = 0;
 
 	if (priority < lowest)
 		return;
-	for (; priority >= lowest && !r->stop; priority--) {
-		if (!pass(r, priority))
-			continue;
+	while (!passes_down(r, lowest)) {
+		if (r->stop || ++tries == BUSY_TRIES ||
+		    !r->passes.available(r->passes.arg))
+			break;
+		r->now.priority = priority;
+		usleep(BUSY_US);
+	}
+	if (r->last_freed) {
 		r->now.reaction_ns = r->last_pass_ns - woke;
 		return;
 	}

@@ -412,6 +412,18 @@ static void test_writers(void)
 	must(handle_close(pool, h) == 0, "handle_close");
 	ok(tx_next(pool, box, tx.id, &tx) == -ENOENT,
 	   "one of many writers was killed: dropped");
+	h = open_kind(HANDLE_SEND, box);
+	tx_writer(pool, h, 1);
+	must(write_fill(h, 'w', 9, false) == 0, "tx_write");
+	tx_writer_gone(pool, h, 1, true);
+	ok(write_fill(h, 'w', 9, false) == -ECANCELED &&
+		   write_fill(h, 'w', 9, true) == -ECANCELED &&
+		   tx_commit(pool, h) == -ECANCELED,
+	   "the others who write to it are told");
+	ok(write_fill(h, 'n', 9, false) == 0 && tx_commit(pool, h) == 0 &&
+		   tx_next(pool, box, 0, &tx) == 0 && tx.size == 9,
+	   "and the next one is whole");
+	must(handle_close(pool, h) == 0, "handle_close");
 	end("writers");
 }
 

@@ -110,7 +110,6 @@ static int naive(const char *text, uint64_t total, uint64_t *out)
 	return 0;
 }
 
-/* A number that is too large may be said to be bad text or too large. */
 static void must_agree(const char *text, uint64_t total)
 {
 	uint64_t a = UNTOUCHED, b = UNTOUCHED;
