@@ -89,6 +89,23 @@ int box_node_setattr(struct call *c, const struct stat *st, int to_set)
 	return box_attr_set(c->w->pool, box, node, &attr);
 }
 
+/*
+ * While somebody has send open, who comes next has a door of his own.  The last
+ * one stays the door as long as nobody stands in it: that saves the kernel from
+ * making a new inode.
+ */
+static uint64_t box_send_door(struct call *c, struct box *box)
+{
+	struct box_waits *bw = box_waits(box);
+	uint64_t send = node_of_box(box, BOX_SEND);
+
+	if (!bw)
+		return send;
+	if (box_node_opens(box, BOX_SEND))
+		bw->door = ++c->w->last_door;
+	return node_of_door(send, bw->door);
+}
+
 static int box_dir_lookup(struct call *c, const char *name, uint64_t *child)
 {
 	struct box *box = box_by_serial(c->w->pool, c->index);
@@ -97,7 +114,8 @@ static int box_dir_lookup(struct call *c, const char *name, uint64_t *child)
 		return -ENOENT;
 	for (int i = BOX_DATA; i < BOX_NODES; i++) {
 		if (!strcmp(name, box_names[i])) {
-			*child = node_of_box(box, i);
+			*child = i == BOX_SEND ? box_send_door(c, box)
+					       : node_of_box(box, i);
 			return 0;
 		}
 	}

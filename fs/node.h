@@ -8,6 +8,15 @@
  *	| kind  | index: a fixed node, a shrinker's id, a box's     |
  *	|       | serial, or a transaction's slot (24) and low id   |
  *	+-------+---------------------------------------------------+
+ *
+ *	63    56 55           40 39                                 0
+ *	+-------+---------------+-----------------------------------+
+ *	| send  | door          | the box's serial                  |
+ *	+-------+---------------+-----------------------------------+
+ *
+ * send has many nodes, its doors, so that its senders do not share an inode: one
+ * that waits in write() keeps the inode's lock, and who opens it with O_TRUNC,
+ * as a shell's > does, needs that lock and could not even be killed meanwhile.
  */
 #ifndef POOLFS_NODE_H
 #define POOLFS_NODE_H
@@ -50,9 +59,20 @@ static inline enum node_kind node_kind(uint64_t node)
 	return node >> 56;
 }
 
+#define NODE_DOOR_SHIFT 40
+
 static inline uint64_t node_index(uint64_t node)
 {
-	return node & ((1ull << 56) - 1);
+	unsigned int bits = node_kind(node) == NODE_BOX + BOX_SEND
+				    ? NODE_DOOR_SHIFT
+				    : 56;
+
+	return node & ((1ull << bits) - 1);
+}
+
+static inline uint64_t node_of_door(uint64_t send, uint16_t door)
+{
+	return send | (uint64_t)door << NODE_DOOR_SHIFT;
 }
 
 static inline uint64_t node_of_tx(const struct tx_info *tx)

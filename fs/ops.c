@@ -77,7 +77,8 @@ static int call_getattr(struct call *c, struct stat *st)
 	if (!ops->getattr)
 		return -ENOENT;
 	err = ops->getattr(c, st);
-	st->st_ino = c->node;
+	/* All doors of a send are one file. */
+	st->st_ino = node_number(node_kind(c->node), c->index);
 	st->st_blksize = 4096;
 	return err;
 }
@@ -88,6 +89,16 @@ static double attr_timeout(uint64_t node)
 
 	return kind == NODE_BOX + BOX_TX || kind == NODE_FIXED ? 0
 							       : LONG_TIMEOUT;
+}
+
+/* A shrinker comes and goes by itself, and send has another door each time. */
+static double entry_timeout(uint64_t node)
+{
+	enum node_kind kind = node_kind(node);
+
+	return kind == NODE_SHRINKER || kind == NODE_BOX + BOX_SEND
+		       ? 0
+		       : LONG_TIMEOUT;
 }
 
 static void reply_entry(struct call *c, uint64_t child)
@@ -104,8 +115,7 @@ static void reply_entry(struct call *c, uint64_t child)
 		return;
 	}
 	e.attr_timeout = attr_timeout(child);
-	/* A shrinker may come and go by itself; nothing else does. */
-	e.entry_timeout = node_kind(child) == NODE_SHRINKER ? 0 : LONG_TIMEOUT;
+	e.entry_timeout = entry_timeout(child);
 	fuse_reply_entry(c->req, &e);
 }
 

@@ -52,6 +52,7 @@ struct box_waits {
 	struct waiter_queue receivers;
 	struct raw_queue deferred;
 	uint32_t settling;
+	uint16_t door; /* the last one of its send: see node.h */
 	bool polled;
 	bool woken; /* its serial is in waiters.woken */
 };

@@ -196,18 +196,25 @@ static ssize_t worker_read(struct worker *w, void *buf)
 	return n < 0 ? -errno : n;
 }
 
-/* On a huge page if there is one: the kernel pins it piece by piece. */
+/*
+ * On a huge page if there is one: the kernel pins it piece by piece.  It is
+ * touched beforehand: a worker that is killed while the kernel copies a request
+ * gets no page any more, and the request would fail with EIO.
+ */
 void *worker_buffer_get(struct worker *w)
 {
-	void *buf = w->spare_buffer;
+	volatile char *buf = w->spare_buffer;
 
 	w->spare_buffer = NULL;
 	if (buf)
-		return buf;
+		return (void *)buf;
 	buf = aligned_alloc(REQUEST_BUFFER, REQUEST_BUFFER);
-	if (buf)
-		madvise(buf, REQUEST_BUFFER, MADV_HUGEPAGE);
-	return buf;
+	if (!buf)
+		return NULL;
+	madvise((void *)buf, REQUEST_BUFFER, MADV_HUGEPAGE);
+	for (size_t at = 0; at < REQUEST_BUFFER; at += 4096)
+		buf[at] = 0;
+	return (void *)buf;
 }
 
 void worker_buffer_put(struct worker *w, void *buffer)
@@ -514,6 +521,8 @@ int worker_run(const struct options *options, struct mount_shared *shared,
 		err = notify_forget(w);
 	pool_resettle(w->pool);
 	worker_adopt_pollers(w);
+	/* Other doors than those that earlier workers have opened. */
+	w->last_door = shared->restarts << 12;
 	pool_unlock(w->pool);
 	if (err)
 		return worker_fail(w, "cannot drop what is cached", err);

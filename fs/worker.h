@@ -84,6 +84,7 @@ struct worker {
 
 	struct waiters waiters; /* 1 */
 	bool closing; /* 1: nobody waits any more */
+	uint16_t last_door; /* 1: of all sends */
 
 	pthread_mutex_t notify_lock; /* 4 */
 	pthread_cond_t notify_cond;

@@ -256,6 +256,36 @@ killed() {
 	in_every_way killed
 }
 
+threads() {
+	local i how
+
+	# whichever thread writes, and whichever is the last to go
+	new_box b
+	for i in $(seq "$(loops 10)"); do
+		for how in main thread; do
+			is "$how 137" "$how $(status_of "$TOOLS/threads" "$how" \
+				kill "$BOX/send")"
+			is "$how 0" "$how $(status_of "$TOOLS/threads" "$how" \
+				exit "$BOX/send")"
+			wait_until 5 box_has open 0
+			is 1 "$(transactions | wc -w)"
+			is "written" "$(cat "$BOX/tx"/*)"
+			is "$(cat "$W/pid")" "$(header | jq .pid)"
+			rm "$BOX/tx"/*
+		done
+	done
+}
+
+# status_of CMD...: in a shell of its own; W/pid has its pid.
+status_of() {
+	bash -c 'echo $$ >"$1"; shift; exec "$@"' - \
+		"$W/pid" "$@" 2>/dev/null && echo 0 || echo $?
+}
+
+@test "a sender of several threads, killed or not" {
+	in_every_way threads
+}
+
 killed_after_close() {
 	new_box b
 	# dying with the file closed, or without a signal, is no half
@@ -305,8 +335,8 @@ full_waits() {
 	is 0 "$(words "$W/waits")"
 	sleep 0.2
 	is 0 "$(words "$W/waits")"
-	# empty ones need no room
-	: >"$BOX/send"
+	# empty ones need no room, and a shell can open it all the same
+	timeout 10 bash -c ': >"$1"' - "$BOX/send"
 	is "1 2 3 4 5" "$(transactions)"
 	rm "$BOX/tx/2"
 	wait_until 5 said "$W/waits" "0 8 0"
@@ -323,6 +353,33 @@ full_waits() {
 
 @test "a full box makes senders wait, or refuses" {
 	in_every_way full_waits
+}
+
+shells_wait() {
+	local i pids=()
+
+	full
+	for i in 1 2 3 4; do
+		background bash -c 'echo "$1" >"$2"' - "$i" "$BOX/send"
+		pids+=("$BG_PID")
+		wait_until 5 waits "$i"
+	done
+	# each can be killed by itself, the first as well as a later one
+	for i in 0 2; do
+		kill -KILL "${pids[i]}"
+		wait_until 1 not_running "${pids[i]}"
+	done
+	wait_until 2 waits 2
+	is "0 EAGAIN 0" "$(ops open "$BOX/send" w,trunc,nonblock write x close)"
+	rm "$BOX/tx/1"
+	wait_until 5 waits 0
+	wait_until 5 eval '[[ $(transactions) == "2 3 4 5 6" ]]'
+	# served in order, but queued when each has closed
+	is "2 4" "$(cat "$BOX/tx"/{5,6} | sort | paste -sd ' ' -)"
+}
+
+@test "shells wait in a full box, and each can be killed" {
+	in_every_way shells_wait
 }
 
 full_in_order() {

@@ -350,8 +350,9 @@ real() {
 		fail "nothing was given back"
 	}
 	# the kernel's own trigger has fired, nothing else
-	events_named pressure-begin | jq -es "any(.why | test(\"some|full\"))" \
-		>/dev/null
+	events_named pressure-begin |
+		jq -es 'any(.why | test("some|full"))' >/dev/null ||
+		fail "no pressure-begin: $(all_events)"
 	[ "$(pressure 'sources[0].triggers | map(.events) | add')" -gt 0 ]
 	real_pressure_stop
 	[ "$(used_sum)" = "$USED_SUM" ]
