@@ -306,6 +306,7 @@ ten_thousand() {
 	wait_until 5 test -e "$W/going"
 	for i in 1 2 3; do
 		rm "$W/going"
+		# shellcheck disable=SC2010 # it is ls that is tried
 		list=$(ls -f "$B" | grep '^box\.' | sort)
 		is "$n" "$(wc -l <<<"$list")"
 		is "" "$(uniq -d <<<"$list")"

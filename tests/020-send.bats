@@ -312,6 +312,7 @@ killed_after_close() {
 # ---- a full box ----------------------------------------------------------
 
 # full: BOX, of 64K, has no room; its transactions are 1 to 4.
+# shellcheck disable=SC2120 # its argument is optional
 full() {
 	local i
 

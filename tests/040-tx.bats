@@ -143,14 +143,15 @@ removed_box_held() {
 }
 
 listing() {
-	local n i id
+	local n
 
 	n=3000
 	new_box b
 	"$TOOLS/sendtx" --size 8 --count $((2 * n)) --fsync "$BOX/send"
 	# names as the shell has them, odd ones to go
 	(cd "$BOX/tx" && seq 1 2 $((2 * n)) | xargs -n 50 rm) &
-	for i in {1..8}; do
+	for _ in {1..8}; do
+		# shellcheck disable=SC2010 # it is ls that is tried
 		ls -f "$BOX/tx" | grep '^[0-9]' | sort -n >"$W/list"
 		is "" "$(uniq -d "$W/list")"
 		# what stays is there each time

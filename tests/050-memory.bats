@@ -179,6 +179,7 @@ bad_scans() {
 	local text
 
 	three
+	# shellcheck disable=SC2034 # in the eval
 	for text in "1" "0 0" "0 0 x" "0 0 1 2" "0 0 -1" "1 0 1" "0 99 1" \
 		"0 -1 1" "0 0 99999999999999999999999" "zero"; do
 		fails eval 'printf %s "$text" >"$(shrinker scan)"' 2>/dev/null

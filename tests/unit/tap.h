@@ -13,28 +13,28 @@
 
 static int tap_nr, tap_failed;
 
-#define ok(cond, ...)                                                          \
-	do {                                                                   \
-		int tap_good = !!(cond);                                       \
-		printf("%sok %d - ", tap_good ? "" : "not ", ++tap_nr);        \
-		printf(__VA_ARGS__);                                           \
-		printf("\n");                                                  \
-		if (!tap_good) {                                               \
-			tap_failed++;                                          \
-			printf("# %s:%d: %s\n", __FILE__, __LINE__, #cond);    \
-		}                                                              \
-		fflush(stdout);                                                \
+#define ok(cond, ...)                                                       \
+	do {                                                                \
+		int tap_good = !!(cond);                                    \
+		printf("%sok %d - ", tap_good ? "" : "not ", ++tap_nr);     \
+		printf(__VA_ARGS__);                                        \
+		printf("\n");                                               \
+		if (!tap_good) {                                            \
+			tap_failed++;                                       \
+			printf("# %s:%d: %s\n", __FILE__, __LINE__, #cond); \
+		}                                                           \
+		fflush(stdout);                                             \
 	} while (0)
 
-#define must(cond, ...)                                                        \
-	do {                                                                   \
-		if (!(cond)) {                                                 \
-			printf("not ok %d - %s:%d: %s: ", ++tap_nr, __FILE__,  \
-			       __LINE__, #cond);                               \
-			printf(__VA_ARGS__);                                   \
-			printf("\nBail out!\n");                               \
-			exit(1);                                               \
-		}                                                              \
+#define must(cond, ...)                                                       \
+	do {                                                                  \
+		if (!(cond)) {                                                \
+			printf("not ok %d - %s:%d: %s: ", ++tap_nr, __FILE__, \
+			       __LINE__, #cond);                              \
+			printf(__VA_ARGS__);                                  \
+			printf("\nBail out!\n");                              \
+			exit(1);                                              \
+		}                                                             \
 	} while (0)
 
 static inline int done(void)
