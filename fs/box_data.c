@@ -104,10 +104,13 @@ static void data_read(struct call *c, size_t size, off_t off,
 
 static void data_release(struct call *c, struct fuse_file_info *fi)
 {
-	struct box *box = box_by_serial(c->w->pool, c->index);
+	struct box *box;
 
+	/* Sent again after it was closed: the last one is somebody else's. */
+	if (handle_get(c->w->pool, fi->fh, &box) != HANDLE_DATA)
+		return;
 	/* The last one: its mappings, if any, hold the file by themselves. */
-	if (box && box_backing(box) > 0 && box_node_opens(box, BOX_DATA) == 1) {
+	if (box_backing(box) > 0 && box_node_opens(box, BOX_DATA) == 1) {
 		wire_backing_close(c->w->fuse_fd, box_backing(box));
 		box_set_backing(box, 0);
 	}

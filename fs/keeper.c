@@ -111,6 +111,26 @@ static int keeper_start_worker(struct keeper *k)
 	return 0;
 }
 
+/* No memory for a process is what a pool can live through, until asked to stop. */
+static bool keeper_start_again(struct keeper *k)
+{
+	struct timespec delay = { .tv_sec = FAILED_NS / 1000000000 };
+	sigset_t stop;
+	int err;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTERM);
+	sigaddset(&stop, SIGINT);
+	sigaddset(&stop, SIGHUP);
+	while ((err = keeper_start_worker(k))) {
+		say("%s: cannot start a worker: %s; trying again",
+		    k->options->mountpoint, strerror(-err));
+		if (sigtimedwait(&stop, NULL, &delay) > 0)
+			return false;
+	}
+	return true;
+}
+
 /* A crash may be the fault of the request in hand; being killed is not. */
 static void keeper_blame(struct mount_shared *sh, int status)
 {
@@ -171,7 +191,7 @@ static bool keeper_worker_died(struct keeper *k, int status)
 	keeper_blame(sh, status);
 	keeper_wait_to_restart(k, status);
 	sh->restarts++;
-	return keeper_start_worker(k) == 0;
+	return keeper_start_again(k);
 }
 
 static void keeper_stop(struct keeper *k)

@@ -84,11 +84,11 @@ static int notify_queue(struct worker *w, struct box *box, uint32_t slot,
 
 	if (!bw)
 		return -ENOMEM;
-	bw->settling++;
-	if (notify_add(w, &job)) {
-		bw->settling--;
+	if (notify_add(w, &job))
 		return -ENOMEM;
-	}
+	bw->settling++;
+	/* What is deferred must be answered, even if the box is removed. */
+	box_hold(box);
 	return 0;
 }
 

@@ -123,13 +123,32 @@ static int parse_mode(const char *value, enum io_mode *out)
 			value);
 }
 
+/* The process leaves its directory.  Return: from malloc(), or NULL. */
+static char *absolute_path(const char *path)
+{
+	char *cwd, *full = NULL;
+
+	if (*path == '/')
+		return strdup(path);
+	cwd = getcwd(NULL, 0);
+	if (cwd && asprintf(&full, "%s/%s", cwd, path) < 0)
+		full = NULL;
+	free(cwd);
+	return full;
+}
+
 static int parse_psi(struct options *o, const char *value)
 {
+	const char *path;
+
 	if (!*value)
 		return complain("--psi: the path is empty");
 	if (o->nr_psi == PSI_PATHS_MAX)
 		return complain("--psi: at most %d of them", PSI_PATHS_MAX);
-	o->psi[o->nr_psi++] = value;
+	path = absolute_path(value);
+	if (!path)
+		return complain("--psi %s: %s", value, strerror(errno));
+	o->psi[o->nr_psi++] = path;
 	return -1;
 }
 
@@ -139,8 +158,10 @@ static int parse_store(struct options *o, const char *value)
 	if (!*value)
 		return complain("--store: the path is empty");
 	free(o->store);
-	o->store = strdup(value);
-	return o->store ? -1 : complain("out of memory");
+	o->store = absolute_path(value);
+	if (!o->store)
+		return complain("--store %s: %s", value, strerror(errno));
+	return -1;
 }
 
 /* -o options that say something to fstab or mount(8), not to us. */
@@ -228,7 +249,6 @@ static int parse_list(struct options *o, char *list)
 static int parse_places(struct options *o, int argc, char **argv)
 {
 	struct stat st;
-	char *cwd;
 
 	if (argc < 1)
 		return complain("which directory shall it be mounted on?");
@@ -246,17 +266,6 @@ static int parse_places(struct options *o, int argc, char **argv)
 		fprintf(stderr, "poolfs: %s: %s\n", o->mountpoint,
 			strerror(ENOTDIR));
 		return 2;
-	}
-	/* The process leaves its directory. */
-	if (o->store && *o->store != '/') {
-		char *full;
-
-		cwd = getcwd(NULL, 0);
-		if (!cwd || asprintf(&full, "%s/%s", cwd, o->store) < 0)
-			return complain("--store: %s", strerror(errno));
-		free(cwd);
-		free(o->store);
-		o->store = full;
 	}
 	return o->source ? -1 : complain("out of memory");
 }
@@ -330,4 +339,6 @@ void options_release(struct options *o)
 	free(o->source);
 	free(o->kernel);
 	free(o->store);
+	for (int i = 0; i < o->nr_psi; i++)
+		free((char *)o->psi[i]);
 }

@@ -23,7 +23,7 @@ struct options {
 	enum io_mode mode;
 	uint64_t size; /* bytes */
 	uint64_t min_free; /* bytes, 0: the reclaimer's default */
-	const char *psi[PSI_PATHS_MAX];
+	const char *psi[PSI_PATHS_MAX]; /* absolute, from malloc() */
 	int nr_psi;
 };
 

@@ -67,8 +67,13 @@ static void text_open_as(struct call *c, const char *text, int err,
 				  &handle);
 	if (!err && text) {
 		err = text_save(c->w, handle, text);
-		if (err)
+		if (err == -ENOSPC && worker_make_room(c->w, strlen(text)))
+			err = text_save(c->w, handle, text);
+		if (err) {
+			/* It is no answer of the open that came before it. */
+			pool_set_token(c->w->pool, 0);
 			handle_close(c->w->pool, handle);
+		}
 	}
 	if (err)
 		fuse_reply_err(c->req, -err);

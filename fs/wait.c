@@ -99,6 +99,10 @@ int wait_add(struct worker *w, struct waiter_queue *queue,
 
 	if (w->closing)
 		return -ESHUTDOWN;
+	/* Its INTERRUPT overtook it while it was deferred.  libfuse must not
+	 * find that out below: it uses a request after the call that ends it. */
+	if (fuse_req_interrupted(model->req))
+		return -EINTR;
 	wt = malloc(sizeof(*wt));
 	if (!wt)
 		return -ENOMEM;
@@ -266,6 +270,9 @@ bool wait_defer(struct worker *w, const void *buf, size_t len)
 	struct box_waits *bw;
 	struct box *box;
 
+	/* It is carried out already, and must be told before another is. */
+	if (pool_replays(w->pool, w->request.unique))
+		return false;
 	/* The kernel may need these answered for the box to settle. */
 	if (w->request.op == WIRE_UNANSWERED ||
 	    (w->request.op == WIRE_READ &&
@@ -286,17 +293,14 @@ bool wait_defer(struct worker *w, const void *buf, size_t len)
 
 void wait_settled(struct worker *w, struct box *box)
 {
-	uint64_t serial = box_serial(box);
 	struct box_waits *bw = box_private(box);
 	struct raw_request *raw;
 
 	bw->settling--;
-	while (bw && !bw->settling && (raw = TAILQ_FIRST(&bw->deferred))) {
+	while (!bw->settling && (raw = TAILQ_FIRST(&bw->deferred))) {
 		TAILQ_REMOVE(&bw->deferred, raw, link);
 		worker_handle_locked(w, raw->bytes, raw->len);
 		free(raw);
-		/* It may have been the last use of the box. */
-		box = box_by_serial(w->pool, serial);
-		bw = box ? box_private(box) : NULL;
 	}
+	box_let_go(w->pool, box);
 }

@@ -72,11 +72,10 @@ void waiters_init(struct worker *w);
 struct box_waits *box_waits(struct box *box);
 
 /**
- * wait_add - the request waits.  It may be answered before this returns (it
- * was interrupted already), so nothing of @wt may be used afterwards.
+ * wait_add - the request waits.
  * @model: copied; its payload's bytes too.
- * Return: 0, -ENOMEM, -ENOBUFS (too much is waiting already); the caller
- * answers then.
+ * Return: 0, -ENOMEM, -ENOBUFS (too much is waiting already), -EINTR,
+ * -ESHUTDOWN; the caller answers then.
  */
 int wait_add(struct worker *w, struct waiter_queue *queue,
 	     const struct waiter *model);

@@ -85,8 +85,23 @@ static void pool_says_queued(void *arg, struct box *box)
 static uint64_t pool_asks_reclaim(void *arg, uint64_t pages)
 {
 	struct worker *w = arg;
+	uint64_t freed;
 
-	return w->reclaimer ? reclaim_direct(w->reclaimer, pages) : 0;
+	if (!w->reclaimer)
+		return 0;
+	freed = reclaim_direct(w->reclaimer, pages);
+	if (freed < pages) {
+		/* Readers that touch holes can have filled the store. */
+		box_rescan(w->pool, NULL);
+		freed += reclaim_direct(w->reclaimer, pages - freed);
+	}
+	return freed;
+}
+
+/* Also of the files that the front end keeps in the store. */
+bool worker_make_room(struct worker *w, size_t bytes)
+{
+	return pool_asks_reclaim(w, bytes / sysconf(_SC_PAGESIZE) + 1);
 }
 
 static void pool_says_suspect(void *arg, struct box *box, uid_t uid,
@@ -223,12 +238,82 @@ void worker_buffer_put(struct worker *w, void *buffer)
 	w->spare_buffer = buffer;
 }
 
+/* Reads one request into memory of its own.  Return: 0, -EAGAIN: none is there.
+ */
+static int worker_read_raw(struct worker *w, struct raw_request **out)
+{
+	struct raw_request *raw;
+	ssize_t n;
+
+	do
+		n = read(w->fuse_fd, w->buffer, REQUEST_MAX);
+	while (n < 0 && (errno == EINTR || errno == ENOENT));
+	if (n < 0)
+		return -errno;
+	raw = malloc(sizeof(*raw) + n);
+	if (!raw)
+		return -ENOMEM;
+	raw->len = n;
+	memcpy(raw->bytes, w->buffer, n);
+	*out = raw;
+	return 0;
+}
+
+/*
+ * What earlier workers left unanswered comes again in no order, and only the
+ * last thing that was carried out is known to have been: it must be answered
+ * before another is carried out.  So all are read, and that one goes first.
+ */
+static int worker_read_resent(struct worker *w, struct raw_queue *all)
+{
+	struct wire_request r = { .resent = true };
+	struct raw_request *raw = NULL;
+	int err = 0;
+
+	while (!err && (r.resent || r.op == WIRE_UNANSWERED)) {
+		err = worker_read_raw(w, &raw);
+		if (err)
+			break;
+		if (wire_parse(raw->bytes, raw->len, &r) && r.resent &&
+		    pool_replays(w->pool, r.unique))
+			TAILQ_INSERT_HEAD(all, raw, link);
+		else
+			TAILQ_INSERT_TAIL(all, raw, link);
+	}
+	return err == -EAGAIN ? 0 : err;
+}
+
+/* Return: 0, or -errno: then another worker must try. */
+static int worker_handle_resent(struct worker *w)
+{
+	struct raw_queue all = TAILQ_HEAD_INITIALIZER(all);
+	struct raw_request *raw;
+	int err;
+
+	pool_lock(w->pool);
+	/* Where their end is: nothing more can be read at once. */
+	err = fcntl(w->fuse_fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0 ? -errno : 0;
+	if (!err)
+		err = worker_read_resent(w, &all);
+	if (fcntl(w->fuse_fd, F_SETFL, O_RDWR) < 0)
+		err = -errno;
+	while (!err && (raw = TAILQ_FIRST(&all))) {
+		TAILQ_REMOVE(&all, raw, link);
+		worker_handle_locked(w, raw->bytes, raw->len);
+		free(raw);
+	}
+	pool_unlock(w->pool);
+	return err;
+}
+
 static int worker_loop(struct worker *w)
 {
 	ssize_t n = -ENOMEM;
 
 	w->buffer = worker_buffer_get(w);
-	while (w->buffer && (n = worker_read(w, w->buffer)) > 0) {
+	if (w->buffer)
+		n = w->init_swallow ? worker_handle_resent(w) : 0;
+	while (n >= 0 && (n = worker_read(w, w->buffer)) > 0) {
 		pool_lock(w->pool);
 		worker_handle_locked(w, w->buffer, n);
 		pool_unlock(w->pool);

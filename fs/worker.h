@@ -107,6 +107,10 @@ int worker_run(const struct options *options, struct mount_shared *shared,
 void *worker_buffer_get(struct worker *w);
 void worker_buffer_put(struct worker *w, void *buffer);
 
+/** worker_make_room - a file of the front end's found the store full.  Holds 1.
+ * Return: whether it is worth to try again. */
+bool worker_make_room(struct worker *w, size_t bytes);
+
 /** worker_handle - give one raw request to libfuse.  Holds 1. */
 void worker_handle_locked(struct worker *w, void *buf, size_t len);
 

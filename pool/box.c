@@ -122,6 +122,7 @@ static struct box *box_new(struct pool *pool, uint32_t slot)
 	TAILQ_INIT(&box->queue);
 	box->nr_queued = box->nr_delivered = box->nr_writing = 0;
 	box->nr_held = box->nr_settling = box->nr_handles = 0;
+	box->nr_holds = 0;
 	memset(box->node_opens, 0, sizeof(box->node_opens));
 	pool->box_mem[slot] = box;
 	return box;
@@ -254,7 +255,7 @@ int box_create(struct pool *pool, const char *name, mode_t mode, uid_t uid,
 		return err;
 	if (box_by_name(pool, name))
 		return -EEXIST;
-	err = table_alloc(&pool->boxes, &slot);
+	err = pool_record(pool, &pool->boxes, &slot);
 	if (err)
 		return err;
 	rec = box_rec(pool, slot);
@@ -289,7 +290,8 @@ void box_put(struct pool *pool, struct box *box)
 	struct box_rec *rec = box->rec;
 	uint32_t slot = box->slot;
 
-	if (rec->state != BOX_REC_REMOVED || box->nr_handles || box->nr_held)
+	if (rec->state != BOX_REC_REMOVED || box->nr_handles || box->nr_held ||
+	    box->nr_holds)
 		return;
 	store_region_unlink(pool->store, box->serial);
 	avl_erase(&pool->by_serial, &box->by_serial);
@@ -297,6 +299,21 @@ void box_put(struct pool *pool, struct box *box)
 	/* One word, so it needs no journal; the token must stay as it is. */
 	rec->state = BOX_REC_FREE;
 	table_free(&pool->boxes, slot);
+}
+
+/* An open sender that has written nothing is no obstacle. */
+static bool box_has_written(struct pool *pool, struct box *box)
+{
+	if (!box->nr_writing)
+		return false;
+	table_for_each (&pool->handles, i) {
+		struct handle_rec *h = handle_rec(pool, i);
+
+		if (h->kind == HANDLE_SEND && h->box == box->slot &&
+		    h->work.tx && tx_mem(pool, h->work.tx)->range)
+			return true;
+	}
+	return false;
 }
 
 int box_remove(struct pool *pool, const char *name)
@@ -311,15 +328,8 @@ int box_remove(struct pool *pool, const char *name)
 		return -ENOENT;
 	if (box->nr_queued || box->nr_delivered || box->nr_settling)
 		return -ENOTEMPTY;
-	if (box->nr_writing) {
-		struct range_stat st = { 0 };
-
-		/* An open sender that has written nothing is no obstacle. */
-		if (box->ranges)
-			range_stat(box->ranges, &st);
-		if (st.nr_reserved > box->nr_held)
-			return -EBUSY;
-	}
+	if (box_has_written(pool, box))
+		return -EBUSY;
 	journal_begin(&pool->journal, pool->token);
 	jset(&pool->journal, box->rec->state, BOX_REC_REMOVED);
 	journal_commit(&pool->journal, 0);
@@ -480,6 +490,17 @@ void box_rescan(struct pool *pool, struct box *box)
 	for (uint32_t i = 0; i < pool->nr_box_mem; i++)
 		if (pool->box_mem[i] && pool->box_mem[i]->region)
 			region_rescan(pool->box_mem[i]->region);
+}
+
+void box_hold(struct box *box)
+{
+	box->nr_holds++;
+}
+
+void box_let_go(struct pool *pool, struct box *box)
+{
+	box->nr_holds--;
+	box_put(pool, box);
 }
 
 void box_set_private(struct box *box, void *data)

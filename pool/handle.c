@@ -62,7 +62,7 @@ int handle_open(struct pool *pool, enum handle_kind kind, struct box *box,
 	}
 	if (kind == HANDLE_TX && !tx_can_open(pool, box, tx))
 		return -ENOENT;
-	err = table_alloc(&pool->handles, &slot);
+	err = pool_record(pool, &pool->handles, &slot);
 	if (err)
 		return err;
 	if (kind == HANDLE_SEND) {

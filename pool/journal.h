@@ -15,7 +15,8 @@
  *
  * The token names the request that asked for the change.  Requests are carried
  * out and answered one after another, so only the last can have been carried
- * out but not answered; when it is sent again, its token matches.
+ * out but not answered; when it is sent again, its token matches.  A new worker
+ * must handle that one before any other: the next change overwrites its token.
  *
  * Locks: callers hold pool->lock (1).
  */

@@ -218,6 +218,16 @@ void pool_close(struct pool *pool)
 	free(pool);
 }
 
+int pool_record(struct pool *pool, struct table *table, uint32_t *slot)
+{
+	int err = table_alloc(table, slot);
+
+	if (err == -ENOSPC && pool->ops && pool->ops->reclaim &&
+	    pool->ops->reclaim(pool->arg, TABLE_STEP / pool->page_size))
+		err = table_alloc(table, slot);
+	return err;
+}
+
 void pool_lock(struct pool *pool)
 {
 	pthread_mutex_lock(&pool->lock);
@@ -231,6 +241,13 @@ void pool_unlock(struct pool *pool)
 void pool_set_token(struct pool *pool, uint64_t token)
 {
 	pool->token = token;
+}
+
+bool pool_replays(struct pool *pool, uint64_t token)
+{
+	int64_t done;
+
+	return journal_replayed(&pool->journal, token, &done);
 }
 
 struct pool_config *pool_config(struct pool *pool)

@@ -83,6 +83,8 @@ void pool_close(struct pool *pool);
 void pool_lock(struct pool *pool);
 void pool_unlock(struct pool *pool);
 void pool_set_token(struct pool *pool, uint64_t token);
+/** pool_replays - was @token's operation the last that was carried out? */
+bool pool_replays(struct pool *pool, uint64_t token);
 struct pool_config *pool_config(struct pool *pool);
 
 /** pool_check - all invariants (tests); NULL or what is broken. */
@@ -159,6 +161,13 @@ int box_resize(struct pool *pool, struct box *box, uint64_t size);
 
 /** box_region - the region, made if need be.  Return: 0 or -errno. */
 int box_region(struct pool *pool, struct box *box, struct region **out);
+
+/**
+ * box_hold, box_let_go - a box that is removed stays until it is let go as often
+ * as it was held.
+ */
+void box_hold(struct box *box);
+void box_let_go(struct pool *pool, struct box *box);
 
 /* What the front end keeps for a box, from malloc(); freed with the box. */
 void box_set_private(struct box *box, void *data);

@@ -138,6 +138,7 @@ struct box {
 	uint32_t slot;
 	uint32_t nr_queued, nr_delivered, nr_writing, nr_held, nr_settling;
 	uint32_t nr_handles;
+	uint32_t nr_holds; /* the front end's */
 	uint32_t node_opens[BOX_NODES];
 	void *private;
 	struct pool *pool;
@@ -203,6 +204,10 @@ static inline int64_t pool_now(void)
 	clock_gettime(CLOCK_REALTIME, &ts);
 	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
 }
+
+/* pool.c */
+/* table_alloc(), which has reclaim make room in a full store. */
+int pool_record(struct pool *pool, struct table *table, uint32_t *slot);
 
 /* box.c */
 struct box *box_of_slot(struct pool *pool, uint32_t slot);

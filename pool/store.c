@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <linux/magic.h>
@@ -27,6 +28,8 @@
 
 /* What events, journal and the first of the tables take. */
 #define STORE_TABLES (16u << 20)
+/* Descriptors that regions leave alone. */
+#define STORE_FDS_KEPT 64
 
 __attribute__((format(printf, 3, 4))) static void
 store_say(char *why, int why_size, const char *fmt, ...)
@@ -246,6 +249,17 @@ void store_close(struct store *store)
 	*store = (struct store){ .dirfd = -1, .boxfd = -1, .openfd = -1 };
 }
 
+/* The last descriptors are for what the pool needs besides its regions. */
+static bool store_fd_is_kept(int fd)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
+		return false;
+	return (rlim_t)fd >= rl.rlim_cur - rl.rlim_cur / 4 &&
+	       (rlim_t)fd + STORE_FDS_KEPT >= rl.rlim_cur;
+}
+
 int store_region_open(struct store *store, uint64_t serial, bool create)
 {
 	char name[32];
@@ -254,7 +268,13 @@ int store_region_open(struct store *store, uint64_t serial, bool create)
 	snprintf(name, sizeof(name), "%" PRIx64, serial);
 	fd = openat(store->boxfd, name,
 		    O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0600);
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return errno == EMFILE ? -ENFILE : -errno;
+	if (store_fd_is_kept(fd)) {
+		close(fd);
+		return -ENFILE;
+	}
+	return fd;
 }
 
 int store_region_unlink(struct store *store, uint64_t serial)

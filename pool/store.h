@@ -37,7 +37,11 @@ int store_open(struct store *store, const char *dir, uint64_t size, char *why,
 /** store_close - and remove what was temporary. */
 void store_close(struct store *store);
 
-/** store_region_open - the region file of box @serial; @create makes it. */
+/**
+ * store_region_open - the region file of box @serial; @create makes it.
+ * Return: its descriptor or -errno; -ENFILE when only those are left that
+ * .pool/ and a new worker's start need.
+ */
 int store_region_open(struct store *store, uint64_t serial, bool create);
 int store_region_unlink(struct store *store, uint64_t serial);
 

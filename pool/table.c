@@ -17,8 +17,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TABLE_STEP (64u << 10) /* bytes a table grows by */
-
 static int table_reserve_stack(struct table *t, uint32_t nr)
 {
 	uint32_t *stack = realloc(t->free, nr * sizeof(*stack));

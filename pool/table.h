@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define TABLE_STEP (64u << 10) /* bytes a table grows by */
+
 struct table {
 	char *base;
 	size_t rec_size;

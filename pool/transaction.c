@@ -44,7 +44,7 @@ static struct tx *tx_slot_memory(struct pool *pool, struct box *box,
 int tx_slot_alloc(struct pool *pool, struct box *box, uint32_t *slot)
 {
 	uint32_t new;
-	int err = table_alloc(&pool->txs, &new);
+	int err = pool_record(pool, &pool->txs, &new);
 
 	if (err)
 		return err;

@@ -56,6 +56,24 @@ static void tx_suspect(struct pool *pool, struct box *box, uid_t uid)
 	pool->ops->suspect(pool->arg, box, uid, bytes, nr);
 }
 
+/*
+ * Have reclaim make room for @nr pages more.  Readers that touch holes make
+ * memory without asking, so the pool can have more than it should.
+ * Return: whether it is worth to try again.
+ */
+static bool tx_reclaim(struct pool *pool, uint32_t nr)
+{
+	uint64_t limit = pool->size / pool->page_size, have;
+	struct lru_stat st;
+
+	if (!pool->ops || !pool->ops->reclaim)
+		return false;
+	lru_stat(pool->lru, &st);
+	have = st.used + st.available;
+	return pool->ops->reclaim(pool->arg,
+				  nr + (have > limit ? have - limit : 0));
+}
+
 /* Pages for a new range; memory is asked from reclaim if there is none. */
 static int tx_use_pages(struct pool *pool, struct box *box,
 			const struct page_run *run)
@@ -66,8 +84,9 @@ static int tx_use_pages(struct pool *pool, struct box *box,
 	if (!run->nr)
 		return 0;
 	err = region_use_range(box->region, run->first, run->nr, &missing);
-	if (err == -ENOSPC && pool->ops && pool->ops->reclaim &&
-	    pool->ops->reclaim(pool->arg, run->nr))
+	/* What the first finds may show how much there is to free. */
+	for (int i = 0; err == -ENOSPC && i < 2 && tx_reclaim(pool, run->nr);
+	     i++)
 		err = region_use_range(box->region, run->first, run->nr,
 				       &missing);
 	return err;

@@ -1,0 +1,165 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What a hostile or careless user does to a pool that he shares with others:
+# it must go on answering, and be empty when he is gone.
+
+load helpers
+load boxes
+
+teardown() {
+	clean_up
+}
+
+# nothing_left: boxes are empty, files closed, no memory is held.
+nothing_left() {
+	wait_until 5 pool_is open 0
+	is 0 "$(pool waiting)"
+	timeout 20 find "$B" -path '*/tx/*' -delete
+	timeout 20 find "$B" -mindepth 1 -maxdepth 1 -exec rmdir {} +
+	is 0 "$(pool transactions)"
+	is 0 "$(pool boxes)"
+	scan 1000000
+	is 0 "$(pool pages.available)"
+	is 0 "$(pool pages.used)"
+}
+
+pool_is() {
+	[[ $(pool "$1") == "$2" ]]
+}
+
+# ---- the store is full of what readers have touched -----------------------
+
+# touch_holes: as an ordinary user, all of a region larger than the pool; the
+# toucher ends with SIGBUS when the store is full.
+touch_holes() {
+	local status=0
+
+	as_id 65534 65534 timeout 60 "$TOOLS/mapread" --sum "$1" \
+		>/dev/null 2>&1 || status=$?
+	[[ $status == 4 ]] || fail "touching all of it gave $status"
+}
+
+holes() {
+	mkdir "$B/holes" "$B/mine"
+	truncate -s 1G "$B/holes/data"
+	truncate -s 64M "$B/mine/data"
+	touch_holes "$B/holes/data"
+	timeout 10 cat "$POOL/.pool/stats" >/dev/null
+	touch_holes "$B/holes/data"
+	for i in {1..48}; do
+		"$TOOLS/sendtx" --size 1M "$B/mine/send"
+	done
+	touch_holes "$B/holes/data"
+	timeout 10 mkdir "$B/another"
+	echo x >"$B/another/send"
+	timeout 10 cat "$B/holes/stat" >/dev/null
+	is 49 "$(pool transactions)"
+	nothing_left
+}
+
+@test "readers that touch holes until the store is full keep nobody from sending" {
+	need passthrough
+	in_way root/passthrough holes -o allow_other,size=64M
+}
+
+# ---- more boxes than descriptors -------------------------------------------
+
+descriptors() {
+	local i=0
+
+	while ((i < 300)) && mkdir "$B/$i" && echo "$i" >"$B/$i/send"; do
+		i=$((i + 1))
+	done 2>"$W/errors"
+	((i > 100 && i < 300)) || fail "$i boxes took a message"
+	grep -q "Too many open files in system" "$W/errors"
+	is "$i" "$(pool transactions)"
+	kill -KILL "$(pool worker)"
+	is 1 "$(pool restarts)"
+	is "$i" "$(pool transactions)"
+	is armed "$(json 'sources[0].state' "$POOL/.pool/pressure")"
+	is 0 "$(cat "$B/0/tx"/*)"
+	rm "$B/0/tx"/*
+	rmdir "$B/0"
+	echo again >"$B/$i/send"
+	nothing_left
+}
+
+few_descriptors() {
+	(
+		ulimit -n 200
+		in_way "$1" descriptors
+	)
+}
+
+@test "boxes leave the descriptors alone that the pool itself needs" {
+	need psi fuse
+	for way in $(ways); do
+		few_descriptors "$way"
+	done
+}
+
+# ---- many receivers ---------------------------------------------------------
+
+receivers() {
+	local pid
+
+	new_box many
+	for i in {1..200}; do
+		background dd if="$BOX/recv" of=/dev/null bs=7 count=1 \
+			status=none
+	done
+	wait_until 20 waits 200
+	for pid in "$POOLFS_STATE"/pid.*; do
+		kill -STOP "${pid##*.}"
+	done
+	for i in {1..20}; do
+		echo "$i" >"$BOX/send"
+	done
+	for pid in "$POOLFS_STATE"/pid.*; do
+		kill -KILL "${pid##*.}"
+		rm "$pid"
+	done
+	wait_until 10 waits 0
+	# what they had read a part of comes again, to the next, in order
+	wait_until 5 box_has transactions.queued 20
+	for i in {1..20}; do
+		is "$i" "$(header | jq -r .id)"
+	done
+	nothing_left
+}
+
+@test "two hundred receivers are killed with a part of a header" {
+	in_every_way receivers
+}
+
+# ---- nonsense for config ----------------------------------------------------
+
+# A write of its own; it must be refused.
+config_refuses_file() {
+	fails timeout 10 dd if="$1" of="$POOL/.pool/config" bs=4M \
+		conv=notrunc status=none
+	timeout 10 jq -e .last_error "$POOL/.pool/config" >/dev/null
+}
+
+nonsense() {
+	local before
+
+	before=$(jq -S 'del(.last_error)' "$POOL/.pool/config")
+	head -c 1000000 /dev/zero >"$W/zeros"
+	tr '\0' '[' <"$W/zeros" >"$W/deep"
+	tr '\0' ' ' <"$W/zeros" >"$W/blanks"
+	{ printf '{"' && tr '\0' 'k' <"$W/zeros" && printf '":1}'; } >"$W/key"
+	printf '{"%060s\xe2\x82\xac":1}' x >"$W/cut"
+	printf '{"floor":0}\0' >"$W/nul"
+	for f in zeros deep blanks key cut nul; do
+		config_refuses_file "$W/$f"
+	done
+	is "$before" "$(jq -S 'del(.last_error)' "$POOL/.pool/config")"
+	events | jq -e . >/dev/null
+	is 0 "$(pool restarts)"
+}
+
+@test "a megabyte of nonsense for config is refused and can be looked at" {
+	in_every_way nonsense
+}
