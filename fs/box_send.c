@@ -149,9 +149,12 @@ bool send_write_fast(struct worker *w, const void *buf, size_t len)
 
 static void send_flush(struct call *c, struct fuse_file_info *fi)
 {
-	tx_writer_gone(c->w->pool, fi->fh, process_of(c->ctx->pid),
-		       process_is_killed(c->ctx->pid, c->ctx->uid,
-					 c->ctx->gid));
+	enum process_end end = process_end(c->ctx->pid, c->ctx->uid,
+					   c->ctx->gid);
+
+	if (end != PROCESS_LIVES)
+		tx_writer_gone(c->w->pool, fi->fh, process_of(c->ctx->pid),
+			       end == PROCESS_KILLED);
 	fuse_reply_err(c->req, 0);
 }
 

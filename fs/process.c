@@ -3,6 +3,7 @@
 #include "fs/process.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,7 +75,7 @@ static bool may_trace(uid_t uid, gid_t gid)
 	       (caps >> CAP_SYS_PTRACE & 1);
 }
 
-bool process_is_killed(pid_t tid, uid_t uid, gid_t gid)
+enum process_end process_end(pid_t tid, uid_t uid, gid_t gid)
 {
 	unsigned long flags = 0;
 	char text[1024], *end;
@@ -86,11 +87,14 @@ bool process_is_killed(pid_t tid, uid_t uid, gid_t gid)
 	last = strrchr(text, ' ');
 	if (!end || last < end ||
 	    sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) != 1 ||
-	    !(flags & PF_EXITING) || !(flags & PF_SIGNALED))
-		return false;
+	    !(flags & PF_EXITING))
+		return PROCESS_LIVES;
+	if (!(flags & PF_SIGNALED))
+		return PROCESS_EXITS;
 	/*
 	 * When one thread calls exit(), the others end as if by a signal.  How
 	 * the process ends is the last number, in the form of wait().
 	 */
-	return (atoi(last) & 0x7f) || !may_trace(uid, gid);
+	return (atoi(last) & 0x7f) || !may_trace(uid, gid) ? PROCESS_KILLED
+							   : PROCESS_EXITS;
 }

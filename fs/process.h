@@ -6,16 +6,21 @@
 #ifndef POOLFS_PROCESS_H
 #define POOLFS_PROCESS_H
 
-#include <stdbool.h>
 #include <sys/types.h>
 
 /** process_of - the process of thread @tid, or @tid if it cannot be found. */
 pid_t process_of(pid_t tid);
 
+enum process_end {
+	PROCESS_LIVES, /* and may have the file open under another number */
+	PROCESS_EXITS,
+	PROCESS_KILLED,
+};
+
 /**
- * process_is_killed - is the process of thread @tid, which closes a file, being
- * killed by a signal?  @uid, @gid: the thread's.
+ * process_end - why the process of thread @tid closes a file: does it live, end
+ * by itself, or by a signal?  @uid, @gid: the thread's.
  */
-bool process_is_killed(pid_t tid, uid_t uid, gid_t gid);
+enum process_end process_end(pid_t tid, uid_t uid, gid_t gid);
 
 #endif

@@ -275,7 +275,7 @@ void tx_interrupted(struct pool *pool, uint32_t handle);
 int tx_commit(struct pool *pool, uint32_t handle);
 
 /**
- * tx_writer - process @pid has written; tx_writer_gone - it has closed the file.
+ * tx_writer - process @pid has written; tx_writer_gone - it has ended.
  * tx_is_writer - has it been named before, as a writer or by handle_open()?
  */
 bool tx_is_writer(struct pool *pool, uint32_t handle, pid_t pid);

@@ -58,6 +58,7 @@ in_way() {
 	W=$(mktemp -d "$POOL_TMP/work.XXXXXX")
 	chmod 755 "$W"
 	[[ -z $POOL_AS || $EUID != 0 ]] || chown "$POOLFS_TEST_USER" "$W"
+	# shellcheck disable=SC1007,SC2097,SC2098 # POOL_AS is used here, too
 	WAY=$way BODY=$body POOL=$POOL POOL_AS= POOL_TMP=$POOL_TMP W=$W \
 		POOLFS_STATE=$W/state FUNCTIONS=$(own_functions) \
 		$POOL_AS timeout -k 5 "$(way_timeout)" bash -c \
