@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -309,6 +311,19 @@ static void keeper_detach(struct keeper *k)
 	k->ready_fd = fds[1];
 }
 
+/* libfuse leaves alone what umount -f has aborted: nobody could use it. */
+static void keeper_unmount(struct keeper *k)
+{
+	const char *dir = k->options->mountpoint;
+	struct stat st;
+
+	fuse_session_unmount(k->mount);
+	fuse_session_destroy(k->mount);
+	/* Our descriptors are closed, so this cannot wait for us. */
+	if (stat(dir, &st) < 0 && errno == ENOTCONN)
+		umount2(dir, MNT_DETACH | UMOUNT_NOFOLLOW);
+}
+
 int keeper_run(const struct options *options)
 {
 	struct keeper k = { .options = options, .ready_fd = -1 };
@@ -323,8 +338,7 @@ int keeper_run(const struct options *options)
 		if (keeper_start_worker(&k) == 0)
 			status = keeper_loop(&k);
 		keeper_stop(&k);
-		fuse_session_unmount(k.mount);
-		fuse_session_destroy(k.mount);
+		keeper_unmount(&k);
 	}
 	store_close(&k.store);
 	return status;
