@@ -237,6 +237,9 @@ killed() {
 	is "0 3 0 3 -9" "$(ops child open "$BOX/send" w write one fsync \
 		write two kill 9 end wait)"
 	is 1 "$(transactions)"
+	# a shell has the file under two numbers, and closes one of them
+	bash -c 'exec 7>"$1"; echo half >&7; kill -9 $$' - "$BOX/send" || true
+	is 1 "$(transactions)"
 	# before it wrote: nothing either
 	is "0 -9" "$(ops child open "$BOX/send" w kill 9 end wait)"
 	# a real tool in a pipe, in the middle of many MiB

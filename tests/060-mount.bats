@@ -397,6 +397,23 @@ inside() {
 	done
 }
 
+@test "umount -f: who waits gets an error, and nothing is left" {
+	local mode keeper
+	need root
+	for mode in $MODES; do
+		pool_start --mode="$mode"
+		keeper=$(pool_pid keeper)
+		mkdir "$POOL/box/a"
+		background timeout 60 "$TOOLS/recvtx" "$POOL/box/a"
+		wait_until 5 waiting "$POOL" 1
+		# it says busy, and has cut the connection all the same
+		timeout 10 umount -f "$POOL" || true
+		fails wait "$BG_PID"
+		wait_until 10 not_running "$keeper"
+		wait_until 5 fails is_mounted "$POOL"
+	done
+}
+
 @test "umount of an idle mount ends both processes" {
 	local mode keeper worker
 	for mode in $MODES; do
