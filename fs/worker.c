@@ -164,7 +164,11 @@ static void reclaimer_says(void *arg, const struct reclaim_event *ev)
 	}
 	events_add(&w->events, reclaim_event_name(ev->type), j);
 	notify_events(w);
-	if (ev->type == RECLAIM_BEGIN)
+	/*
+	 * Not when it begins: regions that are being looked at are skipped, and
+	 * the passes would grow too urgent.
+	 */
+	if (ev->type == RECLAIM_END || (ev->type == RECLAIM_PASS && !ev->freed))
 		notify_pressure(w);
 }
 

@@ -182,7 +182,7 @@ uint32_t box_node_opens(const struct box *box, enum box_node node);
 /**
  * box_rescan - find memory that readers of the region made by touching its
  * holes, and make it Available.  @box: NULL for all of them, when pressure
- * begins.  Looks at every page: not for a hot path.
+ * finds nothing else.  Looks at every page: not for a hot path.
  */
 void box_rescan(struct pool *pool, struct box *box);
 
