@@ -51,6 +51,9 @@ POOL_OBJ     := $(patsubst %.c,$(BUILD)/%.o,$(wildcard pool/*.c))
 FS_OBJ       := $(patsubst %.c,$(BUILD)/%.o,$(wildcard fs/*.c))
 UNIT         := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 TOOLS        := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tools/*.c))
+# What tests put between a program and its libc.
+PRELOAD      := $(patsubst tests/preload/%.c,$(BUILD)/tests/tools/%.so,\
+		$(wildcard tests/preload/*.c))
 BENCH        := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 LIBS         := $(BUILD)/libpool.a $(BUILD)/libshrinker.a
 # For the unit programs test_fs_*.
@@ -62,7 +65,7 @@ LIBFS        := $(BUILD)/libfs.a
 all: $(BUILD)/poolfs
 
 unit: $(UNIT)
-tools: $(TOOLS)
+tools: $(TOOLS) $(PRELOAD)
 
 $(BUILD)/poolfs: $(FS_OBJ) $(LIBS)
 	$(call say,LD,$@)
@@ -91,6 +94,11 @@ $(BUILD)/tests/unit/test_fs_%: $(BUILD)/tests/unit/test_fs_%.o $(LIBFS) $(LIBS)
 $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $<
+
+$(BUILD)/tests/tools/%.so: tests/preload/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -std=gnu11 $(WARN) -D_GNU_SOURCE $(CFLAGS) -fPIC -shared -o $@ $<
 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIBS)
 	$(call say,LD,$@)

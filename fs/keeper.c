@@ -8,6 +8,9 @@
  *	     SIGTERM |  | umount          '---- while the connection lives
  *	             v  v
  *	        stop the worker, unmount, remove the store
+ *
+ * A worker has died when it is reaped, or when only its watcher says so: see
+ * watcher.c.
  */
 #include "fs/keeper.h"
 
@@ -20,6 +23,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <syslog.h>
@@ -32,6 +36,8 @@
 #define RESTART_NS 100000000ll
 #define FAILED_NS 1000000000ll
 #define STOP_SECONDS 10
+/* What a worker that is dead needs to be reaped, if nothing holds it up. */
+#define REAP_MS 500
 
 struct keeper {
 	const struct options *options;
@@ -196,6 +202,64 @@ static bool keeper_worker_died(struct keeper *k, int status)
 	return keeper_start_again(k);
 }
 
+/* Is the main thread of a process that cannot be reaped yet a zombie? */
+static bool is_zombie(pid_t pid)
+{
+	char path[64], state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	fclose(f);
+	return state == 'Z';
+}
+
+/*
+ * The watcher of some worker has seen its main thread end.  What holds up the
+ * others is a request, which the next worker answers.
+ *
+ * Return: true when the mount goes on.
+ */
+static bool keeper_main_thread_died(struct keeper *k)
+{
+	struct timespec step = { .tv_nsec = 20000000 };
+	int status;
+
+	for (int ms = 0; ms < REAP_MS; ms += 20) {
+		if (waitpid(k->worker, &status, WNOHANG) == k->worker)
+			return keeper_worker_died(k, status);
+		nanosleep(&step, NULL);
+	}
+	if (!is_zombie(k->worker))
+		return true; /* an earlier worker's watcher, late */
+	return keeper_worker_died(k, SIGKILL);
+}
+
+/*
+ * No worker will come any more, and the last one is held up by what it has left
+ * unanswered.
+ */
+static void keeper_refuse_requests(struct keeper *k)
+{
+	int fd = fuse_session_fd(k->mount);
+	void *buf = malloc(REQUEST_BUFFER);
+	struct wire_request r;
+	ssize_t n;
+
+	if (!buf)
+		return;
+	fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
+	wire_notify_resend(fd);
+	while ((n = read(fd, buf, REQUEST_BUFFER)) > 0)
+		if (wire_parse(buf, n, &r) && r.op != WIRE_UNANSWERED)
+			wire_reply_error(fd, r.raw_unique, -ENOTCONN);
+	free(buf);
+}
+
 static void keeper_stop(struct keeper *k)
 {
 	int64_t end = now_ns() + STOP_SECONDS * 1000000000ll;
@@ -213,6 +277,8 @@ static void keeper_stop(struct keeper *k)
 	while (waitpid(k->worker, &status, WNOHANG) == 0) {
 		if (now_ns() > end)
 			kill(k->worker, SIGKILL);
+		if (is_zombie(k->worker))
+			keeper_refuse_requests(k);
 		sigtimedwait(&child, NULL, &step);
 	}
 	k->worker = 0;
@@ -243,6 +309,7 @@ static void keeper_ready(struct keeper *k)
 static int keeper_loop(struct keeper *k)
 {
 	siginfo_t si;
+	pid_t pid;
 	int status;
 
 	for (;;) {
@@ -252,10 +319,16 @@ static int keeper_loop(struct keeper *k)
 			keeper_ready(k);
 			continue;
 		}
+		if (si.si_signo == SIGUSR2) {
+			if (k->worker && !keeper_main_thread_died(k))
+				return 1;
+			continue;
+		}
 		if (si.si_signo != SIGCHLD)
 			return 0; /* asked to stop */
-		while (waitpid(-1, &status, WNOHANG) > 0)
-			if (!keeper_worker_died(k, status))
+		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+			/* Or watchers, and what has been given up. */
+			if (pid == k->worker && !keeper_worker_died(k, status))
 				return WIFEXITED(status) && !WEXITSTATUS(status)
 					       ? 0
 					       : 1;
@@ -278,7 +351,10 @@ static int keeper_prepare(struct keeper *k)
 	sigaddset(&k->signals, SIGINT);
 	sigaddset(&k->signals, SIGHUP);
 	sigaddset(&k->signals, SIGUSR1); /* a worker is ready */
+	sigaddset(&k->signals, SIGUSR2); /* from a watcher */
 	sigprocmask(SIG_BLOCK, &k->signals, NULL);
+	/* Watchers are left to us. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	err = store_open(&k->store, k->options->store, k->options->size, why,
 			 sizeof(why));
 	if (err)

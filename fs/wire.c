@@ -37,6 +37,7 @@ bool wire_parse(const void *buf, size_t len, struct wire_request *out)
 	if (len < sizeof(*in))
 		return false;
 	out->unique = in->unique & ~WIRE_RESEND_BIT;
+	out->raw_unique = in->unique;
 	out->resent = in->unique & WIRE_RESEND_BIT;
 	out->node = in->nodeid;
 	switch (in->opcode) {

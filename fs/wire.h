@@ -35,6 +35,7 @@ enum wire_op {
 /* What a request's first bytes say. */
 struct wire_request {
 	uint64_t unique; /* without the resend bit */
+	uint64_t raw_unique; /* as an answer must name it */
 	uint64_t node;
 	enum wire_op op;
 	bool resent;

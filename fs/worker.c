@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "fs/ops.h"
+#include "fs/watcher.h"
 
 /* A WRITE of 1 MiB and its headers. */
 #define REQUEST_MAX ((1u << 20) + 8192)
@@ -182,7 +183,7 @@ static bool worker_refuses(struct worker *w, const void *buf)
 	if (!r->resent || r->op == WIRE_UNANSWERED ||
 	    w->shared->crashes < CRASHES_MAX || w->shared->blamed != r->unique)
 		return false;
-	wire_reply_error(w->fuse_fd, r->unique | WIRE_RESEND_BIT, -EIO);
+	wire_reply_error(w->fuse_fd, r->raw_unique, -EIO);
 	return true;
 }
 
@@ -598,7 +599,10 @@ int worker_run(const struct options *options, struct mount_shared *shared,
 	err = worker_open_pool(w);
 	if (err)
 		return worker_fail(w, "cannot open the pool in its store", err);
-	err = worker_start_threads(w);
+	if (w->mode == MODE_CACHED)
+		err = watcher_start(shared->keeper);
+	if (!err)
+		err = worker_start_threads(w);
 	if (!err)
 		err = worker_start_reclaimer(w);
 	if (err)

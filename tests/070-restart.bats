@@ -204,6 +204,67 @@ nothing_left() {
 	done
 }
 
+# hold_up_notifier: the worker is kept from answering a READ, and its notifier
+# waits in the kernel for the page that this READ keeps locked, until
+# $SLOW_REPLIES is removed.  Sets keeper, worker, sender and reader.
+hold_up_notifier() {
+	local box
+
+	tmp
+	export SLOW_REPLIES=$POOL_TMP/slow
+	LD_PRELOAD=$TOOLS/slow_replies.so \
+		ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 \
+		pool_start --mode=cached
+	keeper=$(pool_pid keeper)
+	worker=$(pool_pid worker)
+	box=$POOL/box/a
+	mkdir "$box"
+	exec 7<"$box/data"
+	"$TOOLS/sendtx" --text first "$box/send"
+	[ "$(dd if="$box/data" bs=5 count=1 status=none)" = first ]
+	rm "$box/tx/1"
+	# so that the kernel has to read it again
+	echo 1 >/proc/sys/vm/drop_caches
+	touch "$SLOW_REPLIES"
+	background timeout 60 "$TOOLS/sendtx" --size 5000 "$box/send"
+	sender=$BG_PID
+	wait_until 5 test -e "$SLOW_REPLIES.invalidating"
+	# opening it would wait for the notifier
+	background timeout 60 bash -c "head -c 5 <&7" >"$POOL_TMP/read"
+	reader=$BG_PID
+	wait_until 5 test -e "$SLOW_REPLIES.reading"
+	wait_until 5 grep -qs folio_lock "/proc/$worker/task"/*/stack
+}
+
+@test "a worker that cannot be reaped is replaced" {
+	need root
+	local keeper worker sender reader
+	hold_up_notifier
+	kill -KILL "$worker"
+	rm "$SLOW_REPLIES"
+	wait "$sender" "$reader"
+	[ "$(stat -c %s "$POOL_TMP/read")" = 5 ]
+	[ "$(pool_pid worker)" != "$worker" ]
+	[ "$("$TOOLS/recvtx" --timeout 10 --free "$POOL/box/a" | wc -c)" = 5000 ]
+	exec 7<&-
+	pool_stop
+}
+
+@test "SIGTERM to the keeper of a worker that cannot be reaped" {
+	need root
+	local keeper worker sender reader
+	hold_up_notifier
+	kill -TERM "$keeper"
+	kill -KILL "$worker"
+	wait_until 20 not_running "$keeper"
+	wait_until 5 not_running "$worker"
+	fails is_mounted "$POOL"
+	fails wait "$reader"
+	[ ! -s "$POOL_TMP/read" ]
+	exec 7<&-
+	forget "pool.${POOL//\//_}"
+}
+
 @test "a half-written transaction goes on" {
 	local mode box i
 	for mode in $MODES; do
