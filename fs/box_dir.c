@@ -165,10 +165,13 @@ static int box_tx_lookup(struct call *c, const char *name, uint64_t *child)
 static void box_tx_readdir(struct call *c, struct dir_reply *d, off_t off)
 {
 	struct box *box = box_by_serial(c->w->pool, c->index);
+	struct box_waits *bw = box ? box_waits(box) : NULL;
 	uint64_t id = off - 2;
 	struct tx_info tx;
 	char name[24];
 
+	if (bw)
+		bw->listed = true;
 	while (box && tx_next(c->w->pool, box, id, &tx) == 0) {
 		id = tx.id;
 		snprintf(name, sizeof(name), "%" PRIu64, id);

@@ -88,7 +88,7 @@ static void send_note_writer(struct worker *w, uint32_t handle, pid_t tid)
 	tx_writer(w->pool, handle, known ? tid : process_of(tid));
 }
 
-static void send_write(struct call *c, const void *buf, size_t size,
+static void send_write(struct call *c, const void *buf, size_t size, off_t off,
 		       struct fuse_file_info *fi)
 {
 	struct payload p = { .mem = buf, .len = size };

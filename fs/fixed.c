@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The directories that are always there: the root, box/, .pool/ and
- * .pool/shrinker/ with a directory a shrinker.
+ * The directories that are always there: box/, .pool/ and .pool/shrinker/ with
+ * a directory a shrinker.
  */
 #include <errno.h>
 #include <string.h>
@@ -58,23 +58,21 @@ static int fixed_dir_getattr(struct call *c, struct stat *st)
 	return 0;
 }
 
-/* --- the root --- */
+/* --- what the root has besides plain files --- */
 
-static int root_lookup(struct call *c, const char *name, uint64_t *child)
+int fixed_root_find(const char *name, uint64_t *child)
 {
 	return fixed_find(root_entries, name, child);
 }
 
-static void root_readdir(struct call *c, struct dir_reply *d, off_t off)
+bool fixed_root_entry(unsigned int i, const char **name, uint64_t *node)
 {
-	fixed_list(root_entries, d, off);
+	if (i >= sizeof(root_entries) / sizeof(root_entries[0]) - 1)
+		return false;
+	*name = root_entries[i].name;
+	*node = node_number(NODE_FIXED, root_entries[i].fixed);
+	return true;
 }
-
-const struct node_ops fixed_root_ops = {
-	.getattr = fixed_dir_getattr,
-	.lookup = root_lookup,
-	.readdir = root_readdir,
-};
 
 /* --- box/ --- */
 
@@ -112,8 +110,8 @@ static int boxes_mkdir(struct call *c, const char *name, mode_t mode,
 		       uint64_t *child)
 {
 	struct box *box;
-	int err = box_create(c->w->pool, name, mode, c->ctx->uid, c->ctx->gid,
-			     &box);
+	int err = box_create(c->w->pool, name, mode & ~c->ctx->umask,
+			     c->ctx->uid, c->ctx->gid, &box);
 
 	if (!err)
 		*child = node_of_box(box, BOX_DIR);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Node numbers.  They are computed, not handed out, so the kernel may keep one
- * across workers and nobody counts look-ups:
+ * Node numbers.  Those of plain files are counted and kept in the store.  The
+ * others are computed, not handed out, so the kernel may keep one across workers
+ * and nobody counts look-ups:
  *
  *	63    56 55                                                 0
  *	+-------+---------------------------------------------------+
  *	| kind  | index: a fixed node, a shrinker's id, a box's     |
  *	|       | serial, or a transaction's slot (24) and low id   |
+ *	+-------+---------------------------------------------------+
+ *	| 0     | a plain file's node, as pool/tree.h numbers them  |
  *	+-------+---------------------------------------------------+
  *
  *	63    56 55           40 39                                 0
@@ -26,6 +29,7 @@
 #include "pool/pool.h"
 
 enum node_kind {
+	NODE_PLAIN, /* 1 is the root, as FUSE has it */
 	NODE_FIXED,
 	NODE_SHRINKER,
 	NODE_SHRINKER_COUNT,
@@ -37,8 +41,7 @@ enum node_kind {
 
 /* Indices of NODE_FIXED. */
 enum node_fixed {
-	FIXED_ROOT = 1, /* as FUSE has it */
-	FIXED_BOXES,
+	FIXED_BOXES = 1,
 	FIXED_CONTROL,
 	FIXED_STATS,
 	FIXED_METRICS,

@@ -113,6 +113,11 @@ int notify_forget(struct worker *w)
 	return err;
 }
 
+void notify_listing(struct worker *w, uint64_t node)
+{
+	fuse_lowlevel_notify_inval_inode(w->se, node, 0, 0);
+}
+
 void notify_events(struct worker *w)
 {
 	pthread_mutex_lock(&w->notify_lock);

@@ -61,14 +61,17 @@ static double uptime(struct worker *w)
 static char *render_stats(struct worker *w)
 {
 	uint64_t page = page_size();
+	struct tree_usage tree;
 	struct pool_stat ps;
 
 	pool_stat(w->pool, &ps);
+	tree_usage(w->pool, &tree);
 	return render_json(json_pack(
 		"{s:s, s:s, s:i, s:i, s:i, s:f, s:I,"
 		" s:{s:I, s:I, s:I}, s:{s:I, s:I},"
 		" s:{s:I, s:I, s:I, s:I}, s:I, s:I, s:I,"
-		" s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:I}",
+		" s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:I,"
+		" s:{s:I, s:I, s:I}, s:I}",
 		"version", POOLFS_VERSION, "mode", mode_name(w->mode), "keeper",
 		(int)w->shared->keeper, "worker", (int)getpid(), "restarts",
 		(int)w->shared->restarts, "uptime", uptime(w), "size",
@@ -95,7 +98,12 @@ static char *render_stats(struct worker *w)
 		"dropped", (json_int_t)ps.dropped,
 
 		"waiting", (json_int_t)w->waiters.nr, "page_size",
-		(json_int_t)page));
+		(json_int_t)page,
+
+		"tree", "nodes", (json_int_t)tree.nodes, "bytes",
+		(json_int_t)tree.bytes, "open", (json_int_t)tree.open,
+
+		"requests", (json_int_t)w->requests));
 }
 
 /* --- metrics --- */
@@ -119,6 +127,7 @@ static char *render_metrics(struct worker *w)
 {
 	struct reclaim_status *rs = malloc(sizeof(*rs));
 	char *text = NULL;
+	struct tree_usage tree;
 	struct pool_stat ps;
 	size_t len;
 	FILE *f = rs ? open_memstream(&text, &len) : NULL;
@@ -140,6 +149,13 @@ static char *render_metrics(struct worker *w)
 	metric(f, "transactions", "gauge", "Live transactions.", "%" PRIu64,
 	       ps.transactions);
 	metric(f, "open_files", "gauge", "Open files.", "%" PRIu64, ps.handles);
+	tree_usage(w->pool, &tree);
+	metric(f, "nodes", "gauge", "Plain files that the kernel knows.",
+	       "%" PRIu64, tree.nodes);
+	metric(f, "node_bytes", "gauge", "Memory that they take.", "%" PRIu64,
+	       tree.bytes);
+	metric(f, "requests", "counter", "Handled by this worker.", "%" PRIu64,
+	       w->requests);
 	metric(f, "uptime_seconds", "gauge", "Since the mount.", "%.3f",
 	       uptime(w));
 	metric(f, "restarts", "counter", "Workers started after the first.",

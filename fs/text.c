@@ -158,7 +158,7 @@ static void config_open(struct call *c, struct fuse_file_info *fi)
 	free(text);
 }
 
-static void config_file_write(struct call *c, const void *buf, size_t size,
+static void config_file_write(struct call *c, const void *buf, size_t size, off_t off,
 			      struct fuse_file_info *fi)
 {
 	int err = config_write(c->w, buf, size);
@@ -234,7 +234,7 @@ static int scan_parse(const char *buf, size_t size, int *nid, unsigned long *nr)
 	return text == line + size ? 0 : -EINVAL;
 }
 
-static void scan_write(struct call *c, const void *buf, size_t size,
+static void scan_write(struct call *c, const void *buf, size_t size, off_t off,
 		       struct fuse_file_info *fi)
 {
 	unsigned long nr, freed;

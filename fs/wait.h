@@ -55,6 +55,7 @@ struct box_waits {
 	uint16_t door; /* the last one of its send: see node.h */
 	bool polled;
 	bool woken; /* its serial is in waiters.woken */
+	bool listed; /* the kernel may have a listing of its tx/ */
 };
 
 struct waiters {

@@ -29,6 +29,8 @@ enum wire_op {
 	WIRE_READ,
 	WIRE_WRITE,
 	WIRE_POLL,
+	WIRE_TMPFILE, /* made a CREATE by wire_as_create() */
+	WIRE_STATX,
 	WIRE_UNANSWERED
 };
 
@@ -39,10 +41,18 @@ struct wire_request {
 	uint64_t node;
 	enum wire_op op;
 	bool resent;
+	/* SETATTR, WRITE, OPEN: what a write does to set-ID bits is to happen. */
+	bool kill_suidgid;
 	uint64_t poll_key; /* WIRE_POLL: what to name in wire_notify_poll() */
 };
 /** wire_parse - of a whole request.  Return: false when it is too short. */
 bool wire_parse(const void *buf, size_t len, struct wire_request *out);
+
+/**
+ * wire_as_create - libfuse knows no TMPFILE, which is a CREATE with a name that
+ * means nothing.
+ */
+void wire_as_create(void *buf);
 
 /* A WRITE request, for who answers it without libfuse. */
 struct wire_write {
@@ -78,6 +88,27 @@ struct wire_open {
 	int32_t backing_id;
 };
 
+struct stat;
+struct statx;
+
+/* What CREATE is answered with: bytes for fuse_reply_buf(). */
+struct wire_create {
+	unsigned char bytes[144];
+};
+/**
+ * wire_create_fill - @timeout: seconds that the name and the attributes hold.
+ */
+void wire_create_fill(struct wire_create *out, uint64_t node,
+		      const struct stat *st, double entry_timeout,
+		      double attr_timeout, const struct wire_open *open);
+
+/* What STATX is answered with. */
+struct wire_statx {
+	unsigned char bytes[288];
+};
+void wire_statx_fill(struct wire_statx *out, const struct statx *stx,
+		     double timeout);
+
 /**
  * wire_backing_open - register @fd for passthrough.
  * Return: the id, above 0, or -errno.
@@ -91,7 +122,9 @@ int wire_notify_resend(int fuse_fd);
 int wire_notify_poll(int fuse_fd, uint64_t key);
 /** wire_reply_write - answer the WRITE request at @buf: @len bytes written. */
 int wire_reply_write(int fuse_fd, const void *buf, size_t len);
-/** wire_reply_error - answer a request that libfuse has not seen. */
+/** wire_reply - answer a request that libfuse has not seen. */
+int wire_reply(int fuse_fd, uint64_t unique, void *body, size_t len);
+/** wire_reply_error - the same. */
 int wire_reply_error(int fuse_fd, uint64_t unique, int error);
 
 #endif

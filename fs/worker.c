@@ -80,6 +80,12 @@ static void pool_says_space(void *arg, struct box *box)
 
 static void pool_says_queued(void *arg, struct box *box)
 {
+	struct box_waits *bw = box_private(box);
+
+	if (bw && bw->listed) {
+		bw->listed = false;
+		notify_listing(arg, node_of_box(box, BOX_TX));
+	}
 	wait_wake_box(arg, box);
 }
 
@@ -194,13 +200,18 @@ void worker_handle_locked(struct worker *w, void *buf, size_t len)
 	if (!wire_parse(buf, len, &w->request) || worker_refuses(w, buf) ||
 	    (w->mode == MODE_CACHED && wait_defer(w, buf, len)))
 		return;
+	w->requests++;
 	/* An INTERRUPT or FORGET changes nothing that a token could name. */
 	if (w->request.op != WIRE_UNANSWERED)
 		pool_set_token(w->pool, w->request.unique);
 	w->shared->handling = w->request.unique;
-	if (w->request.op != WIRE_WRITE ||
-	    node_kind(w->request.node) != NODE_BOX + BOX_SEND ||
-	    !send_write_fast(w, buf, len))
+	if (w->request.op == WIRE_TMPFILE)
+		wire_as_create(buf);
+	if (w->request.op == WIRE_STATX)
+		op_statx(w);
+	else if (w->request.op != WIRE_WRITE ||
+		 node_kind(w->request.node) != NODE_BOX + BOX_SEND ||
+		 !send_write_fast(w, buf, len))
 		fuse_session_process_buf(w->se, &fbuf);
 	wait_run(w);
 	w->shared->handling = 0;
@@ -451,6 +462,16 @@ static int worker_start_reclaimer(struct worker *w)
 	return w->reclaimer ? 0 : -errno;
 }
 
+/* Whether the kernel has listings, only earlier workers knew. */
+static void worker_forget_listings(struct worker *w)
+{
+	struct box *box = NULL;
+
+	notify_listing(w, node_number(NODE_FIXED, FIXED_SHRINKERS));
+	while ((box = box_next(w->pool, box ? box_serial(box) : 0)))
+		notify_listing(w, node_of_box(box, BOX_TX));
+}
+
 /* Pollers of before are known by their handles only. */
 static void worker_adopt_pollers(struct worker *w)
 {
@@ -612,6 +633,8 @@ int worker_run(const struct options *options, struct mount_shared *shared,
 	worker_say_started(w);
 	if (w->mode == MODE_CACHED && shared->restarts)
 		err = notify_forget(w);
+	if (shared->restarts)
+		worker_forget_listings(w);
 	pool_resettle(w->pool);
 	worker_adopt_pollers(w);
 	/* Other doors than those that earlier workers have opened. */

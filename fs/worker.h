@@ -24,6 +24,7 @@
 #include "fs/wait.h"
 #include "fs/wire.h"
 #include "pool/pool.h"
+#include "pool/tree.h"
 #include "shrinker/reclaim.h"
 
 #define INIT_MAX 512
@@ -94,6 +95,8 @@ struct worker {
 	char config_error[256]; /* 1 */
 	uint32_t config_keys; /* 1; bits: set since the defaults */
 	struct timespec started; /* CLOCK_REALTIME */
+	uint64_t requests; /* 1: handled by this worker */
+	void *io_buffer; /* 1: what READ is answered from */
 };
 
 /**
@@ -115,6 +118,8 @@ bool worker_make_room(struct worker *w, size_t bytes);
 void worker_handle_locked(struct worker *w, void *buf, size_t len);
 
 extern const struct fuse_lowlevel_ops worker_ops; /* ops.c */
+/** op_statx - answers the STATX being handled. */
+void op_statx(struct worker *w);
 
 /* box_send.c: answers a WRITE to send, if that can be done at once. */
 bool send_write_fast(struct worker *w, const void *buf, size_t len);
@@ -125,6 +130,9 @@ int notify_start(struct worker *w);
  * this one does not: have all of them dropped.  Return: 0 or -ENOMEM. */
 int notify_forget(struct worker *w);
 void notify_events(struct worker *w);
+/** notify_listing - the kernel must not keep its listing of directory @node.
+ * Its pages are never locked for longer than a copy takes. */
+void notify_listing(struct worker *w, uint64_t node);
 void notify_pressure(struct worker *w);
 void notify_settle(void *arg, struct box *box, uint32_t slot, uint64_t off,
 		   uint64_t len);

@@ -35,6 +35,8 @@ struct journal_page {
 	uint32_t nr;
 	uint64_t token;
 	int64_t result;
+	_Atomic uint64_t noted; /* token, 0: none */
+	struct journal_note note;
 	struct journal_entry entry[JOURNAL_ENTRIES];
 };
 
@@ -89,6 +91,7 @@ int journal_open(struct journal *j, int dirfd, struct table *const *tables,
 	if (forget) {
 		j->page->state = JOURNAL_EMPTY;
 		j->page->token = 0;
+		j->page->noted = 0;
 	}
 	return 0;
 }
@@ -106,6 +109,34 @@ bool journal_replayed(const struct journal *j, uint64_t token, int64_t *result)
 	    j->page->token != token)
 		return false;
 	*result = j->page->result;
+	return true;
+}
+
+static void journal_set_noted(struct journal *j, uint64_t token)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	atomic_store_explicit(&j->page->noted, token, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+void journal_note(struct journal *j, uint64_t token,
+		  const struct journal_note *note)
+{
+	journal_set_noted(j, 0);
+	j->page->note = *note;
+	journal_set_noted(j, token);
+}
+
+bool journal_noted(const struct journal *j, uint64_t token,
+		   struct journal_note *note)
+{
+	int64_t done;
+
+	if (!token || j->page->noted != token ||
+	    journal_replayed(j, token, &done))
+		return false;
+	if (note)
+		*note = j->page->note;
 	return true;
 }
 

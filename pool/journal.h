@@ -18,6 +18,10 @@
  * out but not answered; when it is sent again, its token matches.  A new worker
  * must handle that one before any other: the next change overwrites its token.
  *
+ * A change that is not to records alone (a rename in the store's tree) is noted
+ * before it begins: when its request comes again, it may or may not have
+ * happened, and what was noted tells which.
+ *
  * Locks: callers hold pool->lock (1).
  */
 #ifndef POOLFS_JOURNAL_H
@@ -56,6 +60,24 @@ void journal_release(struct journal *j);
  * @result: out, what it returned then.
  */
 bool journal_replayed(const struct journal *j, uint64_t token, int64_t *result);
+
+/* What is about to be done, for who finds it begun. */
+struct journal_note {
+	uint64_t ino; /* of the file that it is done to */
+	uint32_t node;
+	uint32_t victim; /* the node that loses its name, 0: none */
+};
+
+/** journal_note - request @token is going to change something else. */
+void journal_note(struct journal *j, uint64_t token,
+		  const struct journal_note *note);
+
+/**
+ * journal_noted - was the request @token noted last, and not carried out to
+ * its end?  @note: out, may be NULL.
+ */
+bool journal_noted(const struct journal *j, uint64_t token,
+		   struct journal_note *note);
 
 void journal_begin(struct journal *j, uint64_t token);
 

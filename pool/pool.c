@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "pool/pool_internal.h"
+#include "pool/tree_internal.h"
 
 /* Pages a scan is asked for at a time: the 2 MiB that one hole can be. */
 #define BOX_PAGES_BATCH ((1 << REGION_CHUNK_SHIFT) / 4096)
@@ -65,7 +65,8 @@ static int pool_register_shrinker(struct pool *pool)
 
 static int pool_open_tables(struct pool *pool, bool fresh)
 {
-	struct table *tables[] = { &pool->boxes, &pool->txs, &pool->handles };
+	struct table *tables[] = { &pool->boxes, &pool->txs, &pool->handles,
+				   &pool->tree->nodes };
 	int dirfd = pool->store->dirfd;
 	uint32_t slot;
 	int err;
@@ -79,11 +80,14 @@ static int pool_open_tables(struct pool *pool, bool fresh)
 		err = table_open(&pool->handles, dirfd, "handles",
 				 sizeof(struct handle_rec), HANDLE_MAX);
 	if (!err)
-		err = journal_open(&pool->journal, dirfd, tables, 3, fresh);
+		err = table_open(&pool->tree->nodes, dirfd, "nodes",
+				 sizeof(struct node_rec), NODE_MAX);
+	if (!err)
+		err = journal_open(&pool->journal, dirfd, tables, 4, fresh);
 	if (err)
 		return err;
 	/* Free lists were made before the journal finished its work. */
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		table_rescan(tables[i]);
 	pool->rec = table_get(&pool->txs, POOL_REC);
 	if (table_live(&pool->txs, POOL_REC))
@@ -179,11 +183,18 @@ int pool_open(const struct pool_options *opts, struct pool **out)
 	pool->by_serial.cmp = box_cmp_serial;
 	TAILQ_INIT(&pool->spare_boxes);
 	pool->lru = lru_new(opts->nr_nodes, UINT64_MAX);
-	err = pool->lru ? pool_open_tables(pool, opts->fresh) : -errno;
+	err = pool->lru ? 0 : -errno;
+	pool->tree = calloc(1, sizeof(*pool->tree));
+	if (!err && !pool->tree)
+		err = -ENOMEM;
+	if (!err)
+		err = pool_open_tables(pool, opts->fresh);
 	if (!err)
 		err = pool_adopt(pool, opts->fresh);
 	if (!err && opts->fresh)
 		pool_close_handles(pool);
+	if (!err)
+		err = tree_open_all(pool, opts->fresh);
 	if (!err) {
 		pool_tidy(pool);
 		err = pool_register_shrinker(pool);
@@ -208,6 +219,7 @@ void pool_close(struct pool *pool)
 		shrinker_free(pool->shrinker);
 	box_forget_all(pool);
 	lru_free(pool->lru);
+	tree_close_all(pool);
 	journal_release(&pool->journal);
 	table_release(&pool->handles);
 	table_release(&pool->txs);
@@ -247,7 +259,8 @@ bool pool_replays(struct pool *pool, uint64_t token)
 {
 	int64_t done;
 
-	return journal_replayed(&pool->journal, token, &done);
+	return journal_replayed(&pool->journal, token, &done) ||
+	       journal_noted(&pool->journal, token, NULL);
 }
 
 struct pool_config *pool_config(struct pool *pool)
@@ -317,5 +330,7 @@ const char *pool_check(struct pool *pool)
 	if (!broken &&
 	    (!avl_check(&pool->by_name) || !avl_check(&pool->by_serial)))
 		broken = "the index of boxes is out of order";
+	if (!broken)
+		broken = tree_check(pool);
 	return broken ? broken : lru_check(pool->lru);
 }

@@ -153,6 +153,7 @@ struct pool {
 	pthread_mutex_t lock; /* 1; the innermost of it all is locks.h */
 	struct store *store;
 	struct table boxes, txs, handles;
+	struct tree *tree;
 	struct journal journal;
 	uint64_t token;
 	struct pool_rec *rec;

@@ -22,6 +22,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <linux/magic.h>
 #include <unistd.h>
@@ -30,6 +31,10 @@
 #define STORE_TABLES (16u << 20)
 /* Descriptors that regions leave alone. */
 #define STORE_FDS_KEPT 64
+
+static const struct store store_closed = {
+	.dirfd = -1, .boxfd = -1, .openfd = -1, .orphanfd = -1
+};
 
 __attribute__((format(printf, 3, 4))) static void
 store_say(char *why, int why_size, const char *fmt, ...)
@@ -164,7 +169,7 @@ int store_open(struct store *store, const char *dir, uint64_t size, char *why,
 {
 	int fd, err;
 
-	*store = (struct store){ .dirfd = -1, .boxfd = -1, .openfd = -1 };
+	*store = store_closed;
 	*why = 0;
 	if (dir) {
 		fd = store_adopt(store, dir, why, why_size);
@@ -200,6 +205,10 @@ int store_open(struct store *store, const char *dir, uint64_t size, char *why,
 	store->boxfd = err = store_subdir(fd, "box");
 	if (err >= 0)
 		store->openfd = err = store_subdir(fd, "open");
+	if (err >= 0)
+		store->orphanfd = err = store_subdir(fd, "orphan");
+	if (err >= 0 && mkdirat(fd, "files", 0755) < 0 && errno != EEXIST)
+		err = -errno;
 	if (err < 0) {
 		store_say(why, why_size, "cannot lay out the store: %s",
 			  strerror(-err));
@@ -212,41 +221,55 @@ err_close:
 	return err;
 }
 
+/* Everything in the directory @dirfd, and it is closed. */
 static void store_empty(int dirfd)
 {
 	DIR *d = fdopendir(dirfd);
 	struct dirent *e;
+	int sub;
 
-	if (!d)
+	if (!d) {
+		close(dirfd);
 		return;
-	rewinddir(d);
-	while ((e = readdir(d)))
-		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
-			if (unlinkat(dirfd, e->d_name, 0) < 0)
-				unlinkat(dirfd, e->d_name, AT_REMOVEDIR);
+	}
+	while ((e = readdir(d))) {
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
+		    unlinkat(dirfd, e->d_name, 0) == 0)
+			continue;
+		/* Whatever modes its owner gave it. */
+		fchmodat(dirfd, e->d_name, 0700, 0);
+		sub = openat(dirfd, e->d_name,
+			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (sub >= 0)
+			store_empty(sub);
+		unlinkat(dirfd, e->d_name, AT_REMOVEDIR);
+	}
 	closedir(d);
 }
 
 void store_close(struct store *store)
 {
+	const int fds[] = { store->boxfd, store->openfd, store->orphanfd,
+			    store->dirfd };
+	int again;
+
 	if (store->temporary && store->path) {
-		/* Files first, then the directories they were in. */
-		if (store->boxfd >= 0)
-			store_empty(store->boxfd);
-		if (store->openfd >= 0)
-			store_empty(store->openfd);
-		store_empty(store->dirfd);
+		again = openat(store->dirfd, ".",
+			       O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (again >= 0)
+			store_empty(again);
 		rmdir(store->path);
-		store->boxfd = store->openfd = store->dirfd = -1;
 	}
-	if (store->boxfd >= 0)
-		close(store->boxfd);
-	if (store->openfd >= 0)
-		close(store->openfd);
-	if (store->dirfd >= 0)
-		close(store->dirfd);
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
 	free(store->path);
-	*store = (struct store){ .dirfd = -1, .boxfd = -1, .openfd = -1 };
+	*store = store_closed;
+}
+
+int store_space(struct store *store, struct statvfs *out)
+{
+	return fstatvfs(store->dirfd, out) < 0 ? -errno : 0;
 }
 
 /* The last descriptors are for what the pool needs besides its regions. */

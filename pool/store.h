@@ -3,9 +3,11 @@
  * The store: the private tree that holds every byte of the pool and every
  * piece of state that must outlive the worker.
  *
- *	boxes transactions handles journal events config.json
+ *	boxes transactions handles nodes journal events config.json
  *	box/SERIAL	the region of a box, one file each
  *	open/HANDLE	what an open control file was answered with
+ *	files/		the tree of plain files
+ *	orphan/NODE	files that have no name in it any more (tree.h)
  */
 #ifndef POOLFS_STORE_H
 #define POOLFS_STORE_H
@@ -17,6 +19,7 @@ struct store {
 	int dirfd;
 	int boxfd;
 	int openfd;
+	int orphanfd;
 	char *path; /* NULL when detached */
 	bool temporary; /* remove it when the pool ends */
 	bool huge; /* its tmpfs was mounted huge=within_size */
@@ -36,6 +39,10 @@ int store_open(struct store *store, const char *dir, uint64_t size, char *why,
 
 /** store_close - and remove what was temporary. */
 void store_close(struct store *store);
+
+struct statvfs;
+/** store_space - what its file system has.  Return: 0 or -errno. */
+int store_space(struct store *store, struct statvfs *out);
 
 /**
  * store_region_open - the region file of box @serial; @create makes it.

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Open plain files.  In passthrough mode the kernel reads and writes the store's
+ * file itself; in cached mode its page cache asks us.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fs/ops.h"
+
+/* --- passthrough --- */
+
+/* The id under which the kernel knows the file, one for all who open it. */
+static int plain_backing(struct worker *w, uint32_t node, int32_t *id)
+{
+	int fd;
+
+	*id = tree_backing(w->pool, node);
+	if (*id > 0)
+		return 0;
+	fd = tree_fd(w->pool, node, false);
+	if (fd < 0)
+		return fd;
+	*id = wire_backing_open(w->fuse_fd, fd);
+	if (*id < 0)
+		return *id;
+	tree_set_backing(w->pool, node, *id);
+	return 0;
+}
+
+static void plain_backing_drop(struct worker *w, uint32_t node)
+{
+	int32_t id = tree_valid(w->pool, node) ? tree_backing(w->pool, node)
+					       : 0;
+
+	if (id <= 0)
+		return;
+	tree_set_backing(w->pool, node, 0);
+	wire_backing_close(w->fuse_fd, id);
+}
+
+/*
+ * The kernel writes to the store in our name, which may keep set-ID bits: who
+ * writes to such a file has to come here.
+ */
+static bool plain_has_setid(struct worker *w, uint32_t node)
+{
+	struct statx stx;
+
+	return tree_stat(w->pool, node, &stx) == 0 &&
+	       stx.stx_mode & (S_ISUID | S_ISGID);
+}
+
+/* How the kernel is to treat what was opened. */
+static int plain_how(struct worker *w, uint32_t node, int flags,
+		     struct wire_open *out)
+{
+	int32_t id;
+	int err;
+
+	*out = (struct wire_open){ .flags = WIRE_NOFLUSH };
+	if (w->mode != MODE_PASSTHROUGH) {
+		out->flags |= WIRE_KEEP_CACHE;
+		return 0;
+	}
+	err = plain_backing(w, node, &id);
+	if (err)
+		return err;
+	out->flags |= WIRE_PASSTHROUGH;
+	out->backing_id = id;
+	if ((flags & O_ACCMODE) != O_RDONLY && plain_has_setid(w, node))
+		out->flags |= WIRE_DIRECT_IO;
+	return 0;
+}
+
+/* --- open and release --- */
+
+void plain_open(struct call *c, struct fuse_file_info *fi)
+{
+	struct worker *w = c->w;
+	struct tree_attr kill = { .set = TREE_KILL_SUIDGID };
+	struct wire_open out;
+	int err = -ESTALE;
+
+	if (tree_valid(w->pool, c->index))
+		err = plain_how(w, c->index, fi->flags, &out);
+	if (!err && w->request.kill_suidgid)
+		err = tree_setattr(w->pool, c->index, &kill);
+	/* Last, and once only: it counts. */
+	if (!err)
+		err = tree_open(w->pool, c->index, fi->flags);
+	if (err) {
+		if (!tree_opens(w->pool, c->index))
+			plain_backing_drop(w, c->index);
+		tree_fd_done(w->pool, c->index);
+		fuse_reply_err(c->req, -err);
+		return;
+	}
+	reply_open(c, out.fh, out.flags, out.backing_id);
+}
+
+/* Undoes what tree_create() has counted. */
+static void create_undo(struct worker *w, uint32_t node)
+{
+	pool_set_token(w->pool, 0);
+	tree_close(w->pool, node);
+	tree_forget(w->pool, node, 1);
+}
+
+void plain_create(struct call *c, const char *name, mode_t mode,
+		  struct fuse_file_info *fi)
+{
+	struct worker *w = c->w;
+	struct tree_cred cred = { .uid = c->ctx->uid,
+				  .gid = c->ctx->gid,
+				  .umask = c->ctx->umask };
+	struct fuse_entry_param e;
+	struct wire_create reply;
+	struct wire_open out;
+	uint64_t fixed;
+	uint32_t node;
+	int err;
+
+	if (name && c->index == TREE_ROOT && !fixed_root_find(name, &fixed))
+		err = fi->flags & O_EXCL ? -EEXIST : -EISDIR;
+	else
+		err = tree_create(w->pool, c->index, name, fi->flags,
+				  S_IFREG | (mode & ~S_IFMT), &cred, &node);
+	if (err) {
+		fuse_reply_err(c->req, -err);
+		return;
+	}
+	err = plain_how(w, node, fi->flags, &out);
+	if (!err)
+		err = entry_of(c, node, &e);
+	if (err) {
+		create_undo(w, node);
+		fuse_reply_err(c->req, -err);
+		return;
+	}
+	if (w->mode == MODE_PASSTHROUGH)
+		tree_fd_close(w->pool, node);
+	wire_create_fill(&reply, node, &e.attr, e.entry_timeout, e.attr_timeout,
+			 &out);
+	fuse_reply_buf(c->req, (const char *)&reply, sizeof(reply));
+}
+
+void plain_release(struct call *c, struct fuse_file_info *fi)
+{
+	if (tree_opens(c->w->pool, c->index) == 1)
+		plain_backing_drop(c->w, c->index);
+	tree_close(c->w->pool, c->index);
+}
+
+void plain_fsync(struct call *c, struct fuse_file_info *fi)
+{
+	int fd = tree_fd(c->w->pool, c->index, false);
+	int err = fd < 0 ? fd : 0;
+
+	if (!err && fsync(fd) < 0)
+		err = -errno;
+	fuse_reply_err(c->req, -err);
+}
+
+/* --- reading and writing --- */
+
+void plain_read(struct call *c, size_t size, off_t off,
+		struct fuse_file_info *fi)
+{
+	struct worker *w = c->w;
+	int fd = tree_fd(w->pool, c->index, false);
+	ssize_t n = fd;
+
+	if (size > REQUEST_BUFFER)
+		size = REQUEST_BUFFER;
+	if (!w->io_buffer)
+		w->io_buffer = worker_buffer_get(w);
+	if (!w->io_buffer)
+		n = -ENOMEM;
+	else if (fd >= 0 && (n = pread(fd, w->io_buffer, size, off)) < 0)
+		n = -errno;
+	if (n < 0)
+		fuse_reply_err(c->req, -n);
+	else
+		fuse_reply_buf(c->req, w->io_buffer, n);
+}
+
+/* A write that found the store full is tried again when there is room. */
+static ssize_t write_all(struct worker *w, int fd, const char *buf, size_t size,
+			 off_t off)
+{
+	size_t done = 0;
+	bool again = true;
+
+	while (done < size) {
+		ssize_t n = pwrite(fd, buf + done, size - done, off + done);
+
+		if (n >= 0) {
+			done += n;
+		} else if (errno == ENOSPC && again) {
+			again = worker_make_room(w, size - done);
+			if (!again)
+				break;
+			again = false;
+		} else if (errno != EINTR) {
+			return done ? (ssize_t)done : -errno;
+		}
+	}
+	return done || !size ? (ssize_t)done : -ENOSPC;
+}
+
+void plain_write(struct call *c, const void *buf, size_t size, off_t off,
+		 struct fuse_file_info *fi)
+{
+	struct worker *w = c->w;
+	struct tree_attr kill = { .set = TREE_KILL_SUIDGID };
+	int fd = tree_fd(w->pool, c->index, true);
+	ssize_t n = fd;
+
+	if (fd >= 0)
+		n = write_all(w, fd, buf, size, off);
+	if (n >= 0 && w->request.kill_suidgid)
+		tree_setattr(w->pool, c->index, &kill);
+	if (n < 0)
+		fuse_reply_err(c->req, -n);
+	else
+		fuse_reply_write(c->req, n);
+}
+
+int plain_fallocate(struct call *c, int mode, off_t off, off_t len)
+{
+	struct worker *w = c->w;
+	int fd = tree_fd(w->pool, c->index, true);
+	int err;
+
+	if (fd < 0)
+		return fd;
+	err = fallocate(fd, mode, off, len) < 0 ? -errno : 0;
+	if (err == -ENOSPC && worker_make_room(w, len))
+		err = fallocate(fd, mode, off, len) < 0 ? -errno : 0;
+	return err;
+}
+
+off_t plain_lseek(struct call *c, off_t off, int whence)
+{
+	int fd = tree_fd(c->w->pool, c->index, false);
+	off_t at;
+
+	if (fd < 0)
+		return fd;
+	at = lseek(fd, off, whence);
+	return at < 0 ? -errno : at;
+}
+
+ssize_t plain_copy_range(struct call *c, off_t off, uint64_t to, off_t to_off,
+			 size_t len)
+{
+	struct worker *w = c->w;
+	int out = tree_fd(w->pool, to, true);
+	int in = tree_fd(w->pool, c->index, false);
+	ssize_t n;
+
+	if (in < 0 || out < 0)
+		return in < 0 ? in : out;
+	n = copy_file_range(in, &off, out, &to_off, len, 0);
+	if (n < 0 && errno == ENOSPC && worker_make_room(w, len))
+		n = copy_file_range(in, &off, out, &to_off, len, 0);
+	return n < 0 ? -errno : n;
+}

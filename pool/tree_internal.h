@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of the tree share: records in the store, and beside them. */
+#ifndef POOLFS_TREE_INTERNAL_H
+#define POOLFS_TREE_INTERNAL_H
+
+#include <limits.h>
+
+#include "pool/pool_internal.h"
+#include "pool/tree.h"
+
+#define NODE_MAX (1u << 24)
+#define NODE_CHUNK 1024 /* struct node that come into being together */
+
+enum {
+	NODE_FREE,
+	NODE_LIVE,
+	NODE_NAME /* the rest of another's name */
+};
+
+#define NODE_ORPHAN (1u << 0) /* its file is orphan/NODE */
+#define NODE_GONE (1u << 1) /* its file is no more */
+#define NODE_DIR (1u << 2)
+
+#define NODE_NAME_INLINE 79
+#define NODE_NAME_MORE 120
+
+struct node_rec {
+	uint32_t state;
+	uint32_t flags;
+	uint64_t ino;
+	uint64_t nlookup; /* references that were given out */
+	uint32_t opens;
+	int32_t backing; /* passthrough id, 0 for none */
+	uint64_t stamp;
+	/* Above is what changes, in one piece; below is where it is. */
+	struct node_place {
+		uint32_t parent;
+		uint32_t more; /* record with the rest of the name */
+		char name_len; /* as an unsigned number */
+		char name[NODE_NAME_INLINE];
+	} place;
+};
+_Static_assert(sizeof(struct node_rec) == 128, "node_rec");
+
+struct node_name_rec {
+	uint32_t state;
+	uint32_t more;
+	char name[NODE_NAME_MORE];
+};
+_Static_assert(sizeof(struct node_name_rec) == 128, "node_name_rec");
+
+struct node {
+	uint32_t next; /* in its bucket, 0: the last */
+	uint32_t children; /* nodes whose parent it is */
+	int fd; /* 0: none */
+	bool fd_writes;
+};
+
+struct tree {
+	struct table nodes;
+	struct node *chunk[NODE_MAX / NODE_CHUNK];
+	uint32_t *bucket; /* by inode number */
+	uint32_t nr_buckets; /* a power of 2 */
+	uint32_t nr_nodes;
+	uint32_t nr_open;
+	int orphanfd;
+	bool root; /* may make files of other users' */
+	mode_t umask; /* of this process, while it makes a file for another */
+};
+
+static inline struct node_rec *node_rec(struct tree *t, uint32_t i)
+{
+	return table_get(&t->nodes, i);
+}
+
+static inline struct node *node_mem(struct tree *t, uint32_t i)
+{
+	return &t->chunk[i / NODE_CHUNK][i % NODE_CHUNK];
+}
+
+/* A path from a descriptor on; released when it is used. */
+struct tree_path {
+	int dirfd;
+	int own; /* to close, or -1 */
+	char *path; /* in buf */
+	char buf[PATH_MAX];
+};
+
+/* tree_node.c */
+int tree_open_all(struct pool *pool, bool fresh);
+void tree_close_all(struct pool *pool);
+/* Return: 0, -ESTALE, -ENOENT (its file is gone), or what openat says. */
+int tree_path(struct pool *pool, uint32_t node, struct tree_path *p);
+/* @name in @parent. */
+int tree_path_at(struct pool *pool, uint32_t parent, const char *name,
+		 struct tree_path *p);
+void tree_path_release(struct tree_path *p);
+/* The node of an inode, 0: nobody refers to it. */
+uint32_t node_by_ino(struct tree *t, uint64_t ino);
+/* Is this where the node is known to be? */
+bool node_is_at(struct tree *t, uint32_t node, uint32_t parent,
+		const char *name);
+/*
+ * node_prepare - a record for it, not to be seen yet.  node_publish() makes it
+ * live in the change that the caller has begun, node_published() after that.
+ */
+int node_prepare(struct pool *pool, uint32_t parent, const char *name,
+		 const struct stat *st, uint32_t *node);
+void node_unprepare(struct pool *pool, uint32_t node);
+void node_publish(struct pool *pool, uint32_t node, uint32_t opens);
+void node_published(struct pool *pool, uint32_t node);
+/* Another place for a node, in the change that the caller has begun. */
+struct node_move {
+	uint32_t node;
+	struct node_place old, new;
+};
+int node_move_prepare(struct pool *pool, struct node_move *m, uint32_t node,
+		      uint32_t parent, const char *name);
+/* To no place at all: its file has gone to orphan/, or is gone. */
+void node_move_nowhere(struct pool *pool, struct node_move *m, uint32_t node);
+void node_move_journal(struct pool *pool, struct node_move *m);
+void node_moved(struct pool *pool, struct node_move *m);
+void node_move_cancel(struct pool *pool, struct node_move *m);
+void node_orphan_name(uint32_t node, char *buf, size_t size);
+/* Frees it, and parents that only it needed, if nobody refers to it. */
+void node_put(struct pool *pool, uint32_t node);
+/* Opens what is at @p.  As the owner, if modes forbid it to us. */
+int tree_openat(struct pool *pool, const struct tree_path *p, int flags);
+
+#endif
