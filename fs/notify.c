@@ -14,6 +14,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fs/worker.h"
 
@@ -24,6 +25,7 @@ struct settle_job {
 	uint64_t off, len; /* 0, 0: all of it */
 	uint32_t slot; /* 0: no transaction waits for it */
 	bool settling; /* requests on the box wait for it */
+	char *name; /* drop this name in directory @serial, and nothing else */
 };
 
 static void notify_inval(struct worker *w, uint64_t serial, uint64_t off,
@@ -61,6 +63,15 @@ void notify_invalidate_later(void *arg, uint64_t serial, uint64_t off,
 
 	/* If not, a mapping shows what its box was sent before, not zeros. */
 	notify_add(arg, &job);
+}
+
+void notify_name_gone(struct worker *w, uint32_t parent, const char *name)
+{
+	struct settle_job job = { .serial = parent, .name = strdup(name) };
+
+	/* If not, who opens it hears that it is stale, and looks again. */
+	if (job.name && notify_add(w, &job))
+		free(job.name);
 }
 
 void notify_reply_write(struct worker *w, fuse_req_t req, size_t len)
@@ -139,6 +150,14 @@ static void notify_do(struct worker *w, struct settle_job *job)
 {
 	struct box *box;
 
+	if (job->name) {
+		/* Waits for whoever changes that directory now. */
+		fuse_lowlevel_notify_inval_entry(w->se, job->serial, job->name,
+						 strlen(job->name));
+		free(job->name);
+		free(job);
+		return;
+	}
 	if (!job->req)
 		notify_inval(w, job->serial, job->off, job->len);
 	pool_lock(w->pool);

@@ -624,13 +624,15 @@ static void op_statfs(fuse_req_t req, fuse_ino_t node)
 	struct call c = call_of(req, node);
 	struct pool_stat ps;
 	struct statvfs st = { .f_bsize = 4096 };
+	struct volatile_stat vs;
 	uint64_t free;
 
 	pool_stat(c.w->pool, &ps);
 	store_space(c.w->store, &st);
 	st.f_frsize = st.f_bsize;
 	/* What is Available is there for whoever asks. */
-	free = st.f_bfree + ps.pages.available;
+	volatile_stat(c.w->pool, &vs);
+	free = st.f_bfree + ps.pages.available + vs.available;
 	st.f_blocks = ps.size / st.f_bsize;
 	st.f_bfree = free < st.f_blocks ? free : st.f_blocks;
 	st.f_bavail = st.f_bfree;

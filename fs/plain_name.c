@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "fs/ops.h"
@@ -231,6 +232,8 @@ static bool list_add(struct call *c, struct dir_reply *d,
 {
 	bool dot = !strcmp(e->name, ".") || !strcmp(e->name, "..");
 
+	if (!dot && tree_is_purged(c->w->pool, e->ino))
+		return true;
 	if (d->plus && !dot)
 		return list_plus(c, d, e->name, e->off);
 	return dir_add(d, e->name, e->ino, DTTOIF(e->type), e->off);
@@ -289,29 +292,78 @@ static bool is_acl(const char *name)
 	return !strncmp(name, "system.posix_acl_", 17);
 }
 
+/* "1" is volatile; nothing of it is stored as an attribute. */
+#define VOLATILE_XATTR "user.pool.volatile"
+
+static ssize_t xattr_copy(const char *from, size_t len, char *to, size_t size)
+{
+	if (!size)
+		return len;
+	if (size < len)
+		return -ERANGE;
+	memcpy(to, from, len);
+	return len;
+}
+
 static ssize_t plain_getxattr(struct call *c, const char *name, void *value,
 			      size_t size)
 {
-	ssize_t n = tree_getxattr(c->w->pool, c->index, name, value, size);
+	ssize_t n;
 
+	if (!strcmp(name, VOLATILE_XATTR))
+		return tree_is_volatile(c->w->pool, c->index)
+			       ? xattr_copy("1", 1, value, size)
+			       : -ENODATA;
+	n = tree_getxattr(c->w->pool, c->index, name, value, size);
 	/* A store without ACLs: the kernel asks at each check of permissions. */
 	return n == -EOPNOTSUPP && is_acl(name) ? -ENODATA : n;
 }
 
 static ssize_t plain_listxattr(struct call *c, char *list, size_t size)
 {
-	return tree_listxattr(c->w->pool, c->index, list, size);
+	size_t own = tree_is_volatile(c->w->pool, c->index)
+			     ? sizeof(VOLATILE_XATTR)
+			     : 0;
+	ssize_t n;
+
+	if (size && size <= own)
+		return size < own ? -ERANGE
+				  : xattr_copy(VOLATILE_XATTR, own, list, size);
+	n = tree_listxattr(c->w->pool, c->index, list, size ? size - own : 0);
+	if (n >= 0 && size)
+		memcpy(list + n, VOLATILE_XATTR, own);
+	return n < 0 ? n : n + (ssize_t)own;
+}
+
+static int set_volatile(struct call *c, const char *value, size_t size,
+			int flags)
+{
+	bool is = tree_is_volatile(c->w->pool, c->index);
+
+	if (size != 1 || (*value != '0' && *value != '1'))
+		return -EINVAL;
+	if (is && flags & XATTR_CREATE)
+		return -EEXIST;
+	if (!is && flags & XATTR_REPLACE)
+		return -ENODATA;
+	return tree_set_volatile(c->w->pool, c->index, *value == '1');
 }
 
 static int plain_setxattr(struct call *c, const char *name, const void *value,
 			  size_t size, int flags)
 {
+	if (!strcmp(name, VOLATILE_XATTR))
+		return set_volatile(c, value, size, flags);
 	return tree_setxattr(c->w->pool, c->index, name, value, size, flags);
 }
 
 static int plain_removexattr(struct call *c, const char *name)
 {
-	return tree_removexattr(c->w->pool, c->index, name);
+	if (strcmp(name, VOLATILE_XATTR))
+		return tree_removexattr(c->w->pool, c->index, name);
+	if (!tree_is_volatile(c->w->pool, c->index))
+		return -ENODATA;
+	return tree_set_volatile(c->w->pool, c->index, false);
 }
 
 const struct node_ops plain_ops = {

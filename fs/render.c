@@ -61,17 +61,19 @@ static double uptime(struct worker *w)
 static char *render_stats(struct worker *w)
 {
 	uint64_t page = page_size();
+	struct volatile_stat vs;
 	struct tree_usage tree;
 	struct pool_stat ps;
 
 	pool_stat(w->pool, &ps);
 	tree_usage(w->pool, &tree);
+	volatile_stat(w->pool, &vs);
 	return render_json(json_pack(
 		"{s:s, s:s, s:i, s:i, s:i, s:f, s:I,"
 		" s:{s:I, s:I, s:I}, s:{s:I, s:I},"
 		" s:{s:I, s:I, s:I, s:I}, s:I, s:I, s:I,"
 		" s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:I,"
-		" s:{s:I, s:I, s:I}, s:I}",
+		" s:{s:I, s:I, s:I}, s:{s:I, s:I, s:I, s:I}, s:I}",
 		"version", POOLFS_VERSION, "mode", mode_name(w->mode), "keeper",
 		(int)w->shared->keeper, "worker", (int)getpid(), "restarts",
 		(int)w->shared->restarts, "uptime", uptime(w), "size",
@@ -103,6 +105,11 @@ static char *render_stats(struct worker *w)
 		"tree", "nodes", (json_int_t)tree.nodes, "bytes",
 		(json_int_t)tree.bytes, "open", (json_int_t)tree.open,
 
+		"volatile", "files", (json_int_t)vs.files, "available",
+		(json_int_t)vs.available, "purged_files",
+		(json_int_t)vs.purged_files, "purged_pages",
+		(json_int_t)vs.purged_pages,
+
 		"requests", (json_int_t)w->requests));
 }
 
@@ -127,6 +134,7 @@ static char *render_metrics(struct worker *w)
 {
 	struct reclaim_status *rs = malloc(sizeof(*rs));
 	char *text = NULL;
+	struct volatile_stat vs;
 	struct tree_usage tree;
 	struct pool_stat ps;
 	size_t len;
@@ -150,10 +158,20 @@ static char *render_metrics(struct worker *w)
 	       ps.transactions);
 	metric(f, "open_files", "gauge", "Open files.", "%" PRIu64, ps.handles);
 	tree_usage(w->pool, &tree);
+	volatile_stat(w->pool, &vs);
 	metric(f, "nodes", "gauge", "Plain files that the kernel knows.",
 	       "%" PRIu64, tree.nodes);
 	metric(f, "node_bytes", "gauge", "Memory that they take.", "%" PRIu64,
 	       tree.bytes);
+	metric(f, "volatile_files", "gauge", "Files that may be purged.",
+	       "%" PRIu64, vs.files);
+	metric(f, "volatile_available_bytes", "gauge",
+	       "Memory of those that nobody has open.", "%" PRIu64,
+	       vs.available * page_size());
+	metric(f, "purged_files", "counter", "Files purged by this worker.",
+	       "%" PRIu64, vs.purged_files);
+	metric(f, "purged_pages", "counter", "Their pages.", "%" PRIu64,
+	       vs.purged_pages);
 	metric(f, "requests", "counter", "Handled by this worker.", "%" PRIu64,
 	       w->requests);
 	metric(f, "uptime_seconds", "gauge", "Since the mount.", "%.3f",

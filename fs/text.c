@@ -158,8 +158,8 @@ static void config_open(struct call *c, struct fuse_file_info *fi)
 	free(text);
 }
 
-static void config_file_write(struct call *c, const void *buf, size_t size, off_t off,
-			      struct fuse_file_info *fi)
+static void config_file_write(struct call *c, const void *buf, size_t size,
+			      off_t off, struct fuse_file_info *fi)
 {
 	int err = config_write(c->w, buf, size);
 

@@ -124,10 +124,24 @@ static void pool_says_suspect(void *arg, struct box *box, uid_t uid,
 	notify_events(w);
 }
 
+static void pool_says_purged(void *arg, uint32_t node, uint32_t parent,
+			     const char *name, const char *path, uint64_t pages)
+{
+	struct worker *w = arg;
+
+	events_add(&w->events, "purge",
+		   json_pack("{s:o,s:I}", "path", json_name(path), "pages",
+			     (json_int_t)pages));
+	notify_events(w);
+	if (node)
+		notify_name_gone(w, parent, name);
+}
+
 static const struct pool_ops passthrough_pool_ops = {
 	.space = pool_says_space,
 	.queued = pool_says_queued,
 	.reclaim = pool_asks_reclaim,
+	.purged = pool_says_purged,
 	.suspect = pool_says_suspect,
 };
 
@@ -138,6 +152,7 @@ static const struct pool_ops cached_pool_ops = {
 	.invalidate = notify_invalidate,
 	.invalidate_later = notify_invalidate_later,
 	.reclaim = pool_asks_reclaim,
+	.purged = pool_says_purged,
 	.suspect = pool_says_suspect,
 };
 
@@ -439,6 +454,7 @@ static int worker_open_pool(struct worker *w)
 		.store = w->store,
 		.size = w->options->size,
 		.nr_nodes = shrinker_nr_nodes(),
+		.leases = !cached,
 		.fresh = w->shared->restarts == 0,
 		.ops = cached ? &cached_pool_ops : &passthrough_pool_ops,
 		.arg = w,

@@ -129,6 +129,8 @@ int notify_start(struct worker *w);
 /** notify_forget - an earlier worker knew what the kernel has copies of, and
  * this one does not: have all of them dropped.  Return: 0 or -ENOMEM. */
 int notify_forget(struct worker *w);
+/** notify_name_gone - plain directory @parent has lost @name by itself. */
+void notify_name_gone(struct worker *w, uint32_t parent, const char *name);
 void notify_events(struct worker *w);
 /** notify_listing - the kernel must not keep its listing of directory @node.
  * Its pages are never locked for longer than a copy takes. */

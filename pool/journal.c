@@ -145,6 +145,7 @@ void journal_begin(struct journal *j, uint64_t token)
 	journal_state(j, JOURNAL_EMPTY);
 	j->page->token = token;
 	j->nr_entries = 0;
+	j->begun = true;
 }
 
 void journal_set(struct journal *j, void *to, const void *from, size_t len)
@@ -176,4 +177,5 @@ void journal_commit(struct journal *j, int64_t result)
 	j->page->result = result;
 	journal_state(j, JOURNAL_COMMITTED);
 	journal_apply(j);
+	j->begun = false;
 }

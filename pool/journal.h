@@ -43,6 +43,7 @@ struct journal {
 	struct journal_page *page;
 	struct table *tables[JOURNAL_TABLES];
 	uint32_t nr_entries;
+	bool begun; /* between journal_begin() and journal_commit() */
 };
 
 /**

@@ -176,6 +176,7 @@ int pool_open(const struct pool_options *opts, struct pool **out)
 	pthread_mutex_init(&pool->lock, NULL);
 	pool->store = opts->store;
 	pool->size = opts->size;
+	pool->leases = opts->leases;
 	pool->page_size = sysconf(_SC_PAGESIZE);
 	pool->config.box_size = BOX_DEFAULT_SIZE;
 	pool->config.sender_quota = 50;
@@ -199,6 +200,8 @@ int pool_open(const struct pool_options *opts, struct pool **out)
 		pool_tidy(pool);
 		err = pool_register_shrinker(pool);
 	}
+	if (!err)
+		err = volatile_start(pool);
 	if (err) {
 		pool_close(pool);
 		return err;
@@ -217,6 +220,7 @@ void pool_close(struct pool *pool)
 		return;
 	if (pool->shrinker)
 		shrinker_free(pool->shrinker);
+	volatile_stop(pool);
 	box_forget_all(pool);
 	lru_free(pool->lru);
 	tree_close_all(pool);
@@ -243,10 +247,25 @@ int pool_record(struct pool *pool, struct table *table, uint32_t *slot)
 void pool_lock(struct pool *pool)
 {
 	pthread_mutex_lock(&pool->lock);
+	pool->holder = pthread_self();
+}
+
+bool pool_trylock(struct pool *pool)
+{
+	if (pthread_mutex_trylock(&pool->lock))
+		return false;
+	pool->holder = pthread_self();
+	return true;
+}
+
+bool pool_is_mine(struct pool *pool)
+{
+	return pthread_equal(pool->holder, pthread_self());
 }
 
 void pool_unlock(struct pool *pool)
 {
+	pool->holder = 0;
 	pthread_mutex_unlock(&pool->lock);
 }
 

@@ -54,6 +54,13 @@ struct pool_ops {
 				 uint64_t len);
 	/* Memory is short: free @pages now if possible; how many were freed. */
 	uint64_t (*reclaim)(void *arg, uint64_t pages);
+	/*
+	 * A volatile file was purged.  @node: what the kernel knows it by, 0:
+	 * it does not.  @parent, @name: where it was; @path: the same for
+	 * people.
+	 */
+	void (*purged)(void *arg, uint32_t node, uint32_t parent,
+		       const char *name, const char *path, uint64_t pages);
 	/* @uid fills the box. */
 	void (*suspect)(void *arg, struct box *box, uid_t uid, uint64_t bytes,
 			uint32_t transactions);
@@ -63,6 +70,8 @@ struct pool_options {
 	struct store *store;
 	uint64_t size; /* bytes, of all regions together */
 	int nr_nodes; /* NUMA */
+	/* Others map the store's files: only a lease tells whether they do. */
+	bool leases;
 	bool fresh; /* first worker of this mount: no open files yet */
 	const struct pool_ops *ops;
 	void *arg;
@@ -82,6 +91,9 @@ void pool_close(struct pool *pool);
 
 void pool_lock(struct pool *pool);
 void pool_unlock(struct pool *pool);
+/** pool_is_mine - does the calling thread hold the lock? */
+bool pool_is_mine(struct pool *pool);
+bool pool_trylock(struct pool *pool);
 void pool_set_token(struct pool *pool, uint64_t token);
 /** pool_replays - was @token's operation the last that was carried out? */
 bool pool_replays(struct pool *pool, uint64_t token);

@@ -151,6 +151,7 @@ TAILQ_HEAD(box_list, box);
 
 struct pool {
 	pthread_mutex_t lock; /* 1; the innermost of it all is locks.h */
+	_Atomic pthread_t holder; /* of it; 0: nobody */
 	struct store *store;
 	struct table boxes, txs, handles;
 	struct tree *tree;
@@ -174,6 +175,7 @@ struct pool {
 	void *arg;
 	uint64_t size;
 	uint32_t page_size;
+	bool leases; /* see pool_options */
 	uint64_t nr_boxes, nr_live, nr_handles;
 	uint64_t sent, sent_bytes, delivered, freed, dropped;
 };

@@ -75,6 +75,27 @@ struct tree_usage {
 };
 void tree_usage(struct pool *pool, struct tree_usage *out);
 
+/* --- volatile files (volatile.c) --- */
+
+/**
+ * tree_set_volatile - its content may be purged while nobody has it open or
+ * mapped; of a directory: what is made in it from now on is volatile.
+ * Return: 0, -EOPNOTSUPP (neither a regular file nor a directory), -ESTALE.
+ */
+int tree_set_volatile(struct pool *pool, uint32_t node, bool on);
+bool tree_is_volatile(struct pool *pool, uint32_t node);
+
+/** tree_is_purged - must a listing leave out the file with this number? */
+bool tree_is_purged(struct pool *pool, uint64_t ino);
+
+struct volatile_stat {
+	uint64_t files; /* volatile ones */
+	uint64_t available; /* pages of those that nobody has open */
+	uint64_t purged_files; /* ever, since the worker started */
+	uint64_t purged_pages;
+};
+void volatile_stat(struct pool *pool, struct volatile_stat *out);
+
 /** tree_check - all invariants (tests); NULL or what is broken. */
 const char *tree_check(struct pool *pool);
 

@@ -141,8 +141,8 @@ int tree_open(struct pool *pool, uint32_t node, int flags)
 	if (!tree_valid(pool, node))
 		return -ESTALE;
 	rec = node_rec(t, node);
-	if (rec->flags & NODE_GONE)
-		return -ENOENT;
+	if (rec->flags & (NODE_GONE | NODE_PURGED))
+		return -ESTALE;
 	if (flags & O_TRUNC) {
 		fd = tree_fd(pool, node, true);
 		if (fd < 0)
@@ -156,6 +156,7 @@ int tree_open(struct pool *pool, uint32_t node, int flags)
 	jset(&pool->journal, rec->opens, rec->opens + 1);
 	journal_commit(&pool->journal, node);
 	t->nr_open += rec->opens == 1;
+	volatile_pin(pool, node);
 	return 0;
 }
 
@@ -179,6 +180,7 @@ int tree_close(struct pool *pool, uint32_t node)
 		return rec->opens;
 	t->nr_open--;
 	tree_fd_close(pool, node);
+	volatile_unpin(pool, node);
 	node_put(pool, node);
 	return 0;
 }
@@ -249,6 +251,8 @@ static int set_size(struct pool *pool, uint32_t node, uint64_t size)
 		return fd;
 	err = ftruncate(fd, size) < 0 ? -errno : 0;
 	tree_fd_done(pool, node);
+	if (!tree_opens(pool, node))
+		volatile_unpin(pool, node);
 	return err;
 }
 

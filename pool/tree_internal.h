@@ -20,6 +20,8 @@ enum {
 #define NODE_ORPHAN (1u << 0) /* its file is orphan/NODE */
 #define NODE_GONE (1u << 1) /* its file is no more */
 #define NODE_DIR (1u << 2)
+#define NODE_VOLATILE (1u << 3) /* user.pool.volatile */
+#define NODE_PURGED (1u << 4) /* its names are still there, and mean nothing */
 
 #define NODE_NAME_INLINE 79
 #define NODE_NAME_MORE 120
@@ -31,7 +33,7 @@ struct node_rec {
 	uint64_t nlookup; /* references that were given out */
 	uint32_t opens;
 	int32_t backing; /* passthrough id, 0 for none */
-	uint64_t stamp;
+	uint64_t stamp; /* volatile: when it was closed, by a count */
 	/* Above is what changes, in one piece; below is where it is. */
 	struct node_place {
 		uint32_t parent;
@@ -54,6 +56,10 @@ struct node {
 	uint32_t children; /* nodes whose parent it is */
 	int fd; /* 0: none */
 	bool fd_writes;
+	/* A volatile file that nobody has open: its place on the LRU. */
+	bool listed;
+	uint32_t older, younger;
+	uint32_t pages;
 };
 
 struct tree {
@@ -65,6 +71,14 @@ struct tree {
 	uint32_t nr_open;
 	int orphanfd;
 	bool root; /* may make files of other users' */
+	unsigned int busy; /* a node must stay what it is meanwhile */
+	/* Volatile files that nobody has open: see volatile.c. */
+	uint32_t oldest, youngest;
+	uint32_t nr_volatile, nr_purged;
+	_Atomic uint64_t lru_pages; /* also read with no lock */
+	_Atomic uint64_t purged_files, purged_pages; /* ever */
+	uint64_t stamp;
+	struct shrinker *shrinker;
 	mode_t umask; /* of this process, while it makes a file for another */
 };
 
@@ -124,6 +138,35 @@ void node_move_cancel(struct pool *pool, struct node_move *m);
 void node_orphan_name(uint32_t node, char *buf, size_t size);
 /* Frees it, and parents that only it needed, if nobody refers to it. */
 void node_put(struct pool *pool, uint32_t node);
+/* Its file is gone, by no act of the kernel's. */
+void node_lose(struct pool *pool, uint32_t node);
+/* What an operation refers to stays while it runs. */
+static inline void tree_idle(struct tree **t)
+{
+	(*t)->busy--;
+}
+#define TREE_BUSY(pool)                                                     \
+	struct tree *busy_tree                                              \
+		__attribute__((cleanup(tree_idle), unused)) = (pool)->tree; \
+	busy_tree->busy++
+
+/* volatile.c */
+int volatile_start(struct pool *pool);
+void volatile_stop(struct pool *pool);
+int volatile_adopt(struct pool *pool);
+/* A node comes to be, or is freed. */
+void volatile_made(struct pool *pool, uint32_t node, uint32_t parent);
+void volatile_freed(struct pool *pool, uint32_t node);
+void volatile_pin(struct pool *pool, uint32_t node);
+/* Nobody has it open any more, or its size has changed. */
+void volatile_unpin(struct pool *pool, uint32_t node);
+/* It has got or lost its name. */
+void volatile_placed(struct pool *pool, uint32_t node);
+/* Removes @name of a file that has been purged.  Return: whether it was. */
+bool volatile_sweep(struct pool *pool, uint32_t node,
+		    const struct tree_path *p);
+const char *volatile_check(struct pool *pool);
+
 /* Opens what is at @p.  As the owner, if modes forbid it to us. */
 int tree_openat(struct pool *pool, const struct tree_path *p, int flags);
 

@@ -101,8 +101,16 @@ static void attempt_begin(struct pool *pool, struct attempt *a)
 /* Return: whether to try once more after -ENOSPC. */
 static bool made_room(struct pool *pool)
 {
-	return pool->ops && pool->ops->reclaim &&
-	       pool->ops->reclaim(pool->arg, NAME_PAGES);
+	unsigned int busy = pool->tree->busy;
+	bool made;
+
+	if (!pool->ops || !pool->ops->reclaim)
+		return false;
+	/* Volatile files may go: the caller starts anew. */
+	pool->tree->busy = 0;
+	made = pool->ops->reclaim(pool->arg, NAME_PAGES);
+	pool->tree->busy = busy;
+	return made;
 }
 
 /* --- making --- */
@@ -162,6 +170,7 @@ static int tree_make(struct pool *pool, uint32_t parent, const char *name,
 	uint32_t i;
 	int err;
 
+	TREE_BUSY(pool);
 	m->fd = -1;
 	if (attempt_is_over(pool, &done)) {
 		*node = done;
@@ -192,6 +201,7 @@ static int tree_make(struct pool *pool, uint32_t parent, const char *name,
 	node_publish(pool, i, m->flags >= 0);
 	journal_commit(&pool->journal, i);
 	node_published(pool, i);
+	volatile_made(pool, i, parent);
 	if (m->fd >= 0) {
 		node_mem(pool->tree, i)->fd = m->fd;
 		node_mem(pool->tree, i)->fd_writes = true;
@@ -240,8 +250,10 @@ static int tree_create_nameless(struct pool *pool, mode_t mode,
 	struct tree_path p = { .dirfd = t->orphanfd, .own = -1 };
 	struct stat st = { 0 };
 	uint32_t i;
-	int err = node_prepare(pool, 0, "", &st, &i);
+	int err;
 
+	TREE_BUSY(pool);
+	err = node_prepare(pool, 0, "", &st, &i);
 	if (err)
 		return err;
 	p.path = p.buf;
@@ -341,6 +353,7 @@ static int link_orphan(struct pool *pool, uint32_t from, uint32_t parent,
 	jset(&pool->journal, rec->nlookup, rec->nlookup + 1);
 	journal_commit(&pool->journal, 0);
 	node_moved(pool, &m);
+	volatile_placed(pool, from);
 	return 0;
 }
 
@@ -359,16 +372,14 @@ static int link_named(struct pool *pool, uint32_t from,
 	return 0;
 }
 
-int tree_link(struct pool *pool, uint32_t from, uint32_t parent,
-	      const char *name)
+static int link_run(struct pool *pool, uint32_t from, uint32_t parent,
+		    const char *name)
 {
 	struct attempt a = { 0 };
 	struct tree_path old, to;
-	int64_t done;
 	int err;
 
-	if (attempt_is_over(pool, &done))
-		return done;
+	TREE_BUSY(pool);
 	err = tree_path(pool, from, &old);
 	if (err)
 		return err;
@@ -380,17 +391,30 @@ int tree_link(struct pool *pool, uint32_t from, uint32_t parent,
 			err = link_orphan(pool, from, parent, name, &to);
 		else
 			err = link_named(pool, from, &old, &to, a.again);
-		if (err == -ENOSPC && made_room(pool))
-			err = link_named(pool, from, &old, &to, a.again);
 		tree_path_release(&to);
 	}
 	tree_path_release(&old);
 	return err;
 }
 
+int tree_link(struct pool *pool, uint32_t from, uint32_t parent,
+	      const char *name)
+{
+	int64_t done;
+	int err;
+
+	if (attempt_is_over(pool, &done))
+		return done;
+	err = link_run(pool, from, parent, name);
+	if (err == -ENOSPC && made_room(pool))
+		err = link_run(pool, from, parent, name);
+	return err;
+}
+
 /* --- removing --- */
 
-static bool dir_is_empty(const struct tree_path *p)
+/* Names of files that were purged do not count. */
+static bool dir_is_empty(struct pool *pool, const struct tree_path *p)
 {
 	int fd = openat(p->dirfd, p->path,
 			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -403,8 +427,12 @@ static bool dir_is_empty(const struct tree_path *p)
 			close(fd);
 		return false;
 	}
-	while (empty && (e = readdir(d)))
-		empty = !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..");
+	while (empty && (e = readdir(d))) {
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+			continue;
+		empty = tree_is_purged(pool, e->d_ino) &&
+			unlinkat(fd, e->d_name, 0) == 0;
+	}
 	closedir(d);
 	return empty;
 }
@@ -415,7 +443,8 @@ static int remove_to_orphan(struct pool *pool, const struct tree_path *p,
 {
 	char orphan[16];
 
-	if (node_rec(pool->tree, victim)->flags & NODE_DIR && !dir_is_empty(p))
+	if (node_rec(pool->tree, victim)->flags & NODE_DIR &&
+	    !dir_is_empty(pool, p))
 		return -ENOTEMPTY;
 	node_orphan_name(victim, orphan, sizeof(orphan));
 	return renameat(p->dirfd, p->path, pool->tree->orphanfd, orphan) < 0
@@ -434,6 +463,7 @@ static void removed_to_orphan(struct pool *pool, uint32_t victim)
 	jset(&pool->journal, rec->flags, rec->flags | NODE_ORPHAN);
 	journal_commit(&pool->journal, 0);
 	node_moved(pool, &m);
+	volatile_placed(pool, victim);
 	node_put(pool, victim);
 }
 
@@ -446,6 +476,7 @@ static int tree_remove(struct pool *pool, uint32_t parent, const char *name,
 	int64_t done;
 	int err;
 
+	TREE_BUSY(pool);
 	if (attempt_is_over(pool, &done))
 		return done;
 	err = tree_path_at(pool, parent, name, &p);
@@ -629,24 +660,25 @@ static void rename_commit(struct pool *pool, struct renaming *r)
 	journal_commit(&pool->journal, 0);
 	for (int i = 0; i < r->nr_moves; i++)
 		node_moved(pool, &r->moves[i]);
-	if (orphaned)
+	if (orphaned) {
+		volatile_placed(pool, n->victim);
 		node_put(pool, n->victim);
+	}
 }
 
 static int rename_run(struct pool *pool, struct renaming *r)
 {
-	int err = rename_find(pool, r);
+	int err;
 
+	TREE_BUSY(pool);
+	err = rename_find(pool, r);
 	if (err)
 		return err;
 	err = rename_prepare_moves(pool, r);
 	if (!err && !r->a.again)
 		journal_note(&pool->journal, pool->token, &r->a.note);
-	if (!err && !rename_is_done(r)) {
+	if (!err && !rename_is_done(r))
 		err = rename_files(pool, r);
-		if (err == -ENOSPC && made_room(pool))
-			err = rename_files(pool, r);
-	}
 	if (err)
 		while (r->nr_moves)
 			node_move_cancel(pool, &r->moves[--r->nr_moves]);
@@ -655,15 +687,12 @@ static int rename_run(struct pool *pool, struct renaming *r)
 	return err;
 }
 
-int tree_rename(struct pool *pool, uint32_t parent, const char *name,
-		uint32_t to, const char *to_name, unsigned int flags)
+static int rename_try(struct pool *pool, uint32_t parent, const char *name,
+		      uint32_t to, const char *to_name, unsigned int flags)
 {
 	struct renaming *r;
-	int64_t done;
 	int err;
 
-	if (attempt_is_over(pool, &done))
-		return done;
 	r = calloc(1, sizeof(*r));
 	if (!r)
 		return -ENOMEM;
@@ -682,5 +711,19 @@ int tree_rename(struct pool *pool, uint32_t parent, const char *name,
 		tree_path_release(&r->from);
 	}
 	free(r);
+	return err;
+}
+
+int tree_rename(struct pool *pool, uint32_t parent, const char *name,
+		uint32_t to, const char *to_name, unsigned int flags)
+{
+	int64_t done;
+	int err;
+
+	if (attempt_is_over(pool, &done))
+		return done;
+	err = rename_try(pool, parent, name, to, to_name, flags);
+	if (err == -ENOSPC && made_room(pool))
+		err = rename_try(pool, parent, name, to, to_name, flags);
 	return err;
 }

@@ -303,6 +303,7 @@ static void node_free(struct pool *pool, uint32_t node)
 	}
 	if (node_mem(t, node)->fd)
 		close(node_mem(t, node)->fd);
+	volatile_freed(pool, node);
 	if (!(rec->flags & NODE_GONE))
 		node_unhash(t, node);
 	/* First, or a worker that is killed here would leave a half of it. */
@@ -310,6 +311,14 @@ static void node_free(struct pool *pool, uint32_t node)
 	place_free(t, &rec->place);
 	table_free(&t->nodes, node);
 	t->nr_nodes--;
+}
+
+/* That it is volatile is known nowhere else. */
+static bool node_is_pinned(const struct node_rec *rec)
+{
+	return rec->flags & NODE_PURGED ||
+	       (rec->flags & NODE_VOLATILE &&
+		!(rec->flags & (NODE_ORPHAN | NODE_GONE)));
 }
 
 void node_put(struct pool *pool, uint32_t node)
@@ -320,7 +329,8 @@ void node_put(struct pool *pool, uint32_t node)
 		struct node_rec *rec = node_rec(t, node);
 		uint32_t parent = rec->place.parent;
 
-		if (rec->nlookup || rec->opens || node_mem(t, node)->children)
+		if (rec->nlookup || rec->opens || node_mem(t, node)->children ||
+		    node_is_pinned(rec))
 			return;
 		node_free(pool, node);
 		if (!parent)
@@ -329,6 +339,23 @@ void node_put(struct pool *pool, uint32_t node)
 		node = parent;
 	}
 	node_rehash(t);
+}
+
+void node_lose(struct pool *pool, uint32_t node)
+{
+	struct tree *t = pool->tree;
+	struct node_rec *rec = node_rec(t, node);
+	struct node_move m;
+
+	volatile_freed(pool, node);
+	node_unhash(t, node);
+	node_move_nowhere(pool, &m, node);
+	journal_begin(&pool->journal, 0);
+	node_move_journal(pool, &m);
+	jset(&pool->journal, rec->flags, NODE_GONE);
+	journal_commit(&pool->journal, 0);
+	node_moved(pool, &m);
+	node_put(pool, node);
 }
 
 bool tree_valid(struct pool *pool, uint32_t node)
@@ -406,8 +433,8 @@ static int path_build(struct pool *pool, uint32_t node, const char *name,
 		if (!tree_valid(pool, node))
 			return -ESTALE;
 		rec = node_rec(t, node);
-		if (rec->flags & NODE_GONE)
-			return -ENOENT;
+		if (rec->flags & (NODE_GONE | NODE_PURGED))
+			return -ESTALE;
 		if (node == TREE_ROOT || rec->flags & NODE_ORPHAN) {
 			if (!path_prepend_top(p, node, last))
 				*stop = node;
@@ -472,6 +499,7 @@ static int node_adopt_name(struct pool *pool, uint32_t node, uint32_t parent,
 	jset(&pool->journal, rec->flags, rec->flags & ~NODE_ORPHAN);
 	journal_commit(&pool->journal, 0);
 	node_moved(pool, &m);
+	volatile_placed(pool, node);
 	node_orphan_name(node, orphan, sizeof(orphan));
 	unlinkat(pool->tree->orphanfd, orphan, 0);
 	return 0;
@@ -488,6 +516,7 @@ int tree_lookup(struct pool *pool, uint32_t parent, const char *name,
 	uint32_t i;
 	int err;
 
+	TREE_BUSY(pool);
 	if (journal_replayed(&pool->journal, pool->token, &done)) {
 		*node = done;
 		return 0;
@@ -498,9 +527,12 @@ int tree_lookup(struct pool *pool, uint32_t parent, const char *name,
 	err = fstatat(p.dirfd, p.path, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno
 								     : 0;
 	tree_path_release(&p);
+	i = err ? 0 : node_by_ino(t, st.st_ino);
+	if (i && volatile_sweep(pool, i, &p))
+		err = -ENOENT;
+	tree_path_release(&p);
 	if (err)
 		return err;
-	i = node_by_ino(t, st.st_ino);
 	if (i && node_rec(t, i)->flags & NODE_ORPHAN) {
 		err = node_adopt_name(pool, i, parent, name);
 		if (err)
@@ -688,6 +720,9 @@ int tree_open_all(struct pool *pool, bool fresh)
 		err = tree_adopt_nodes(pool, fresh);
 	if (err)
 		return err;
+	err = volatile_adopt(pool);
+	if (err)
+		return err;
 	tree_tidy(pool);
 	tree_tidy_orphans(pool);
 	return 0;
@@ -748,5 +783,5 @@ const char *tree_check(struct pool *pool)
 		return "nodes are miscounted";
 	if (children != parents)
 		return "children are miscounted";
-	return NULL;
+	return volatile_check(pool);
 }
