@@ -355,8 +355,8 @@ static int keeper_prepare(struct keeper *k)
 	sigprocmask(SIG_BLOCK, &k->signals, NULL);
 	/* Watchers are left to us. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	err = store_open(&k->store, k->options->store, k->options->size, why,
-			 sizeof(why));
+	err = store_open(&k->store, k->options->store, k->options->size,
+			 k->options->limits, why, sizeof(why));
 	if (err)
 		say("%s", why);
 	return err;

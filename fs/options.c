@@ -208,6 +208,38 @@ static int kernel_option(struct options *o, const char *name)
 	return -1;
 }
 
+static int limit_option(struct options *o, const char *item)
+{
+	char *all;
+
+	if (asprintf(&all, "%s%s%s", o->limits ? o->limits : "",
+		     o->limits ? "," : "", item) < 0)
+		return complain("out of memory");
+	free(o->limits);
+	o->limits = all;
+	return -1;
+}
+
+/* What tmpfs has against one who fills it with files. */
+static bool option_is_limit(const char *name)
+{
+	return !strncmp(name, "nr_inodes=", 10) ||
+	       !strncmp(name, "usrquota", 8) || !strncmp(name, "grpquota", 8);
+}
+
+static int parse_number(const char *name, const char *value, int base,
+			int64_t max, int64_t *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoll(value, &end, base);
+	if (!*value || *end || errno || *out < 0 || *out > max)
+		return complain("%s=%s: not a number that it can be", name,
+				value);
+	return -1;
+}
+
 static int parse_one(struct options *o, char *item)
 {
 	char *value = strchr(item, '=');
@@ -216,6 +248,8 @@ static int parse_one(struct options *o, char *item)
 		return -1;
 	if (option_is_for_kernel(item))
 		return kernel_option(o, item);
+	if (option_is_limit(item))
+		return limit_option(o, item);
 	if (!strcmp(item, "ro"))
 		return complain("-o ro: a pool that cannot be written has no "
 				"use; leave it out");
@@ -226,6 +260,15 @@ static int parse_one(struct options *o, char *item)
 		return parse_bytes(item, value, &o->size);
 	if (!strcmp(item, "min-free"))
 		return parse_bytes(item, value, &o->min_free);
+	/* As tmpfs has it, for the root directory. */
+	if (!strcmp(item, "mode") && isdigit((unsigned char)*value))
+		return parse_number(item, value, 8, 07777, &o->root_mode);
+	if (!strcmp(item, "uid"))
+		return parse_number(item, value, 10, UINT32_MAX - 1,
+				    &o->root_uid);
+	if (!strcmp(item, "gid"))
+		return parse_number(item, value, 10, UINT32_MAX - 1,
+				    &o->root_gid);
 	if (!strcmp(item, "mode"))
 		return parse_mode(value, &o->mode);
 	if (!strcmp(item, "psi"))
@@ -285,7 +328,10 @@ int options_parse(struct options *o, int argc, char **argv)
 	};
 	int c, status = -1;
 
-	*o = (struct options){ .size = machine_memory() / 2 };
+	*o = (struct options){ .size = machine_memory() / 2,
+			       .root_mode = -1,
+			       .root_uid = -1,
+			       .root_gid = -1 };
 	o->kernel = strdup("default_permissions");
 	if (!o->kernel)
 		return complain("out of memory");
@@ -339,6 +385,7 @@ void options_release(struct options *o)
 	free(o->source);
 	free(o->kernel);
 	free(o->store);
+	free(o->limits);
 	for (int i = 0; i < o->nr_psi; i++)
 		free((char *)o->psi[i]);
 }

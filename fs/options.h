@@ -22,6 +22,9 @@ struct options {
 	bool debug;
 	enum io_mode mode;
 	uint64_t size; /* bytes */
+	char *limits; /* comma-separated, for the store's tmpfs; or NULL */
+	/* The root directory's, -1: as it is. */
+	int64_t root_mode, root_uid, root_gid;
 	uint64_t min_free; /* bytes, 0: the reclaimer's default */
 	const char *psi[PSI_PATHS_MAX]; /* absolute, from malloc() */
 	int nr_psi;

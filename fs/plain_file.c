@@ -76,6 +76,15 @@ static int plain_how(struct worker *w, uint32_t node, int flags,
 	return 0;
 }
 
+/* Writers do not tell us how much they write: look when they come and go. */
+static void plain_trim(struct worker *w)
+{
+	uint64_t excess = pool_excess(w->pool);
+
+	if (excess)
+		worker_make_room(w, excess * sysconf(_SC_PAGESIZE));
+}
+
 /* --- open and release --- */
 
 void plain_open(struct call *c, struct fuse_file_info *fi)
@@ -100,6 +109,7 @@ void plain_open(struct call *c, struct fuse_file_info *fi)
 		return;
 	}
 	reply_open(c, out.fh, out.flags, out.backing_id);
+	plain_trim(w);
 }
 
 /* Undoes what tree_create() has counted. */
@@ -146,6 +156,7 @@ void plain_create(struct call *c, const char *name, mode_t mode,
 	wire_create_fill(&reply, node, &e.attr, e.entry_timeout, e.attr_timeout,
 			 &out);
 	fuse_reply_buf(c->req, (const char *)&reply, sizeof(reply));
+	plain_trim(w);
 }
 
 void plain_release(struct call *c, struct fuse_file_info *fi)
@@ -153,6 +164,7 @@ void plain_release(struct call *c, struct fuse_file_info *fi)
 	if (tree_opens(c->w->pool, c->index) == 1)
 		plain_backing_drop(c->w, c->index);
 	tree_close(c->w->pool, c->index);
+	plain_trim(c->w);
 }
 
 void plain_fsync(struct call *c, struct fuse_file_info *fi)

@@ -464,6 +464,21 @@ static int worker_open_pool(struct worker *w)
 	return err ? err : pool_open(&opts, &w->pool);
 }
 
+/* As tmpfs's options of these names. */
+static void worker_set_root(struct worker *w)
+{
+	const struct options *o = w->options;
+	struct tree_attr a = { .mode = o->root_mode,
+			       .uid = o->root_uid,
+			       .gid = o->root_gid };
+
+	a.set = (o->root_mode >= 0 ? TREE_SET_MODE : 0) |
+		(o->root_uid >= 0 ? TREE_SET_UID : 0) |
+		(o->root_gid >= 0 ? TREE_SET_GID : 0);
+	if (a.set)
+		tree_setattr(w->pool, TREE_ROOT, &a);
+}
+
 static int worker_start_reclaimer(struct worker *w)
 {
 	struct reclaim_options opts = {
@@ -645,6 +660,8 @@ int worker_run(const struct options *options, struct mount_shared *shared,
 	if (err)
 		return worker_fail(w, "cannot start a thread", err);
 	pool_lock(w->pool);
+	if (!shared->restarts)
+		worker_set_root(w);
 	config_load(w);
 	worker_say_started(w);
 	if (w->mode == MODE_CACHED && shared->restarts)

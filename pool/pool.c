@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "pool/tree_internal.h"
@@ -206,6 +207,7 @@ int pool_open(const struct pool_options *opts, struct pool **out)
 		pool_close(pool);
 		return err;
 	}
+	pool_fit_limit(pool);
 	lru_set_limit(pool->lru, opts->size / pool->page_size);
 	/* Not before: what is rebuilt wakes nobody. */
 	pool->ops = opts->ops;
@@ -232,6 +234,54 @@ void pool_close(struct pool *pool)
 		free(pool->tx_chunk[i]);
 	pthread_mutex_destroy(&pool->lock);
 	free(pool);
+}
+
+/* What tables grow by before the limit is looked at again. */
+#define TABLES_HEADROOM (4u << 20)
+/* The limit is not moved for less than this part of the size. */
+#define LIMIT_STEPS 256
+
+/* Bytes of the store that are not content. */
+static uint64_t pool_overhead(const struct pool *pool)
+{
+	const struct table *tables[] = { &pool->boxes, &pool->txs,
+					 &pool->handles, &pool->tree->nodes };
+	uint64_t bytes = TABLES_HEADROOM;
+
+	for (int i = 0; i < 4; i++)
+		bytes += (uint64_t)tables[i]->nr * tables[i]->rec_size;
+	return bytes;
+}
+
+void pool_fit_limit(struct pool *pool)
+{
+	struct volatile_stat vs;
+	struct lru_stat ls;
+	uint64_t want, step = pool->size / LIMIT_STEPS;
+
+	if (!pool->store->detached)
+		return;
+	volatile_stat(pool, &vs);
+	lru_stat(pool->lru, &ls);
+	want = pool->size + pool_overhead(pool) +
+	       (vs.available + ls.available) * pool->page_size;
+	if (want < pool->limit ? pool->limit - want < step
+			       : want - pool->limit < step)
+		return;
+	/* It may hold more now: then the limit stays until that is reclaimed. */
+	if (store_set_limit(pool->store, want) == 0)
+		pool->limit = want;
+}
+
+uint64_t pool_excess(struct pool *pool)
+{
+	uint64_t used, allowed = pool->size + pool_overhead(pool);
+	struct statvfs st;
+
+	if (!pool->store->detached || store_space(pool->store, &st))
+		return 0;
+	used = (uint64_t)(st.f_blocks - st.f_bfree) * st.f_frsize;
+	return used > allowed ? (used - allowed) / pool->page_size : 0;
 }
 
 int pool_record(struct pool *pool, struct table *table, uint32_t *slot)

@@ -176,6 +176,7 @@ struct pool {
 	uint64_t size;
 	uint32_t page_size;
 	bool leases; /* see pool_options */
+	uint64_t limit; /* bytes, of the store's file system as it is now */
 	uint64_t nr_boxes, nr_live, nr_handles;
 	uint64_t sent, sent_bytes, delivered, freed, dropped;
 };
@@ -211,6 +212,12 @@ static inline int64_t pool_now(void)
 /* pool.c */
 /* table_alloc(), which has reclaim make room in a full store. */
 int pool_record(struct pool *pool, struct table *table, uint32_t *slot);
+
+/*
+ * Memory that nobody needs must not keep anybody from writing: the store may
+ * hold it on top of the pool's size, until reclaim has taken it.
+ */
+void pool_fit_limit(struct pool *pool);
 
 /* box.c */
 struct box *box_of_slot(struct pool *pool, uint32_t slot);

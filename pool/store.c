@@ -46,24 +46,66 @@ store_say(char *why, int why_size, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* A tmpfs that no name space shows.  Return: its root, or -errno. */
-static int store_mount_detached(uint64_t size, bool *huge)
+static int fs_set(int fs, const char *name, const char *value)
+{
+	return fsconfig(fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG,
+			name, value, 0) < 0
+		       ? -errno
+		       : 0;
+}
+
+/* "a=1,b": what the user wants of tmpfs. */
+static int fs_set_limits(int fs, const char *limits, char *why, int why_size)
+{
+	char *list = strdup(limits ? limits : "");
+	char *rest = list, *item, *value;
+	int err = list ? 0 : -ENOMEM;
+
+	while (!err && (item = strsep(&rest, ","))) {
+		value = strchr(item, '=');
+		if (!*item)
+			continue;
+		if (value)
+			*value++ = 0;
+		err = fs_set(fs, item, value);
+		if (err)
+			store_say(why, why_size,
+				  "-o %s%s%s: this kernel's tmpfs does not "
+				  "take it: %s",
+				  item, value ? "=" : "", value ? value : "",
+				  strerror(-err));
+	}
+	free(list);
+	return err;
+}
+
+static int fs_set_size(int fs, uint64_t bytes)
 {
 	char text[32];
+
+	snprintf(text, sizeof(text), "%" PRIu64, bytes);
+	return fs_set(fs, "size", text);
+}
+
+/* A tmpfs that no name space shows.  Return: its root, or -errno. */
+static int store_mount_detached(uint64_t size, const char *limits, bool *huge,
+				char *why, int why_size)
+{
 	int fs, mnt, root, err;
 
 	fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
 	if (fs < 0)
 		return -errno;
-	/* @size is for pages of regions; the tables come on top of them. */
-	snprintf(text, sizeof(text), "%" PRIu64,
-		 size + size / 32 + STORE_TABLES);
-	*huge = fsconfig(fs, FSCONFIG_SET_STRING, "huge", "within_size", 0) ==
-		0;
-	if (fsconfig(fs, FSCONFIG_SET_STRING, "size", text, 0) < 0 ||
-	    fsconfig(fs, FSCONFIG_SET_STRING, "mode", "0700", 0) < 0 ||
-	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
+	*huge = fs_set(fs, "huge", "within_size") == 0;
+	/* @size is for files; the pool's tables come on top of them. */
+	err = fs_set_size(fs, size + STORE_TABLES);
+	if (!err)
+		err = fs_set_limits(fs, limits, why, why_size);
+	if (!err)
+		err = fs_set(fs, "mode", "0700");
+	if (!err && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		err = -errno;
+	if (err) {
 		close(fs);
 		return err;
 	}
@@ -77,6 +119,22 @@ static int store_mount_detached(uint64_t size, bool *huge)
 	err = -errno;
 	close(mnt);
 	return root < 0 ? err : root;
+}
+
+int store_set_limit(struct store *store, uint64_t bytes)
+{
+	int fs, err;
+
+	if (!store->detached)
+		return -EOPNOTSUPP;
+	fs = fspick(store->dirfd, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC);
+	if (fs < 0)
+		return -errno;
+	err = fs_set_size(fs, bytes);
+	if (!err && fsconfig(fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
+		err = errno == EINVAL ? -EBUSY : -errno;
+	close(fs);
+	return err;
 }
 
 static bool store_is_tmpfs(const char *dir)
@@ -164,8 +222,8 @@ static int store_subdir(int dirfd, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-int store_open(struct store *store, const char *dir, uint64_t size, char *why,
-	       int why_size)
+int store_open(struct store *store, const char *dir, uint64_t size,
+	       const char *limits, char *why, int why_size)
 {
 	int fd, err;
 
@@ -174,9 +232,20 @@ int store_open(struct store *store, const char *dir, uint64_t size, char *why,
 	if (dir) {
 		fd = store_adopt(store, dir, why, why_size);
 	} else {
-		fd = store_mount_detached(size, &store->huge);
+		fd = store_mount_detached(size, limits, &store->huge, why,
+					  why_size);
+		store->detached = fd >= 0;
 		if (fd == -EPERM || fd == -ENOSYS)
 			fd = store_make_temporary(store, why, why_size);
+	}
+	if (fd >= 0 && limits && !store->detached) {
+		store_say(why, why_size,
+			  "-o %s: only for a store of the pool's own, which "
+			  "takes CAP_SYS_ADMIN and no --store",
+			  limits);
+		store->dirfd = fd;
+		err = -EINVAL;
+		goto err_close;
 	}
 	if (fd < 0) {
 		if (!*why)

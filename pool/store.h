@@ -22,6 +22,7 @@ struct store {
 	int orphanfd;
 	char *path; /* NULL when detached */
 	bool temporary; /* remove it when the pool ends */
+	bool detached; /* a tmpfs of its own */
 	bool huge; /* its tmpfs was mounted huge=within_size */
 };
 
@@ -30,12 +31,21 @@ struct store {
  * @dir: a directory of the user's to adopt, or NULL: a detached tmpfs, or for
  *	who may not mount, a new 0700 directory on $XDG_RUNTIME_DIR or /dev/shm.
  * @size: bytes the pool may hold.
+ * @limits: comma-separated options of tmpfs for a detached one (nr_inodes=N,
+ *	usrquota...), or NULL; it is an error for another store.
  * @why: out, on failure, a sentence (static or in @why_buf) that says what is
  *	wrong and what to do.
  * Return: 0 or -errno.
  */
-int store_open(struct store *store, const char *dir, uint64_t size, char *why,
-	       int why_size);
+int store_open(struct store *store, const char *dir, uint64_t size,
+	       const char *limits, char *why, int why_size);
+
+/**
+ * store_set_limit - bytes that its file system may hold, all of it together.
+ * Return: 0; -EBUSY: it holds more now; -EOPNOTSUPP: the file system is not
+ * ours.
+ */
+int store_set_limit(struct store *store, uint64_t bytes);
 
 /** store_close - and remove what was temporary. */
 void store_close(struct store *store);

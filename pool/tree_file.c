@@ -157,6 +157,7 @@ int tree_open(struct pool *pool, uint32_t node, int flags)
 	journal_commit(&pool->journal, node);
 	t->nr_open += rec->opens == 1;
 	volatile_pin(pool, node);
+	pool_fit_limit(pool);
 	return 0;
 }
 
@@ -182,6 +183,7 @@ int tree_close(struct pool *pool, uint32_t node)
 	tree_fd_close(pool, node);
 	volatile_unpin(pool, node);
 	node_put(pool, node);
+	pool_fit_limit(pool);
 	return 0;
 }
 

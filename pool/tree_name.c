@@ -202,6 +202,7 @@ static int tree_make(struct pool *pool, uint32_t parent, const char *name,
 	journal_commit(&pool->journal, i);
 	node_published(pool, i);
 	volatile_made(pool, i, parent);
+	pool_fit_limit(pool);
 	if (m->fd >= 0) {
 		node_mem(pool->tree, i)->fd = m->fd;
 		node_mem(pool->tree, i)->fd_writes = true;

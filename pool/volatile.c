@@ -322,6 +322,7 @@ static uint64_t volatile_walk(struct pool *pool, struct shrink_control *sc)
 		}
 	}
 	sc->nr_scanned = scanned;
+	pool_fit_limit(pool);
 	return freed;
 }
 

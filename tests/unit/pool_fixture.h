@@ -33,7 +33,7 @@ static inline void pool_start(const char *dir, uint64_t size, bool fresh,
 	char why[256];
 	int err;
 
-	err = store_open(&store, dir, size, why, sizeof(why));
+	err = store_open(&store, dir, size, NULL, why, sizeof(why));
 	must(!err, "store_open: %s", why);
 	err = pool_open(&opts, &pool);
 	must(!err, "pool_open: %s", strerror(-err));

@@ -34,7 +34,7 @@ static void test_adopt(void)
 	struct stat st;
 	int fd;
 
-	ok(store_open(&s, dir, SIZE, why, sizeof(why)) == 0 && !*why,
+	ok(store_open(&s, dir, SIZE, NULL, why, sizeof(why)) == 0 && !*why,
 	   "a directory is adopted");
 	ok(is_dir(s.dirfd) && is_dir(s.boxfd) && is_dir(s.openfd) &&
 		   !s.temporary && s.path && !strcmp(s.path, dir),
@@ -50,7 +50,7 @@ static void test_adopt(void)
 	store_close(&s);
 	ok(stat(dir, &st) == 0, "nor removes what is not its own");
 
-	must(store_open(&s, dir, SIZE, why, sizeof(why)) == 0, "%s", why);
+	must(store_open(&s, dir, SIZE, NULL, why, sizeof(why)) == 0, "%s", why);
 	fd = store_region_open(&s, 0xabc, false);
 	ok(fd >= 0, "what was in it is there the next time");
 	close(fd);
@@ -63,7 +63,7 @@ static void test_adopt(void)
 	store_close(&s);
 	must(asprintf(&file, "%s/file", dir) > 0, "asprintf");
 	close(open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-	ok(store_open(&s, file, SIZE, why, sizeof(why)) == -ENOTDIR && *why,
+	ok(store_open(&s, file, SIZE, NULL, why, sizeof(why)) == -ENOTDIR && *why,
 	   "a file is no store: %s", why);
 	free(file);
 	free(dir);
@@ -76,8 +76,8 @@ static void test_locked(void)
 	int status;
 	pid_t pid;
 
-	must(store_open(&a, dir, SIZE, why, sizeof(why)) == 0, "%s", why);
-	ok(store_open(&b, dir, SIZE, why, sizeof(why)) == -EWOULDBLOCK &&
+	must(store_open(&a, dir, SIZE, NULL, why, sizeof(why)) == 0, "%s", why);
+	ok(store_open(&b, dir, SIZE, NULL, why, sizeof(why)) == -EWOULDBLOCK &&
 		   strstr(why, "another poolfs"),
 	   "two pools cannot have one store: %s", why);
 	ok(b.dirfd == -1 && !b.path, "the second has nothing open");
@@ -85,13 +85,13 @@ static void test_locked(void)
 	fflush(stdout);
 	pid = fork();
 	if (pid == 0) {
-		if (store_open(&a, dir, SIZE, why, sizeof(why)))
+		if (store_open(&a, dir, SIZE, NULL, why, sizeof(why)))
 			_exit(1);
 		raise(SIGKILL);
 	}
 	must(pid > 0 && waitpid(pid, &status, 0) == pid, "waitpid");
 	must(WIFSIGNALED(status), "the child: %s", why);
-	ok(store_open(&a, dir, SIZE, why, sizeof(why)) == 0,
+	ok(store_open(&a, dir, SIZE, NULL, why, sizeof(why)) == 0,
 	   "the lock dies with whoever is killed");
 	store_close(&a);
 	free(dir);
@@ -102,15 +102,15 @@ static void test_refused(void)
 	struct store s;
 	char tiny[8];
 
-	ok(store_open(&s, "/no/such/dir", SIZE, why, sizeof(why)) == -ENOENT &&
+	ok(store_open(&s, "/no/such/dir", SIZE, NULL, why, sizeof(why)) == -ENOENT &&
 		   strstr(why, "/no/such/dir"),
 	   "what is not there is named: %s", why);
 	memset(tiny, 'x', sizeof(tiny));
-	ok(store_open(&s, "/no/such/dir", SIZE, tiny, sizeof(tiny)) ==
+	ok(store_open(&s, "/no/such/dir", SIZE, NULL, tiny, sizeof(tiny)) ==
 			   -ENOENT &&
 		   memchr(tiny, 0, sizeof(tiny)),
 	   "a short buffer for the reason is not overrun");
-	ok(store_open(&s, "/proc", SIZE, why, sizeof(why)) < 0 && *why,
+	ok(store_open(&s, "/proc", SIZE, NULL, why, sizeof(why)) < 0 && *why,
 	   "a file system without holes is refused: %s", why);
 	store_close(&s);
 }
@@ -122,7 +122,7 @@ static void test_own(void)
 	char *path;
 	int fd;
 
-	ok(store_open(&s, NULL, SIZE, why, sizeof(why)) == 0 && !*why,
+	ok(store_open(&s, NULL, SIZE, NULL, why, sizeof(why)) == 0 && !*why,
 	   "a store of its own");
 	fd = store_region_open(&s, 1, true);
 	ok(fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 0777) == 0600,
@@ -151,7 +151,7 @@ static void test_temporary(void)
 		if (getuid() == 0 && (setgid(65534) || setuid(65534)))
 			_exit(2);
 		unsetenv("XDG_RUNTIME_DIR");
-		if (store_open(&s, NULL, SIZE, why, sizeof(why)))
+		if (store_open(&s, NULL, SIZE, NULL, why, sizeof(why)))
 			_exit(3);
 		if (!s.temporary || stat(s.path, &st) ||
 		    (st.st_mode & 07777) != 0700)
