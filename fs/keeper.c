@@ -24,7 +24,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -391,12 +391,13 @@ static void keeper_detach(struct keeper *k)
 static void keeper_unmount(struct keeper *k)
 {
 	const char *dir = k->options->mountpoint;
-	struct stat st;
+	struct statfs sfs;
 
 	fuse_session_unmount(k->mount);
 	fuse_session_destroy(k->mount);
-	/* Our descriptors are closed, so this cannot wait for us. */
-	if (stat(dir, &st) < 0 && errno == ENOTCONN)
+	/* Our descriptors are closed, so this cannot wait for us; and it is not
+	 * answered out of the kernel's cache. */
+	if (statfs(dir, &sfs) < 0 && errno == ENOTCONN)
 		umount2(dir, MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 

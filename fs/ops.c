@@ -622,19 +622,17 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t node, size_t size,
 static void op_statfs(fuse_req_t req, fuse_ino_t node)
 {
 	struct call c = call_of(req, node);
+	struct statvfs st = { 0 };
 	struct pool_stat ps;
-	struct statvfs st = { .f_bsize = 4096 };
-	struct volatile_stat vs;
-	uint64_t free;
+	uint64_t used;
 
 	pool_stat(c.w->pool, &ps);
 	store_space(c.w->store, &st);
-	st.f_frsize = st.f_bsize;
+	st.f_bsize = st.f_frsize = sysconf(_SC_PAGESIZE);
+	st.f_blocks = ps.size / st.f_frsize;
 	/* What is Available is there for whoever asks. */
-	volatile_stat(c.w->pool, &vs);
-	free = st.f_bfree + ps.pages.available + vs.available;
-	st.f_blocks = ps.size / st.f_bsize;
-	st.f_bfree = free < st.f_blocks ? free : st.f_blocks;
+	used = pool_used(c.w->pool);
+	st.f_bfree = st.f_blocks > used ? st.f_blocks - used : 0;
 	st.f_bavail = st.f_bfree;
 	st.f_namemax = TREE_NAME_MAX;
 	fuse_reply_statfs(req, &st);

@@ -273,6 +273,24 @@ void pool_fit_limit(struct pool *pool)
 		pool->limit = want;
 }
 
+uint64_t pool_used(struct pool *pool)
+{
+	uint64_t tables = store_tables_bytes(pool->store), used;
+	struct volatile_stat vs;
+	struct lru_stat ls;
+	struct statvfs st;
+
+	lru_stat(pool->lru, &ls);
+	if (!pool->store->detached || store_space(pool->store, &st))
+		return ls.used;
+	volatile_stat(pool, &vs);
+	used = (uint64_t)(st.f_blocks - st.f_bfree) * st.f_frsize;
+	used = used > tables ? (used - tables) / pool->page_size : 0;
+	return used > vs.available + ls.available
+		       ? used - vs.available - ls.available
+		       : 0;
+}
+
 uint64_t pool_excess(struct pool *pool)
 {
 	uint64_t used, allowed = pool->size + pool_overhead(pool);

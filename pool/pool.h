@@ -102,6 +102,9 @@ struct pool_config *pool_config(struct pool *pool);
 /** pool_check - all invariants (tests); NULL or what is broken. */
 const char *pool_check(struct pool *pool);
 
+/** pool_used - pages of all files that somebody needs. */
+uint64_t pool_used(struct pool *pool);
+
 /** pool_excess - pages that the store holds beyond the pool's size.  Those are
  * Available, and to be reclaimed. */
 uint64_t pool_excess(struct pool *pool);

@@ -276,7 +276,10 @@ int store_open(struct store *store, const char *dir, uint64_t size,
 		store->openfd = err = store_subdir(fd, "open");
 	if (err >= 0)
 		store->orphanfd = err = store_subdir(fd, "orphan");
-	if (err >= 0 && mkdirat(fd, "files", 0755) < 0 && errno != EEXIST)
+	/* Its modes are the users'; nobody gets there but by the mount. */
+	if (err >= 0 && mkdirat(fd, "tree", 0700) < 0 && errno != EEXIST)
+		err = -errno;
+	if (err >= 0 && mkdirat(fd, STORE_FILES, 0755) < 0 && errno != EEXIST)
 		err = -errno;
 	if (err < 0) {
 		store_say(why, why_size, "cannot lay out the store: %s",
@@ -334,6 +337,21 @@ void store_close(struct store *store)
 			close(fds[i]);
 	free(store->path);
 	*store = store_closed;
+}
+
+uint64_t store_tables_bytes(struct store *store)
+{
+	static const char *const names[] = { "boxes",	   "transactions",
+					     "handles",	   "nodes",
+					     "journal",	   "events",
+					     "config.json" };
+	struct stat st;
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (fstatat(store->dirfd, names[i], &st, 0) == 0)
+			bytes += (uint64_t)st.st_blocks * 512;
+	return bytes;
 }
 
 int store_space(struct store *store, struct statvfs *out)

@@ -6,7 +6,7 @@
  *	boxes transactions handles nodes journal events config.json
  *	box/SERIAL	the region of a box, one file each
  *	open/HANDLE	what an open control file was answered with
- *	files/		the tree of plain files
+ *	tree/files/	plain files
  *	orphan/NODE	files that have no name in it any more (tree.h)
  */
 #ifndef POOLFS_STORE_H
@@ -14,6 +14,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#define STORE_FILES "tree/files"
 
 struct store {
 	int dirfd;
@@ -49,6 +51,9 @@ int store_set_limit(struct store *store, uint64_t bytes);
 
 /** store_close - and remove what was temporary. */
 void store_close(struct store *store);
+
+/** store_tables_bytes - memory that is not the content of any file. */
+uint64_t store_tables_bytes(struct store *store);
 
 struct statvfs;
 /** store_space - what its file system has.  Return: 0 or -errno. */

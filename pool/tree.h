@@ -7,7 +7,7 @@
  * and permissions are there and nowhere else.  What is kept besides is a record
  * for each node that somebody refers to, and it lives in the store, too:
  *
- *	files/a/b		the tree
+ *	tree/files/a/b		the tree
  *	orphan/NODE		a file that has lost the name its node knew it by
  *	nodes[]			record: inode number, (parent node, name), counts
  *

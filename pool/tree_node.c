@@ -404,7 +404,8 @@ static bool path_prepend_top(struct tree_path *p, uint32_t node, bool last)
 	char orphan[32];
 
 	if (node == TREE_ROOT)
-		return path_prepend(p, "files", 5, last);
+		return path_prepend(p, STORE_FILES, sizeof(STORE_FILES) - 1,
+				    last);
 	snprintf(orphan, sizeof(orphan), "orphan/%x", node);
 	return path_prepend(p, orphan, strlen(orphan), last);
 }
@@ -622,7 +623,7 @@ static int tree_adopt_root(struct pool *pool)
 	uint32_t i;
 	int err;
 
-	if (fstatat(pool->store->dirfd, "files", &st, 0) < 0)
+	if (fstatat(pool->store->dirfd, STORE_FILES, &st, 0) < 0)
 		return -errno;
 	if (!table_live(&t->nodes, TREE_ROOT)) {
 		err = table_alloc(&t->nodes, &i);

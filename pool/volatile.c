@@ -253,14 +253,16 @@ static int purge_file(struct pool *pool, uint32_t node,
 static void purge_tell(struct pool *pool, uint32_t node, uint32_t parent,
 		       const char *path, uint64_t pages)
 {
+	const size_t top = sizeof(STORE_FILES);
 	const char *name = strrchr(path, '/');
 
 	pool->tree->purged_files++;
 	pool->tree->purged_pages += pages;
 	if (pool->ops && pool->ops->purged && name)
-		pool->ops->purged(pool->arg, node, parent, name + 1,
-				  !strncmp(path, "files/", 6) ? path + 6 : path,
-				  pages);
+		pool->ops->purged(
+			pool->arg, node, parent, name + 1,
+			strncmp(path, STORE_FILES "/", top) ? path : path + top,
+			pages);
 }
 
 /* Return: pages given back, 0: it is in use, or cannot be had. */
