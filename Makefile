@@ -20,6 +20,7 @@ VERSION := 0.1.0
 PREFIX  ?= /usr/local
 BINDIR  ?= $(PREFIX)/bin
 MANDIR  ?= $(PREFIX)/share/man
+INCLUDEDIR ?= $(PREFIX)/include
 CC      ?= gcc
 ifeq ($(origin CC),default)
 CC      := gcc
@@ -121,6 +122,7 @@ demo:
 
 install: all
 	install -D -m 755 $(BUILD)/poolfs $(DESTDIR)$(BINDIR)/poolfs
+	install -D -m 644 fs/poolfs.h $(DESTDIR)$(INCLUDEDIR)/poolfs.h
 	install -D -m 755 scripts/poolfs-recv $(DESTDIR)$(BINDIR)/poolfs-recv
 	install -D -m 644 docs/poolfs-recv.1 \
 		$(DESTDIR)$(MANDIR)/man1/poolfs-recv.1
@@ -128,6 +130,7 @@ install: all
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/poolfs $(DESTDIR)$(BINDIR)/poolfs-recv \
+		$(DESTDIR)$(INCLUDEDIR)/poolfs.h \
 		$(DESTDIR)$(MANDIR)/man1/poolfs-recv.1 \
 		$(DESTDIR)$(MANDIR)/man8/poolfs.8
 

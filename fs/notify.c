@@ -20,7 +20,9 @@
 
 struct settle_job {
 	TAILQ_ENTRY(settle_job) link;
-	fuse_req_t req; /* a write to answer, of len bytes, and nothing else */
+	fuse_req_t req; /* to answer, and nothing else: a write of len bytes */
+	bool ioctl; /* or an ioctl, with len */
+	bool plain; /* serial is a plain file's node */
 	uint64_t serial;
 	uint64_t off, len; /* 0, 0: all of it */
 	uint32_t slot; /* 0: no transaction waits for it */
@@ -80,6 +82,24 @@ void notify_reply_write(struct worker *w, fuse_req_t req, size_t len)
 
 	if (notify_add(w, &job))
 		fuse_reply_write(req, len);
+}
+
+void notify_reply_ioctl(struct worker *w, fuse_req_t req, int result)
+{
+	struct settle_job job = { .req = req, .ioctl = true, .len = result };
+
+	if (notify_add(w, &job))
+		fuse_reply_ioctl(req, result, NULL, 0);
+}
+
+void notify_range_gone(struct worker *w, uint32_t node, uint64_t off,
+		       uint64_t len)
+{
+	struct settle_job job = {
+		.plain = true, .serial = node, .off = off, .len = len
+	};
+
+	notify_add(w, &job);
 }
 
 /* Has requests on the box wait until the kernel's copies are dropped. */
@@ -158,10 +178,15 @@ static void notify_do(struct worker *w, struct settle_job *job)
 		free(job);
 		return;
 	}
-	if (!job->req)
+	if (job->plain)
+		fuse_lowlevel_notify_inval_inode(w->se, job->serial, job->off,
+						 job->len);
+	else if (!job->req)
 		notify_inval(w, job->serial, job->off, job->len);
 	pool_lock(w->pool);
-	if (job->req)
+	if (job->req && job->ioctl)
+		fuse_reply_ioctl(job->req, job->len, NULL, 0);
+	else if (job->req)
 		fuse_reply_write(job->req, job->len);
 	if (job->slot)
 		pool_settled(w->pool, job->slot);

@@ -529,6 +529,19 @@ static void op_fallocate(fuse_req_t req, fuse_ino_t node, int mode, off_t off,
 					   : EOPNOTSUPP);
 }
 
+static void op_ioctl(fuse_req_t req, fuse_ino_t node, unsigned int cmd,
+		     void *arg, struct fuse_file_info *fi, unsigned int flags,
+		     const void *in, size_t in_size, size_t out_size)
+{
+	struct call c = call_of(req, node);
+	const struct node_ops *ops = node_ops(node);
+
+	if (ops->ioctl && !(flags & FUSE_IOCTL_DIR))
+		ops->ioctl(&c, cmd, fi->fh, in, in_size);
+	else
+		fuse_reply_err(req, ENOTTY);
+}
+
 static void op_lseek(fuse_req_t req, fuse_ino_t node, off_t off, int whence,
 		     struct fuse_file_info *fi)
 {
@@ -744,6 +757,7 @@ const struct fuse_lowlevel_ops worker_ops = {
 	.poll = op_poll,
 	.fallocate = op_fallocate,
 	.lseek = op_lseek,
+	.ioctl = op_ioctl,
 	.copy_file_range = op_copy_range,
 	.opendir = op_opendir,
 	.readdir = op_readdir,

@@ -70,6 +70,9 @@ struct node_ops {
 	/* Two plain files. */
 	ssize_t (*copy_range)(struct call *c, off_t off, uint64_t to,
 			      off_t to_off, size_t len);
+	/* @fh: what open gave it.  It replies itself. */
+	void (*ioctl)(struct call *c, unsigned int cmd, uint64_t fh,
+		      const void *in, size_t in_size);
 	/* @name NULL: a file without a name.  It replies itself. */
 	void (*create)(struct call *c, const char *name, mode_t mode,
 		       struct fuse_file_info *fi);
@@ -137,6 +140,8 @@ void plain_fsync(struct call *c, struct fuse_file_info *fi);
 void plain_release(struct call *c, struct fuse_file_info *fi);
 int plain_fallocate(struct call *c, int mode, off_t off, off_t len);
 off_t plain_lseek(struct call *c, off_t off, int whence);
+void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,
+		 size_t in_size);
 ssize_t plain_copy_range(struct call *c, off_t off, uint64_t to, off_t to_off,
 			 size_t len);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "fs/ops.h"
+#include "fs/poolfs.h"
 
 /* --- passthrough --- */
 
@@ -61,7 +62,9 @@ static int plain_how(struct worker *w, uint32_t node, int flags,
 	int32_t id;
 	int err;
 
-	*out = (struct wire_open){ .flags = WIRE_NOFLUSH };
+	/* The access mode is all that is ever asked of an open file. */
+	*out = (struct wire_open){ .fh = flags & O_ACCMODE,
+				   .flags = WIRE_NOFLUSH };
 	if (w->mode != MODE_PASSTHROUGH) {
 		out->flags |= WIRE_KEEP_CACHE;
 		return 0;
@@ -265,6 +268,31 @@ off_t plain_lseek(struct call *c, off_t off, int whence)
 		return fd;
 	at = lseek(fd, off, whence);
 	return at < 0 ? -errno : at;
+}
+
+void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,
+		 size_t in_size)
+{
+	struct pool *pool = c->w->pool;
+	const struct poolfs_range *r = in;
+	int result = -ENOTTY;
+
+	if (_IOC_TYPE(cmd) == _IOC_TYPE(POOLFS_IOC_PIN) && in_size < sizeof(*r))
+		result = -ENOTTY;
+	else if (cmd == POOLFS_IOC_PIN)
+		result = tree_pin_range(pool, c->index, r->offset, r->length);
+	else if (cmd == POOLFS_IOC_UNPIN && fh == O_RDONLY)
+		result = -EBADF;
+	else if (cmd == POOLFS_IOC_UNPIN)
+		result = tree_unpin_range(pool, c->index, r->offset, r->length);
+	else if (cmd == POOLFS_IOC_STATE)
+		result = tree_range_state(pool, c->index, r->offset, r->length);
+	if (result < 0)
+		fuse_reply_err(c->req, -result);
+	else if (result && c->w->mode == MODE_CACHED)
+		notify_reply_ioctl(c->w, c->req, result);
+	else
+		fuse_reply_ioctl(c->req, result, NULL, 0);
 }
 
 ssize_t plain_copy_range(struct call *c, off_t off, uint64_t to, off_t to_off,

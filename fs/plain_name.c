@@ -391,5 +391,6 @@ const struct node_ops plain_ops = {
 	.release = plain_release,
 	.fallocate = plain_fallocate,
 	.lseek = plain_lseek,
+	.ioctl = plain_ioctl,
 	.copy_range = plain_copy_range,
 };

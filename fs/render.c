@@ -73,7 +73,8 @@ static char *render_stats(struct worker *w)
 		" s:{s:I, s:I, s:I}, s:{s:I, s:I},"
 		" s:{s:I, s:I, s:I, s:I}, s:I, s:I, s:I,"
 		" s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:I,"
-		" s:{s:I, s:I, s:I}, s:{s:I, s:I, s:I, s:I}, s:I}",
+		" s:{s:I, s:I, s:I}, "
+		" s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:I}",
 		"version", POOLFS_VERSION, "mode", mode_name(w->mode), "keeper",
 		(int)w->shared->keeper, "worker", (int)getpid(), "restarts",
 		(int)w->shared->restarts, "uptime", uptime(w), "size",
@@ -108,7 +109,8 @@ static char *render_stats(struct worker *w)
 		"volatile", "files", (json_int_t)vs.files, "available",
 		(json_int_t)vs.available, "purged_files",
 		(json_int_t)vs.purged_files, "purged_pages",
-		(json_int_t)vs.purged_pages,
+		(json_int_t)vs.purged_pages, "ranges", (json_int_t)vs.ranges,
+		"range_pages", (json_int_t)vs.range_pages,
 
 		"requests", (json_int_t)w->requests));
 }

@@ -137,11 +137,26 @@ static void pool_says_purged(void *arg, uint32_t node, uint32_t parent,
 		notify_name_gone(w, parent, name);
 }
 
+static void pool_says_range_purged(void *arg, uint32_t node, uint64_t off,
+				   uint64_t len, uint64_t pages)
+{
+	struct worker *w = arg;
+
+	events_add(&w->events, "purge",
+		   json_pack("{s:I,s:I,s:I,s:I}", "node", (json_int_t)node,
+			     "offset", (json_int_t)off, "length",
+			     (json_int_t)len, "pages", (json_int_t)pages));
+	notify_events(w);
+	if (w->mode == MODE_CACHED)
+		notify_range_gone(w, node, off, len);
+}
+
 static const struct pool_ops passthrough_pool_ops = {
 	.space = pool_says_space,
 	.queued = pool_says_queued,
 	.reclaim = pool_asks_reclaim,
 	.purged = pool_says_purged,
+	.range_purged = pool_says_range_purged,
 	.suspect = pool_says_suspect,
 };
 
@@ -153,6 +168,7 @@ static const struct pool_ops cached_pool_ops = {
 	.invalidate_later = notify_invalidate_later,
 	.reclaim = pool_asks_reclaim,
 	.purged = pool_says_purged,
+	.range_purged = pool_says_range_purged,
 	.suspect = pool_says_suspect,
 };
 

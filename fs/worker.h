@@ -143,5 +143,9 @@ void notify_invalidate_later(void *arg, uint64_t serial, uint64_t off,
 			     uint64_t len);
 /** notify_reply_write - when all that was asked for before is done. */
 void notify_reply_write(struct worker *w, fuse_req_t req, size_t len);
+void notify_reply_ioctl(struct worker *w, fuse_req_t req, int result);
+/** notify_range_gone - copies of these bytes of a plain file are old. */
+void notify_range_gone(struct worker *w, uint32_t node, uint64_t off,
+		       uint64_t len);
 
 #endif

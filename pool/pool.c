@@ -84,6 +84,9 @@ static int pool_open_tables(struct pool *pool, bool fresh)
 		err = table_open(&pool->tree->nodes, dirfd, "nodes",
 				 sizeof(struct node_rec), NODE_MAX);
 	if (!err)
+		err = table_open(&pool->tree->ranges, dirfd, "ranges",
+				 sizeof(struct vrange_rec), VRANGE_MAX);
+	if (!err)
 		err = journal_open(&pool->journal, dirfd, tables, 4, fresh);
 	if (err)
 		return err;
@@ -203,6 +206,8 @@ int pool_open(const struct pool_options *opts, struct pool **out)
 	}
 	if (!err)
 		err = volatile_start(pool);
+	if (!err)
+		err = ranges_start(pool);
 	if (err) {
 		pool_close(pool);
 		return err;
@@ -223,6 +228,7 @@ void pool_close(struct pool *pool)
 	if (pool->shrinker)
 		shrinker_free(pool->shrinker);
 	volatile_stop(pool);
+	ranges_stop(pool);
 	box_forget_all(pool);
 	lru_free(pool->lru);
 	tree_close_all(pool);
@@ -245,10 +251,11 @@ void pool_close(struct pool *pool)
 static uint64_t pool_overhead(const struct pool *pool)
 {
 	const struct table *tables[] = { &pool->boxes, &pool->txs,
-					 &pool->handles, &pool->tree->nodes };
+					 &pool->handles, &pool->tree->nodes,
+					 &pool->tree->ranges };
 	uint64_t bytes = TABLES_HEADROOM;
 
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 		bytes += (uint64_t)tables[i]->nr * tables[i]->rec_size;
 	return bytes;
 }
@@ -264,7 +271,7 @@ void pool_fit_limit(struct pool *pool)
 	volatile_stat(pool, &vs);
 	lru_stat(pool->lru, &ls);
 	want = pool->size + pool_overhead(pool) +
-	       (vs.available + ls.available) * pool->page_size;
+	       (vs.available + vs.range_pages + ls.available) * pool->page_size;
 	if (want < pool->limit ? pool->limit - want < step
 			       : want - pool->limit < step)
 		return;

@@ -61,6 +61,9 @@ struct pool_ops {
 	 */
 	void (*purged)(void *arg, uint32_t node, uint32_t parent,
 		       const char *name, const char *path, uint64_t pages);
+	/* So were bytes of a plain file that were unpinned. */
+	void (*range_purged)(void *arg, uint32_t node, uint64_t off,
+			     uint64_t len, uint64_t pages);
 	/* @uid fills the box. */
 	void (*suspect)(void *arg, struct box *box, uid_t uid, uint64_t bytes,
 			uint32_t transactions);

@@ -3,7 +3,7 @@
  * The store: the private tree that holds every byte of the pool and every
  * piece of state that must outlive the worker.
  *
- *	boxes transactions handles nodes journal events config.json
+ *	boxes transactions handles nodes ranges journal events config.json
  *	box/SERIAL	the region of a box, one file each
  *	open/HANDLE	what an open control file was answered with
  *	tree/files/	plain files

@@ -88,7 +88,23 @@ bool tree_is_volatile(struct pool *pool, uint32_t node);
 /** tree_is_purged - must a listing leave out the file with this number? */
 bool tree_is_purged(struct pool *pool, uint64_t ino);
 
+/* --- volatile ranges (volatile_range.c) --- */
+
+/*
+ * Bytes [off, off+len) of a regular file, whole pages; @len 0: up to its end.
+ * Return: as poolfs.h has it: 0 or 1; -EINVAL, -ENOTTY (no regular file),
+ * -ESTALE, -ENOSPC, -ENOMEM.
+ */
+int tree_unpin_range(struct pool *pool, uint32_t node, uint64_t off,
+		     uint64_t len);
+int tree_pin_range(struct pool *pool, uint32_t node, uint64_t off,
+		   uint64_t len);
+int tree_range_state(struct pool *pool, uint32_t node, uint64_t off,
+		     uint64_t len);
+
 struct volatile_stat {
+	uint64_t ranges; /* unpinned or purged */
+	uint64_t range_pages; /* of those that are not purged */
 	uint64_t files; /* volatile ones */
 	uint64_t available; /* pages of those that nobody has open */
 	uint64_t purged_files; /* ever, since the worker started */

@@ -151,6 +151,7 @@ int tree_open(struct pool *pool, uint32_t node, int flags)
 		tree_fd_done(pool, node);
 		if (err)
 			return err;
+		ranges_truncated(pool, node, 0);
 	}
 	journal_begin(&pool->journal, pool->token);
 	jset(&pool->journal, rec->opens, rec->opens + 1);
@@ -253,6 +254,8 @@ static int set_size(struct pool *pool, uint32_t node, uint64_t size)
 		return fd;
 	err = ftruncate(fd, size) < 0 ? -errno : 0;
 	tree_fd_done(pool, node);
+	if (!err)
+		ranges_truncated(pool, node, size);
 	if (!tree_opens(pool, node))
 		volatile_unpin(pool, node);
 	return err;

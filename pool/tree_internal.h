@@ -23,6 +23,8 @@ enum {
 #define NODE_VOLATILE (1u << 3) /* user.pool.volatile */
 #define NODE_PURGED (1u << 4) /* its names are still there, and mean nothing */
 
+#define NODE_RANGES (1u << 5) /* some of it is unpinned */
+
 #define NODE_NAME_INLINE 79
 #define NODE_NAME_MORE 120
 
@@ -50,6 +52,25 @@ struct node_name_rec {
 	char name[NODE_NAME_MORE];
 };
 _Static_assert(sizeof(struct node_name_rec) == 128, "node_name_rec");
+
+enum {
+	VRANGE_FREE,
+	VRANGE_UNPINNED,
+	VRANGE_PURGED
+};
+
+/* Changed by plain stores: what they can be torn into is another range. */
+struct vrange_rec {
+	uint32_t state;
+	uint32_t node;
+	uint64_t first, end; /* pages */
+	uint64_t stamp;
+};
+_Static_assert(sizeof(struct vrange_rec) == 32, "vrange_rec");
+#define VRANGE_MAX (1u << 22)
+
+struct vrange;
+TAILQ_HEAD(vrange_list, vrange);
 
 struct node {
 	uint32_t next; /* in its bucket, 0: the last */
@@ -79,6 +100,13 @@ struct tree {
 	_Atomic uint64_t purged_files, purged_pages; /* ever */
 	uint64_t stamp;
 	struct shrinker *shrinker;
+	/* Unpinned ranges: see volatile_range.c. */
+	struct table ranges;
+	struct avl_tree by_place;
+	struct vrange_list range_lru;
+	uint32_t nr_ranges;
+	_Atomic uint64_t range_pages; /* also read with no lock */
+	struct shrinker *range_shrinker;
 	mode_t umask; /* of this process, while it makes a file for another */
 };
 
@@ -166,6 +194,15 @@ void volatile_placed(struct pool *pool, uint32_t node);
 bool volatile_sweep(struct pool *pool, uint32_t node,
 		    const struct tree_path *p);
 const char *volatile_check(struct pool *pool);
+
+/* volatile_range.c */
+int ranges_adopt(struct pool *pool);
+int ranges_start(struct pool *pool);
+void ranges_stop(struct pool *pool);
+/* What is behind @size is no more. */
+void ranges_truncated(struct pool *pool, uint32_t node, uint64_t size);
+void ranges_freed(struct pool *pool, uint32_t node);
+const char *ranges_check(struct pool *pool);
 
 /* Opens what is at @p.  As the owner, if modes forbid it to us. */
 int tree_openat(struct pool *pool, const struct tree_path *p, int flags);

@@ -304,6 +304,7 @@ static void node_free(struct pool *pool, uint32_t node)
 	if (node_mem(t, node)->fd)
 		close(node_mem(t, node)->fd);
 	volatile_freed(pool, node);
+	ranges_freed(pool, node);
 	if (!(rec->flags & NODE_GONE))
 		node_unhash(t, node);
 	/* First, or a worker that is killed here would leave a half of it. */
@@ -313,11 +314,11 @@ static void node_free(struct pool *pool, uint32_t node)
 	t->nr_nodes--;
 }
 
-/* That it is volatile is known nowhere else. */
+/* What of it is volatile is known nowhere else. */
 static bool node_is_pinned(const struct node_rec *rec)
 {
 	return rec->flags & NODE_PURGED ||
-	       (rec->flags & NODE_VOLATILE &&
+	       (rec->flags & (NODE_VOLATILE | NODE_RANGES) &&
 		!(rec->flags & (NODE_ORPHAN | NODE_GONE)));
 }
 
@@ -348,6 +349,7 @@ void node_lose(struct pool *pool, uint32_t node)
 	struct node_move m;
 
 	volatile_freed(pool, node);
+	ranges_freed(pool, node);
 	node_unhash(t, node);
 	node_move_nowhere(pool, &m, node);
 	journal_begin(&pool->journal, 0);
@@ -721,7 +723,9 @@ int tree_open_all(struct pool *pool, bool fresh)
 		err = tree_adopt_nodes(pool, fresh);
 	if (err)
 		return err;
-	err = volatile_adopt(pool);
+	err = ranges_adopt(pool);
+	if (!err)
+		err = volatile_adopt(pool);
 	if (err)
 		return err;
 	tree_tidy(pool);
@@ -784,5 +788,5 @@ const char *tree_check(struct pool *pool)
 		return "nodes are miscounted";
 	if (children != parents)
 		return "children are miscounted";
-	return volatile_check(pool);
+	return ranges_check(pool) ? ranges_check(pool) : volatile_check(pool);
 }

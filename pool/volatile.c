@@ -244,6 +244,7 @@ static int purge_file(struct pool *pool, uint32_t node,
 		return 0;
 	}
 	list_del(t, node);
+	ranges_freed(pool, node);
 	node_rec(t, node)->flags |= NODE_PURGED;
 	t->nr_purged++;
 	return ftruncate(fd, 0) < 0 ? -errno : 0;
@@ -348,6 +349,8 @@ void volatile_stat(struct pool *pool, struct volatile_stat *out)
 {
 	struct tree *t = pool->tree;
 
+	out->ranges = t->nr_ranges;
+	out->range_pages = t->range_pages;
 	out->files = t->nr_volatile;
 	out->available = t->lru_pages;
 	out->purged_files = t->purged_files;
