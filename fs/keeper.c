@@ -29,6 +29,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "fs/mount.h"
 #include "fs/worker.h"
 
 /* Between the starts of two workers, so that one that dies at once does not
@@ -101,6 +102,7 @@ static int keeper_mount(struct keeper *k)
 		k->mount = NULL;
 		return -EIO;
 	}
+	k->shared->device = mount_device(k->options->mountpoint);
 	k->shared->mounted_ns = now_ns();
 	return 0;
 }
@@ -393,7 +395,7 @@ static void keeper_unmount(struct keeper *k)
 	const char *dir = k->options->mountpoint;
 	struct statfs sfs;
 
-	fuse_session_unmount(k->mount);
+	mount_end(k->mount, dir, k->shared->device);
 	fuse_session_destroy(k->mount);
 	/* Our descriptors are closed, so this cannot wait for us; and it is not
 	 * answered out of the kernel's cache. */

@@ -144,6 +144,12 @@ int notify_forget(struct worker *w)
 	return err;
 }
 
+/* No page is touched: it waits for nobody. */
+void notify_attributes(struct worker *w, uint64_t node)
+{
+	fuse_lowlevel_notify_inval_inode(w->se, node, -1, 0);
+}
+
 void notify_listing(struct worker *w, uint64_t node)
 {
 	fuse_lowlevel_notify_inval_inode(w->se, node, 0, 0);

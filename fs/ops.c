@@ -160,6 +160,8 @@ static void reply_made(struct call *c, int err, uint64_t child)
 
 static void op_init(void *data, struct fuse_conn_info *conn)
 {
+	struct worker *w = data;
+
 	/* RELEASE is a background request: it must never wait for a place
 	 * behind others, or what comes after close() overtakes it. */
 	conn->max_background = 65535;
@@ -168,8 +170,10 @@ static void op_init(void *data, struct fuse_conn_info *conn)
 	if (conn->capable & FUSE_CAP_EXPLICIT_INVAL_DATA)
 		conn->want |= FUSE_CAP_EXPLICIT_INVAL_DATA;
 	/* Modes are the store's to apply: a default ACL beats the umask. */
-	if (conn->capable & FUSE_CAP_POSIX_ACL)
-		conn->want |= FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK;
+	if (conn->capable & FUSE_CAP_DONT_MASK)
+		conn->want |= FUSE_CAP_DONT_MASK;
+	if (conn->capable & FUSE_CAP_POSIX_ACL && !w->options->noacl)
+		conn->want |= FUSE_CAP_POSIX_ACL;
 }
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)

@@ -248,6 +248,10 @@ static int parse_one(struct options *o, char *item)
 		return -1;
 	if (option_is_for_kernel(item))
 		return kernel_option(o, item);
+	if (!strcmp(item, "acl") || !strcmp(item, "noacl")) {
+		o->noacl = *item == 'n';
+		return -1;
+	}
 	if (option_is_limit(item))
 		return limit_option(o, item);
 	if (!strcmp(item, "ro"))

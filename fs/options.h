@@ -20,6 +20,7 @@ struct options {
 	char *store; /* absolute, or NULL */
 	bool foreground;
 	bool debug;
+	bool noacl;
 	enum io_mode mode;
 	uint64_t size; /* bytes */
 	char *limits; /* comma-separated, for the store's tmpfs; or NULL */

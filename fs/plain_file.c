@@ -12,6 +12,17 @@
 #include "fs/ops.h"
 #include "fs/poolfs.h"
 
+/* As a write by whoever asks does; the kernel leaves it to us, and does not look
+ * at the mode again. */
+static int plain_kill_suidgid(struct worker *w, uint32_t node)
+{
+	struct tree_attr kill = { .set = TREE_KILL_SUIDGID };
+	int err = tree_setattr(w->pool, node, &kill);
+
+	notify_attributes(w, node);
+	return err;
+}
+
 /* --- passthrough --- */
 
 /* The id under which the kernel knows the file, one for all who open it. */
@@ -93,14 +104,13 @@ static void plain_trim(struct worker *w)
 void plain_open(struct call *c, struct fuse_file_info *fi)
 {
 	struct worker *w = c->w;
-	struct tree_attr kill = { .set = TREE_KILL_SUIDGID };
 	struct wire_open out;
 	int err = -ESTALE;
 
 	if (tree_valid(w->pool, c->index))
 		err = plain_how(w, c->index, fi->flags, &out);
 	if (!err && w->request.kill_suidgid)
-		err = tree_setattr(w->pool, c->index, &kill);
+		err = plain_kill_suidgid(w, c->index);
 	/* Last, and once only: it counts. */
 	if (!err)
 		err = tree_open(w->pool, c->index, fi->flags);
@@ -231,14 +241,13 @@ void plain_write(struct call *c, const void *buf, size_t size, off_t off,
 		 struct fuse_file_info *fi)
 {
 	struct worker *w = c->w;
-	struct tree_attr kill = { .set = TREE_KILL_SUIDGID };
 	int fd = tree_fd(w->pool, c->index, true);
 	ssize_t n = fd;
 
 	if (fd >= 0)
 		n = write_all(w, fd, buf, size, off);
 	if (n >= 0 && w->request.kill_suidgid)
-		tree_setattr(w->pool, c->index, &kill);
+		plain_kill_suidgid(w, c->index);
 	if (n < 0)
 		fuse_reply_err(c->req, -n);
 	else

@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "fs/mount.h"
 #include "fs/ops.h"
 #include "fs/watcher.h"
 
@@ -564,7 +565,7 @@ static void *signal_thread(void *arg)
 	wait_give_up_all(w, ESHUTDOWN);
 	if (getppid() != w->shared->keeper) {
 		/* The keeper is gone: nobody else cleans up. */
-		fuse_session_unmount(w->mount);
+		mount_end(w->mount, w->options->mountpoint, w->shared->device);
 		store_close(w->store);
 	}
 	/* What comes now gets its error from the kernel. */

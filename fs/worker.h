@@ -47,6 +47,7 @@ struct mount_shared {
 	_Atomic uint32_t crashes;
 	_Atomic int64_t mounted_ns; /* CLOCK_MONOTONIC */
 	pid_t keeper;
+	uint64_t device; /* of the mount: see mount_device() */
 	char why[256]; /* the mount failed: what to tell */
 };
 
@@ -132,6 +133,8 @@ int notify_forget(struct worker *w);
 /** notify_name_gone - plain directory @parent has lost @name by itself. */
 void notify_name_gone(struct worker *w, uint32_t parent, const char *name);
 void notify_events(struct worker *w);
+/** notify_attributes - the kernel must look at them again. */
+void notify_attributes(struct worker *w, uint64_t node);
 /** notify_listing - the kernel must not keep its listing of directory @node.
  * Its pages are never locked for longer than a copy takes. */
 void notify_listing(struct worker *w, uint64_t node);

@@ -7,6 +7,7 @@
 load helpers
 
 teardown() {
+	[[ ! ${SLOW_REPLIES:-} ]] || rm -f "$SLOW_REPLIES"
 	clean_up
 }
 

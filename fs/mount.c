@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Unmounting, of our own file system and no other. */
+#include "fs/mount.h"
+
+#include <fuse_lowlevel.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+/* In mountinfo a space is "\\040", and so on. */
+static void unescape(char *s)
+{
+	char *to = s;
+
+	for (; *s; to++) {
+		if (*s == '\\' && s[1] && s[2] && s[3]) {
+			*to = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 |
+				     (s[3] - '0'));
+			s += 4;
+		} else {
+			*to = *s++;
+		}
+	}
+	*to = 0;
+}
+
+uint64_t mount_device(const char *dir)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	unsigned int major, minor;
+	uint64_t device = 0;
+	char *line = NULL, *path;
+	size_t size = 0;
+
+	while (f && getline(&line, &size, f) > 0) {
+		if (sscanf(line, "%*d %*d %u:%u %*s %ms", &major, &minor,
+			   &path) != 3)
+			continue;
+		unescape(path);
+		/* The last one is on top. */
+		if (!strcmp(path, dir))
+			device = makedev(major, minor);
+		free(path);
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	return device;
+}
+
+/*
+ * The connection is ended first, where we may: a thread that tells the kernel
+ * something can wait for a page whose READ nobody answers any more, and the end
+ * of the file system waits for that thread.
+ */
+void mount_end(struct fuse_session *mount, const char *dir, uint64_t device)
+{
+	if (geteuid() == 0 && device && mount_device(dir) == device)
+		umount2(dir, MNT_FORCE | MNT_DETACH | UMOUNT_NOFOLLOW);
+	fuse_session_unmount(mount);
+}
