@@ -24,7 +24,7 @@ static int data_backing(struct worker *w, struct box *box, int32_t *id)
 	err = box_region(w->pool, box, &region);
 	if (err)
 		return err;
-	*id = wire_backing_open(w->fuse_fd, region_fd(region));
+	*id = worker_backing_open(w, region_fd(region));
 	if (*id < 0)
 		return *id;
 	box_set_backing(box, *id);

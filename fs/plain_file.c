@@ -36,7 +36,7 @@ static int plain_backing(struct worker *w, uint32_t node, int32_t *id)
 	fd = tree_fd(w->pool, node, false);
 	if (fd < 0)
 		return fd;
-	*id = wire_backing_open(w->fuse_fd, fd);
+	*id = worker_backing_open(w, fd);
 	if (*id < 0)
 		return *id;
 	tree_set_backing(w->pool, node, *id);
@@ -50,8 +50,8 @@ static void plain_backing_drop(struct worker *w, uint32_t node)
 
 	if (id <= 0)
 		return;
-	tree_set_backing(w->pool, node, 0);
 	wire_backing_close(w->fuse_fd, id);
+	tree_set_backing(w->pool, node, 0);
 }
 
 /*
@@ -213,39 +213,12 @@ void plain_read(struct call *c, size_t size, off_t off,
 		fuse_reply_buf(c->req, w->io_buffer, n);
 }
 
-/* A write that found the store full is tried again when there is room. */
-static ssize_t write_all(struct worker *w, int fd, const char *buf, size_t size,
-			 off_t off)
-{
-	size_t done = 0;
-	bool again = true;
-
-	while (done < size) {
-		ssize_t n = pwrite(fd, buf + done, size - done, off + done);
-
-		if (n >= 0) {
-			done += n;
-		} else if (errno == ENOSPC && again) {
-			again = worker_make_room(w, size - done);
-			if (!again)
-				break;
-			again = false;
-		} else if (errno != EINTR) {
-			return done ? (ssize_t)done : -errno;
-		}
-	}
-	return done || !size ? (ssize_t)done : -ENOSPC;
-}
-
 void plain_write(struct call *c, const void *buf, size_t size, off_t off,
 		 struct fuse_file_info *fi)
 {
 	struct worker *w = c->w;
-	int fd = tree_fd(w->pool, c->index, true);
-	ssize_t n = fd;
+	ssize_t n = tree_write(w->pool, c->index, buf, size, off);
 
-	if (fd >= 0)
-		n = write_all(w, fd, buf, size, off);
 	if (n >= 0 && w->request.kill_suidgid)
 		plain_kill_suidgid(w, c->index);
 	if (n < 0)
@@ -256,16 +229,7 @@ void plain_write(struct call *c, const void *buf, size_t size, off_t off,
 
 int plain_fallocate(struct call *c, int mode, off_t off, off_t len)
 {
-	struct worker *w = c->w;
-	int fd = tree_fd(w->pool, c->index, true);
-	int err;
-
-	if (fd < 0)
-		return fd;
-	err = fallocate(fd, mode, off, len) < 0 ? -errno : 0;
-	if (err == -ENOSPC && worker_make_room(w, len))
-		err = fallocate(fd, mode, off, len) < 0 ? -errno : 0;
-	return err;
+	return tree_fallocate(c->w->pool, c->index, mode, off, len);
 }
 
 off_t plain_lseek(struct call *c, off_t off, int whence)
@@ -307,15 +271,5 @@ void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,
 ssize_t plain_copy_range(struct call *c, off_t off, uint64_t to, off_t to_off,
 			 size_t len)
 {
-	struct worker *w = c->w;
-	int out = tree_fd(w->pool, to, true);
-	int in = tree_fd(w->pool, c->index, false);
-	ssize_t n;
-
-	if (in < 0 || out < 0)
-		return in < 0 ? in : out;
-	n = copy_file_range(in, &off, out, &to_off, len, 0);
-	if (n < 0 && errno == ENOSPC && worker_make_room(w, len))
-		n = copy_file_range(in, &off, out, &to_off, len, 0);
-	return n < 0 ? -errno : n;
+	return tree_copy_range(c->w->pool, c->index, off, to, to_off, len);
 }

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "fs/mount.h"
@@ -423,6 +425,41 @@ static int worker_init_session(struct worker *w)
 	return 0;
 }
 
+int worker_backing_open(struct worker *w, int fd)
+{
+	int id = wire_backing_open(w->fuse_fd, fd);
+
+	if (id > 0)
+		w->shared->last_backing = id;
+	return id;
+}
+
+/* Ids are given out in order: the one after the last that was written down is
+ * of a worker that was killed before it could. */
+static void worker_close_lost_backing(struct worker *w)
+{
+	wire_backing_close(w->fuse_fd, w->shared->last_backing + 1);
+}
+
+/*
+ * The kernel opens the store's files in our name: with this capability writers
+ * would pass the limits of their users.  The reclaimer keeps it.
+ */
+static void worker_drop_sys_resource(void)
+{
+	struct __user_cap_header_struct h = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	struct __user_cap_data_struct d[2];
+	uint32_t bit = 1u << CAP_SYS_RESOURCE;
+
+	if (syscall(SYS_capget, &h, d) < 0)
+		return;
+	d[0].effective &= ~bit;
+	d[0].permitted &= ~bit;
+	syscall(SYS_capset, &h, d);
+}
+
 /* Does the kernel let us register a file of the store? */
 static int worker_probe_passthrough(struct worker *w)
 {
@@ -434,7 +471,7 @@ static int worker_probe_passthrough(struct worker *w)
 		    0600);
 	if (fd < 0)
 		return -errno;
-	id = wire_backing_open(w->fuse_fd, fd);
+	id = worker_backing_open(w, fd);
 	close(fd);
 	unlinkat(w->store->dirfd, "probe", 0);
 	if (id > 0)
@@ -676,7 +713,10 @@ int worker_run(const struct options *options, struct mount_shared *shared,
 		err = worker_start_reclaimer(w);
 	if (err)
 		return worker_fail(w, "cannot start a thread", err);
+	worker_drop_sys_resource();
 	pool_lock(w->pool);
+	if (shared->restarts && w->mode == MODE_PASSTHROUGH)
+		worker_close_lost_backing(w);
 	if (!shared->restarts)
 		worker_set_root(w);
 	config_load(w);

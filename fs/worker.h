@@ -47,6 +47,7 @@ struct mount_shared {
 	_Atomic uint32_t crashes;
 	_Atomic int64_t mounted_ns; /* CLOCK_MONOTONIC */
 	pid_t keeper;
+	_Atomic int32_t last_backing; /* passthrough id that was made last */
 	uint64_t device; /* of the mount: see mount_device() */
 	char why[256]; /* the mount failed: what to tell */
 };
@@ -114,6 +115,9 @@ void worker_buffer_put(struct worker *w, void *buffer);
 /** worker_make_room - a file of the front end's found the store full.  Holds 1.
  * Return: whether it is worth to try again. */
 bool worker_make_room(struct worker *w, size_t bytes);
+
+/** worker_backing_open - as wire_backing_open(). */
+int worker_backing_open(struct worker *w, int fd);
 
 /** worker_handle - give one raw request to libfuse.  Holds 1. */
 void worker_handle_locked(struct worker *w, void *buf, size_t len);

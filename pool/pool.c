@@ -288,9 +288,11 @@ uint64_t pool_used(struct pool *pool)
 	struct statvfs st;
 
 	lru_stat(pool->lru, &ls);
-	if (!pool->store->detached || store_space(pool->store, &st))
-		return ls.used;
 	volatile_stat(pool, &vs);
+	if (!pool->store->detached || store_space(pool->store, &st)) {
+		used = ls.used + space_used(pool) / pool->page_size;
+		return used > vs.available ? used - vs.available : 0;
+	}
 	used = (uint64_t)(st.f_blocks - st.f_bfree) * st.f_frsize;
 	used = used > tables ? (used - tables) / pool->page_size : 0;
 	return used > vs.available + ls.available

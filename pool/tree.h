@@ -194,6 +194,17 @@ struct tree_attr {
 #define TREE_KILL_SUIDGID (1u << 6) /* as a write by its caller does */
 int tree_setattr(struct pool *pool, uint32_t node, const struct tree_attr *a);
 
+/*
+ * Bytes of a regular file, as the system calls of these names.  A full store is
+ * -ENOSPC, after reclaim was asked for room.
+ */
+ssize_t tree_write(struct pool *pool, uint32_t node, const void *buf,
+		   size_t len, off_t off);
+int tree_fallocate(struct pool *pool, uint32_t node, int mode, off_t off,
+		   off_t len);
+ssize_t tree_copy_range(struct pool *pool, uint32_t from, off_t off,
+			uint32_t to, off_t to_off, size_t len);
+
 /** tree_readlink - @buf gets a string.  Return: its length or -errno. */
 ssize_t tree_readlink(struct pool *pool, uint32_t node, char *buf, size_t size);
 

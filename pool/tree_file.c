@@ -133,6 +133,7 @@ int tree_open(struct pool *pool, uint32_t node, int flags)
 {
 	struct tree *t = pool->tree;
 	struct node_rec *rec;
+	uint64_t before;
 	int64_t done;
 	int fd, err = 0;
 
@@ -147,7 +148,9 @@ int tree_open(struct pool *pool, uint32_t node, int flags)
 		fd = tree_fd(pool, node, true);
 		if (fd < 0)
 			return fd;
+		before = space_of(pool, fd);
 		err = ftruncate(fd, 0) < 0 ? -errno : 0;
+		space_changed(pool, before, space_of(pool, fd));
 		tree_fd_done(pool, node);
 		if (err)
 			return err;
@@ -248,11 +251,14 @@ static int set_times(const struct tree_path *p, const struct tree_attr *a)
 static int set_size(struct pool *pool, uint32_t node, uint64_t size)
 {
 	int fd = tree_fd(pool, node, true);
+	uint64_t before;
 	int err;
 
 	if (fd < 0)
 		return fd;
+	before = space_of(pool, fd);
 	err = ftruncate(fd, size) < 0 ? -errno : 0;
+	space_changed(pool, before, space_of(pool, fd));
 	tree_fd_done(pool, node);
 	if (!err)
 		ranges_truncated(pool, node, size);

@@ -14,7 +14,8 @@
 enum {
 	NODE_FREE,
 	NODE_LIVE,
-	NODE_NAME /* the rest of another's name */
+	NODE_NAME, /* the rest of another's name */
+	NODE_LENT /* a mode that must be given back */
 };
 
 #define NODE_ORPHAN (1u << 0) /* its file is orphan/NODE */
@@ -52,6 +53,14 @@ struct node_name_rec {
 	char name[NODE_NAME_MORE];
 };
 _Static_assert(sizeof(struct node_name_rec) == 128, "node_name_rec");
+
+struct node_lent_rec {
+	uint32_t state;
+	uint32_t node; /* a directory */
+	uint32_t mode; /* its real one */
+	char rest[116];
+};
+_Static_assert(sizeof(struct node_lent_rec) == 128, "node_lent_rec");
 
 enum {
 	VRANGE_FREE,
@@ -107,6 +116,7 @@ struct tree {
 	uint32_t nr_ranges;
 	_Atomic uint64_t range_pages; /* also read with no lock */
 	struct shrinker *range_shrinker;
+	uint64_t blocks; /* of 512 bytes: see space_adopt() */
 	mode_t umask; /* of this process, while it makes a file for another */
 };
 
@@ -120,10 +130,15 @@ static inline struct node *node_mem(struct tree *t, uint32_t i)
 	return &t->chunk[i / NODE_CHUNK][i % NODE_CHUNK];
 }
 
+#define PATH_LENT 8
+
 /* A path from a descriptor on; released when it is used. */
 struct tree_path {
+	struct pool *pool;
 	int dirfd;
 	int own; /* to close, or -1 */
+	int nr_lent;
+	uint32_t lent[PATH_LENT]; /* records of modes to give back */
 	char *path; /* in buf */
 	char buf[PATH_MAX];
 };
@@ -133,10 +148,17 @@ int tree_open_all(struct pool *pool, bool fresh);
 void tree_close_all(struct pool *pool);
 /* Return: 0, -ESTALE, -ENOENT (its file is gone), or what openat says. */
 int tree_path(struct pool *pool, uint32_t node, struct tree_path *p);
+/* The same, where it is short and needs nothing to be lent or released. */
+int path_build(struct pool *pool, uint32_t node, struct tree_path *p);
 /* @name in @parent. */
 int tree_path_at(struct pool *pool, uint32_t parent, const char *name,
 		 struct tree_path *p);
 void tree_path_release(struct tree_path *p);
+/* tree_lend.c: has the path pass directories whose modes keep their owner out. */
+int path_lend(struct pool *pool, uint32_t dir, struct tree_path *p);
+void path_give_back(struct tree_path *p);
+/* What a worker that was killed had lent. */
+void lent_give_back(struct pool *pool);
 /* The node of an inode, 0: nobody refers to it. */
 uint32_t node_by_ino(struct tree *t, uint64_t ino);
 /* Is this where the node is known to be? */
@@ -177,6 +199,20 @@ static inline void tree_idle(struct tree **t)
 	struct tree *busy_tree                                              \
 		__attribute__((cleanup(tree_idle), unused)) = (pool)->tree; \
 	busy_tree->busy++
+
+/* tree_io.c */
+/*
+ * What plain files take of a store that is not a file system of its own, where
+ * nobody else counts.
+ */
+int space_adopt(struct pool *pool);
+/* The file open at @fd has changed by what it had before. */
+uint64_t space_of(struct pool *pool, int fd);
+void space_changed(struct pool *pool, uint64_t before, uint64_t after);
+/* Is the file at @path about to lose its last name?  Then it is counted out. */
+void space_unlinked(struct pool *pool, int dirfd, const char *path);
+/* Bytes that plain files have. */
+uint64_t space_used(struct pool *pool);
 
 /* volatile.c */
 int volatile_start(struct pool *pool);

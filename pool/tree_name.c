@@ -468,6 +468,16 @@ static void removed_to_orphan(struct pool *pool, uint32_t victim)
 	node_put(pool, victim);
 }
 
+/* Nobody has its node. */
+static int remove_unknown(struct pool *pool, const struct tree_path *p,
+			  bool dir)
+{
+	if (!dir)
+		space_unlinked(pool, p->dirfd, p->path);
+	return unlinkat(p->dirfd, p->path, dir ? AT_REMOVEDIR : 0) < 0 ? -errno
+								       : 0;
+}
+
 static int tree_remove(struct pool *pool, uint32_t parent, const char *name,
 		       bool dir)
 {
@@ -498,8 +508,8 @@ static int tree_remove(struct pool *pool, uint32_t parent, const char *name,
 	attempt_begin(pool, &a);
 	if (a.note.victim)
 		err = remove_to_orphan(pool, &p, a.note.victim);
-	else if (unlinkat(p.dirfd, p.path, dir ? AT_REMOVEDIR : 0) < 0)
-		err = -errno;
+	else
+		err = remove_unknown(pool, &p, dir);
 out:
 	tree_path_release(&p);
 	if (err == -ENOENT &&
@@ -618,6 +628,8 @@ static int rename_files(struct pool *pool, struct renaming *r)
 
 	if (err)
 		return err;
+	if (!r->a.note.victim && !(r->flags & RENAME_EXCHANGE))
+		space_unlinked(pool, r->to.dirfd, r->to.path);
 	if (renameat2(r->from.dirfd, r->from.path, r->to.dirfd, r->to.path,
 		      r->flags) == 0)
 		return 0;

@@ -298,6 +298,7 @@ static void node_free(struct pool *pool, uint32_t node)
 
 	if (rec->flags & NODE_ORPHAN) {
 		node_orphan_name(node, name, sizeof(name));
+		space_unlinked(pool, t->orphanfd, name);
 		unlinkat(t->orphanfd, name,
 			 rec->flags & NODE_DIR ? AT_REMOVEDIR : 0);
 	}
@@ -381,6 +382,7 @@ void tree_forget(struct pool *pool, uint32_t node, uint64_t n)
 
 void tree_path_release(struct tree_path *p)
 {
+	path_give_back(p);
 	if (p->own >= 0)
 		close(p->own);
 	p->own = -1;
@@ -416,13 +418,15 @@ static bool path_prepend_top(struct tree_path *p, uint32_t node, bool last)
  * From @node up.  A path that gets too long starts at a directory in between,
  * opened by a path of its own: *@stop is that node then, else 0.
  */
-static int path_build(struct pool *pool, uint32_t node, const char *name,
-		      struct tree_path *p, uint32_t *stop)
+static int path_make(struct pool *pool, uint32_t node, const char *name,
+		     struct tree_path *p, uint32_t *stop)
 {
 	struct tree *t = pool->tree;
 	bool last = !name;
 
+	p->pool = pool;
 	p->own = -1;
+	p->nr_lent = 0;
 	p->dirfd = pool->store->dirfd;
 	p->path = p->buf + sizeof(p->buf) - 1;
 	*p->path = 0;
@@ -452,6 +456,24 @@ static int path_build(struct pool *pool, uint32_t node, const char *name,
 	}
 }
 
+int path_build(struct pool *pool, uint32_t node, struct tree_path *p)
+{
+	uint32_t stop;
+	int err = path_make(pool, node, NULL, p, &stop);
+
+	return err ? err : stop ? -ENAMETOOLONG : 0;
+}
+
+/* Is a directory on the way that an ordinary user's worker cannot enter? */
+static bool path_is_closed(struct pool *pool, const struct tree_path *p)
+{
+	struct stat st;
+
+	return !pool->tree->root &&
+	       fstatat(p->dirfd, p->path, &st, AT_SYMLINK_NOFOLLOW) < 0 &&
+	       errno == EACCES;
+}
+
 int tree_path_at(struct pool *pool, uint32_t parent, const char *name,
 		 struct tree_path *p)
 {
@@ -461,7 +483,16 @@ int tree_path_at(struct pool *pool, uint32_t parent, const char *name,
 
 	if (name && strlen(name) > TREE_NAME_MAX)
 		return -ENAMETOOLONG;
-	err = path_build(pool, parent, name, p, &stop);
+	err = path_make(pool, parent, name, p, &stop);
+	if (!err && !stop && path_is_closed(pool, p)) {
+		err = path_lend(
+			pool,
+			name ? parent
+			     : node_rec(pool->tree, parent)->place.parent,
+			p);
+		if (err)
+			tree_path_release(p);
+	}
 	if (err || !stop)
 		return err;
 	up = malloc(sizeof(*up));
@@ -723,11 +754,14 @@ int tree_open_all(struct pool *pool, bool fresh)
 		err = tree_adopt_nodes(pool, fresh);
 	if (err)
 		return err;
-	err = ranges_adopt(pool);
+	err = space_adopt(pool);
+	if (!err)
+		err = ranges_adopt(pool);
 	if (!err)
 		err = volatile_adopt(pool);
 	if (err)
 		return err;
+	lent_give_back(pool);
 	tree_tidy(pool);
 	tree_tidy_orphans(pool);
 	return 0;

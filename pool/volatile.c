@@ -236,18 +236,24 @@ static int purge_file(struct pool *pool, uint32_t node,
 		      const struct tree_path *p, int fd, uint32_t nlink)
 {
 	struct tree *t = pool->tree;
+	uint64_t before;
 
 	if (nlink == 1) {
+		space_unlinked(pool, p->dirfd, p->path);
 		if (unlinkat(p->dirfd, p->path, 0) < 0)
 			return -errno;
 		node_lose(pool, node);
 		return 0;
 	}
+	before = space_of(pool, fd);
 	list_del(t, node);
 	ranges_freed(pool, node);
 	node_rec(t, node)->flags |= NODE_PURGED;
 	t->nr_purged++;
-	return ftruncate(fd, 0) < 0 ? -errno : 0;
+	if (ftruncate(fd, 0) < 0)
+		return -errno;
+	space_changed(pool, before, 0);
+	return 0;
 }
 
 /* Where it was, for those who are told. */

@@ -403,6 +403,8 @@ static int64_t vrange_punch(struct pool *pool, const struct vrange *v)
 	tree_fd_done(pool, v->node);
 	if (err)
 		return err;
+	if (!pool->store->detached)
+		space_changed(pool, before.st_blocks, after.st_blocks);
 	return before.st_blocks > after.st_blocks
 		       ? (before.st_blocks - after.st_blocks) * 512ll /
 				 (int64_t)page
