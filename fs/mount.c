@@ -3,6 +3,7 @@
 #include "fs/mount.h"
 
 #include <fuse_lowlevel.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +53,14 @@ uint64_t mount_device(const char *dir)
 	return device;
 }
 
+/* While it is, no other file system can have its device number. */
+static bool is_alive(struct fuse_session *mount)
+{
+	struct pollfd p = { .fd = fuse_session_fd(mount) };
+
+	return poll(&p, 1, 0) >= 0 && !(p.revents & POLLERR);
+}
+
 /*
  * The connection is ended first, where we may: a thread that tells the kernel
  * something can wait for a page whose READ nobody answers any more, and the end
@@ -59,7 +68,8 @@ uint64_t mount_device(const char *dir)
  */
 void mount_end(struct fuse_session *mount, const char *dir, uint64_t device)
 {
-	if (geteuid() == 0 && device && mount_device(dir) == device)
+	if (geteuid() == 0 && is_alive(mount) && device &&
+	    mount_device(dir) == device)
 		umount2(dir, MNT_FORCE | MNT_DETACH | UMOUNT_NOFOLLOW);
 	fuse_session_unmount(mount);
 }

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fs/worker.h"
 
@@ -22,6 +23,8 @@ struct settle_job {
 	TAILQ_ENTRY(settle_job) link;
 	fuse_req_t req; /* to answer, and nothing else: a write of len bytes */
 	bool ioctl; /* or an ioctl, with len */
+	bool lseek; /* or an lseek, when its node's cache is dropped */
+	int whence;
 	bool plain; /* serial is a plain file's node */
 	uint64_t serial;
 	uint64_t off, len; /* 0, 0: all of it */
@@ -90,6 +93,34 @@ void notify_reply_ioctl(struct worker *w, fuse_req_t req, int result)
 
 	if (notify_add(w, &job))
 		fuse_reply_ioctl(req, result, NULL, 0);
+}
+
+int notify_then_lseek(struct worker *w, fuse_req_t req, uint32_t node,
+		      off_t off, int whence)
+{
+	struct settle_job job = { .req = req,
+				  .lseek = true,
+				  .serial = node,
+				  .off = off,
+				  .whence = whence };
+
+	return notify_add(w, &job);
+}
+
+static void notify_lseek(struct worker *w, const struct settle_job *job)
+{
+	off_t at;
+	int fd;
+
+	fuse_lowlevel_notify_inval_inode(w->se, job->serial, 0, 0);
+	pool_lock(w->pool);
+	fd = tree_fd(w->pool, job->serial, false);
+	at = fd < 0 ? fd : lseek(fd, job->off, job->whence);
+	if (at < 0)
+		fuse_reply_err(job->req, fd < 0 ? -fd : errno);
+	else
+		fuse_reply_lseek(job->req, at);
+	pool_unlock(w->pool);
 }
 
 void notify_range_gone(struct worker *w, uint32_t node, uint64_t off,
@@ -181,6 +212,11 @@ static void notify_do(struct worker *w, struct settle_job *job)
 		fuse_lowlevel_notify_inval_entry(w->se, job->serial, job->name,
 						 strlen(job->name));
 		free(job->name);
+		free(job);
+		return;
+	}
+	if (job->lseek) {
+		notify_lseek(w, job);
 		free(job);
 		return;
 	}

@@ -551,8 +551,12 @@ static void op_lseek(fuse_req_t req, fuse_ino_t node, off_t off, int whence,
 {
 	struct call c = call_of(req, node);
 	const struct node_ops *ops = node_ops(node);
-	off_t at = ops->lseek ? ops->lseek(&c, off, whence) : -EINVAL;
+	off_t at;
 
+	if (node_kind(node) == NODE_PLAIN && c.w->mode == MODE_CACHED &&
+	    !notify_then_lseek(c.w, req, node, off, whence))
+		return;
+	at = ops->lseek ? ops->lseek(&c, off, whence) : -EINVAL;
 	if (at < 0)
 		fuse_reply_err(req, -at);
 	else
@@ -616,11 +620,14 @@ static void list_dir(fuse_req_t req, fuse_ino_t node, size_t size, off_t off,
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
+	c.w->listing_changes = 0;
 	if (node_kind(node) == NODE_PLAIN)
 		ops->readdir(&c, &d, off);
 	else if (dir_add_dots(&d, node, off))
 		ops->readdir(&c, &d, off < 2 ? 2 : off);
 	fuse_reply_buf(req, d.buf, d.used);
+	if (c.w->listing_changes)
+		notify_listing(c.w, c.w->listing_changes);
 	free(d.buf);
 }
 

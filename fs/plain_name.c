@@ -239,9 +239,29 @@ static bool list_add(struct call *c, struct dir_reply *d,
 	return dir_add(d, e->name, e->ino, DTTOIF(e->type), e->off);
 }
 
+/*
+ * The kernel keeps what it has listed to the end.  A reader that is in the
+ * middle of an older listing then looks in the new one for the name it was at,
+ * and if that has been removed finds nothing any more.  So a directory that is
+ * being changed is not kept.
+ */
+#define LISTING_QUIET 2 /* seconds */
+
+static void list_ended(struct call *c, int fd)
+{
+	struct stat st;
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (fstat(fd, &st) == 0 &&
+	    st.st_mtim.tv_sec + LISTING_QUIET >= now.tv_sec)
+		c->w->listing_changes = c->node;
+}
+
 static void list_files(struct call *c, struct dir_reply *d, int fd)
 {
 	char buf[32 << 10] __attribute__((aligned(8)));
+	bool any = false;
 	long n;
 
 	while ((n = syscall(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
@@ -250,9 +270,12 @@ static void list_files(struct call *c, struct dir_reply *d, int fd)
 
 			if (!list_add(c, d, e))
 				return;
+			any = true;
 			at += e->len;
 		}
 	}
+	if (!any && !d->used)
+		list_ended(c, fd);
 }
 
 /* Return: the offset in the store's directory to go on at, -1: it is full. */

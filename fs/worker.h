@@ -98,6 +98,7 @@ struct worker {
 	uint32_t config_keys; /* 1; bits: set since the defaults */
 	struct timespec started; /* CLOCK_REALTIME */
 	uint64_t requests; /* 1: handled by this worker */
+	uint64_t listing_changes; /* 1: see list_ended() */
 	void *io_buffer; /* 1: what READ is answered from */
 };
 
@@ -151,6 +152,12 @@ void notify_invalidate_later(void *arg, uint64_t serial, uint64_t off,
 /** notify_reply_write - when all that was asked for before is done. */
 void notify_reply_write(struct worker *w, fuse_req_t req, size_t len);
 void notify_reply_ioctl(struct worker *w, fuse_req_t req, int result);
+/**
+ * notify_then_lseek - what mappings have written is in the kernel's cache only:
+ * have it written, then answer.  Return: 0, or -ENOMEM: nothing will come.
+ */
+int notify_then_lseek(struct worker *w, fuse_req_t req, uint32_t node,
+		      off_t off, int whence);
 /** notify_range_gone - copies of these bytes of a plain file are old. */
 void notify_range_gone(struct worker *w, uint32_t node, uint64_t off,
 		       uint64_t len);

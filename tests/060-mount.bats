@@ -397,6 +397,20 @@ inside() {
 	done
 }
 
+@test "a mount that follows another at once is left alone by the old keeper" {
+	local i
+	pool_start
+	for i in {1..10}; do
+		umount "$POOL"
+		pool_mount
+	done
+	# the last of the old keepers has ended, whatever it does then
+	sleep 0.5
+	is_mounted "$POOL"
+	[ "$(json restarts "$POOL/.pool/stats")" = 0 ]
+	pool_stop
+}
+
 @test "umount -f: who waits gets an error, and nothing is left" {
 	local mode keeper
 	need root
@@ -718,6 +732,7 @@ inside() {
 	done
 }
 
+# bats test_tags=alone
 @test "an idle pool wakes up less than once a second" {
 	local mode before after keeper worker seconds
 	for mode in $MODES; do
