@@ -140,8 +140,15 @@ bool journal_noted(const struct journal *j, uint64_t token,
 	return true;
 }
 
+bool journal_begun(const struct journal *j, struct journal_note *note)
+{
+	return journal_noted(j, j->page->noted, note);
+}
+
 void journal_begin(struct journal *j, uint64_t token)
 {
+	if (token && token != j->page->noted)
+		journal_set_noted(j, 0);
 	journal_state(j, JOURNAL_EMPTY);
 	j->page->token = token;
 	j->nr_entries = 0;

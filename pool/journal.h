@@ -80,6 +80,13 @@ void journal_note(struct journal *j, uint64_t token,
 bool journal_noted(const struct journal *j, uint64_t token,
 		   struct journal_note *note);
 
+/**
+ * journal_begun - is some request noted that was not carried out, and not
+ * followed by another?  @note: out.
+ */
+bool journal_begun(const struct journal *j, struct journal_note *note);
+
+/* A change for another request, @token not 0, ends what is noted. */
 void journal_begin(struct journal *j, uint64_t token);
 
 /**

@@ -256,7 +256,7 @@ static uint64_t pool_overhead(const struct pool *pool)
 	uint64_t bytes = TABLES_HEADROOM;
 
 	for (int i = 0; i < 5; i++)
-		bytes += (uint64_t)tables[i]->nr * tables[i]->rec_size;
+		bytes += table_bytes(tables[i]);
 	return bytes;
 }
 

@@ -3,7 +3,9 @@
  * Tables of records in the store.
  *
  * States: a record is free (its first word is 0) or live.  Only the owner of
- * the table decides what other values mean.
+ * the table decides what other values mean.  A step is present or absent; a
+ * record of an absent step is free, and must not be looked at: that would make
+ * memory, and in a full store there is none.
  * Locks: none of its own; pool->lock (1) is held by all callers.
  * Reclaim: never touches a table; its pages can be swapped, nothing more.
  */
@@ -17,52 +19,96 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int table_reserve_stack(struct table *t, uint32_t nr)
+static uint32_t table_nr_steps(const struct table *t)
 {
-	uint32_t *stack = realloc(t->free, nr * sizeof(*stack));
+	return t->nr / t->per_step;
+}
 
-	if (!stack)
+static int table_need_steps(struct table *t, uint32_t nr)
+{
+	struct table_step *steps = realloc(t->steps, nr * sizeof(*steps));
+
+	if (!steps)
 		return -ENOMEM;
-	t->free = stack;
+	t->steps = steps;
 	return 0;
 }
 
-/* Puts every free record on the stack, the lowest index on top. */
-static void table_stack_free(struct table *t, uint32_t first, uint32_t end)
+/* Index 0 is nobody's. */
+static uint32_t step_capacity(const struct table *t, uint32_t step)
 {
-	for (uint32_t i = end; i-- > first;)
-		if (i && !table_live(t, i))
-			t->free[t->nr_free++] = i;
+	return t->per_step - (step == 0);
+}
+
+/* Which of its records are free. */
+static void step_scan(struct table *t, uint32_t step)
+{
+	struct table_step *s = &t->steps[step];
+	uint32_t first = step * t->per_step;
+
+	s->nr_free = 0;
+	memset(s->free, 0, sizeof(s->free));
+	for (uint32_t i = step == 0; i < t->per_step; i++) {
+		if (table_live(t, first + i))
+			continue;
+		s->free[i / 64] |= 1ull << i % 64;
+		s->nr_free++;
+	}
+}
+
+static int step_fill(struct table *t, uint32_t step)
+{
+	return fallocate(t->fd, 0, (off_t)step * TABLE_STEP, TABLE_STEP) < 0
+		       ? -errno
+		       : 0;
 }
 
 void table_rescan(struct table *t)
 {
-	t->nr_free = 0;
-	table_stack_free(t, 0, t->nr);
+	t->first = 0;
+	t->nr_absent = 0;
+	t->spare = UINT32_MAX;
+	for (uint32_t i = 0; i < table_nr_steps(t); i++) {
+		step_scan(t, i);
+		t->nr_absent += !t->steps[i].present;
+	}
 }
 
 static int table_grow(struct table *t)
 {
-	uint32_t step = TABLE_STEP / t->rec_size;
-	uint32_t nr = t->nr + step;
+	uint32_t step = table_nr_steps(t);
 	int err;
 
-	if (nr > t->max)
+	if (t->nr + t->per_step > t->max)
 		return -ENOSPC;
-	err = table_reserve_stack(t, nr);
+	err = table_need_steps(t, step + 1);
+	if (!err)
+		err = step_fill(t, step);
 	if (err)
 		return err;
-	if (fallocate(t->fd, 0, (off_t)t->nr * t->rec_size, TABLE_STEP) < 0)
-		return -errno;
-	t->nr = nr;
-	table_stack_free(t, nr - step, nr);
+	t->steps[step].present = true;
+	t->nr += t->per_step;
+	step_scan(t, step);
 	return 0;
+}
+
+/* Whether a step of the file has memory. */
+static int step_probe(struct table *t, uint32_t step)
+{
+	off_t start = (off_t)step * TABLE_STEP;
+	off_t data = lseek(t->fd, start, SEEK_DATA);
+
+	t->steps[step].present = data >= 0 && data < start + TABLE_STEP;
+	/* One that was torn is finished. */
+	return t->steps[step].present ? step_fill(t, step) : 0;
 }
 
 int table_open(struct table *t, int dirfd, const char *name, size_t rec_size,
 	       uint32_t max)
 {
-	struct table new = { .rec_size = rec_size, .max = max };
+	struct table new = { .rec_size = rec_size,
+			     .max = max,
+			     .per_step = TABLE_STEP / rec_size };
 	struct stat st;
 	int err;
 
@@ -80,9 +126,10 @@ int table_open(struct table *t, int dirfd, const char *name, size_t rec_size,
 		err = -errno;
 		goto err_close;
 	}
-	/* Growth is in whole steps; a torn one is finished by the next. */
-	new.nr = st.st_size / TABLE_STEP *(TABLE_STEP / rec_size);
-	err = table_reserve_stack(&new, new.nr + 1);
+	new.nr = st.st_size / TABLE_STEP *new.per_step;
+	err = table_need_steps(&new, table_nr_steps(&new) + 1);
+	for (uint32_t i = 0; !err && i < table_nr_steps(&new); i++)
+		err = step_probe(&new, i);
 	if (err)
 		goto err_unmap;
 	table_rescan(&new);
@@ -90,6 +137,7 @@ int table_open(struct table *t, int dirfd, const char *name, size_t rec_size,
 	return 0;
 
 err_unmap:
+	free(new.steps);
 	munmap(new.base, new.map_size);
 err_close:
 	close(new.fd);
@@ -102,24 +150,100 @@ void table_release(struct table *t)
 		return;
 	munmap(t->base, t->map_size);
 	close(t->fd);
-	free(t->free);
+	free(t->steps);
 	memset(t, 0, sizeof(*t));
+}
+
+/* The lowest step with a free record; it gets memory if need be. */
+static int table_find_step(struct table *t, uint32_t *step)
+{
+	uint32_t nr = table_nr_steps(t), i;
+	int err;
+
+	for (; t->first < nr; t->first++) {
+		if (t->steps[t->first].present && t->steps[t->first].nr_free) {
+			*step = t->first;
+			return 0;
+		}
+	}
+	if (!t->nr_absent) {
+		err = table_grow(t);
+		*step = err ? *step : nr;
+		return err;
+	}
+	for (i = 0; t->steps[i].present; i++)
+		;
+	err = step_fill(t, i);
+	if (err)
+		return err;
+	t->steps[i].present = true;
+	t->nr_absent--;
+	t->first = i;
+	*step = i;
+	return 0;
 }
 
 int table_alloc(struct table *t, uint32_t *index)
 {
-	if (!t->nr_free) {
-		int err = table_grow(t);
+	struct table_step *s;
+	uint32_t step = 0, word = 0, i;
+	int err = table_find_step(t, &step);
 
-		if (err)
-			return err;
-	}
-	*index = t->free[--t->nr_free];
+	if (err)
+		return err;
+	s = &t->steps[step];
+	while (!s->free[word])
+		word++;
+	i = word * 64 + __builtin_ctzll(s->free[word]);
+	s->free[word] &= s->free[word] - 1;
+	s->nr_free--;
+	if (t->spare == step)
+		t->spare = UINT32_MAX;
+	*index = step * t->per_step + i;
 	memset(table_get(t, *index), 0, t->rec_size);
 	return 0;
 }
 
+static void step_drop(struct table *t, uint32_t step)
+{
+	if (fallocate(t->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      (off_t)step * TABLE_STEP, TABLE_STEP) < 0)
+		return;
+	t->steps[step].present = false;
+	t->nr_absent++;
+}
+
+/* Of two that are empty the later one goes. */
+static void step_emptied(struct table *t, uint32_t step)
+{
+	uint32_t last = step;
+
+	if (t->spare == UINT32_MAX) {
+		t->spare = step;
+		return;
+	}
+	if (t->spare > step) {
+		last = t->spare;
+		t->spare = step;
+	}
+	step_drop(t, last);
+}
+
 void table_free(struct table *t, uint32_t index)
 {
-	t->free[t->nr_free++] = index;
+	uint32_t step = index / t->per_step, i = index % t->per_step;
+	struct table_step *s = &t->steps[step];
+
+	s->free[i / 64] |= 1ull << i % 64;
+	s->nr_free++;
+	if (t->first > step)
+		t->first = step;
+	if (s->nr_free == step_capacity(t, step))
+		step_emptied(t, step);
+}
+
+uint64_t table_bytes(const struct table *t)
+{
+	return (uint64_t)(table_nr_steps(t) - t->nr_absent) * TABLE_STEP +
+	       table_nr_steps(t) * sizeof(struct table_step);
 }

@@ -12,31 +12,49 @@
  * A record that is free may be filled in plainly; whatever others can see is
  * changed through the journal only.
  *
+ * The file grows by steps of 64 KiB, and a step whose records are all free is
+ * given back to the kernel (all but one, so that nothing goes back and forth):
+ *
+ *	step 0      step 1      step 2      step 3
+ *	[1.11.1111] [..........] [ no memory ] [1........]
+ *
  * No locks inside: callers hold pool->lock (1).
  */
 #ifndef POOLFS_TABLE_H
 #define POOLFS_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define TABLE_STEP (64u << 10) /* bytes a table grows by */
+
+#define TABLE_STEP_MAX 2048 /* records of a step, at most */
+
+struct table_step {
+	uint32_t nr_free;
+	bool present; /* has memory; if not, all of it is free */
+	uint64_t free[TABLE_STEP_MAX / 64]; /* a bit a record */
+};
 
 struct table {
 	char *base;
 	size_t rec_size;
 	size_t map_size;
 	uint32_t max; /* records that fit the mapping */
-	uint32_t nr; /* records that have memory, index 0 included */
-	uint32_t *free; /* stack of free indices, lowest on top at start */
-	uint32_t nr_free;
+	uint32_t nr; /* records of all steps, index 0 included */
+	uint32_t per_step;
+	struct table_step *steps;
+	uint32_t first; /* no step before it is present and has a free record */
+	uint32_t nr_absent;
+	uint32_t spare; /* a step that is empty and present, or nr of steps */
 	int fd;
 };
 
 /**
  * table_open - open or create.
  * @dirfd, @name: the file.
- * @rec_size: bytes a record, a divisor of 64 KiB.
+ * @rec_size: bytes a record, a divisor of 64 KiB, at least 32.
  * @max: most records, index 0 (which is never used) included.
  * Return: 0, or -errno with *@t untouched.
  */
@@ -57,6 +75,9 @@ void table_rescan(struct table *t);
 /** table_free - the record's state is 0 by now; its index may be given out. */
 void table_free(struct table *t, uint32_t index);
 
+/** table_bytes - memory that it has in the store. */
+uint64_t table_bytes(const struct table *t);
+
 static inline void *table_get(const struct table *t, uint32_t index)
 {
 	return t->base + (size_t)index * t->rec_size;
@@ -66,6 +87,7 @@ static inline void *table_get(const struct table *t, uint32_t index)
 static inline int table_live(const struct table *t, uint32_t index)
 {
 	return index > 0 && index < t->nr &&
+	       t->steps[index / t->per_step].present &&
 	       *(uint32_t *)table_get(t, index) != 0;
 }
 

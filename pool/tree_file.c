@@ -171,11 +171,12 @@ int tree_close(struct pool *pool, uint32_t node)
 	struct node_rec *rec;
 	int64_t done;
 
+	/* With the last close the node may have gone. */
+	if (journal_replayed(&pool->journal, pool->token, &done))
+		return tree_opens(pool, node);
 	if (!tree_valid(pool, node))
 		return -ESTALE;
 	rec = node_rec(t, node);
-	if (journal_replayed(&pool->journal, pool->token, &done))
-		return rec->opens;
 	if (!rec->opens)
 		return -EBADF;
 	journal_begin(&pool->journal, pool->token);
@@ -358,6 +359,18 @@ ssize_t tree_listxattr(struct pool *pool, uint32_t node, char *list,
 	return n;
 }
 
+/* Before it is noted: what was there is no work of the worker before. */
+static int xattr_refuse(const struct xattr_path *x, const char *name, int flags)
+{
+	bool is = getxattr(x->path, name, NULL, 0) >= 0;
+
+	if (is && flags & XATTR_CREATE)
+		return -EEXIST;
+	if (!is && errno == ENODATA && flags & XATTR_REPLACE)
+		return -ENODATA;
+	return 0;
+}
+
 int tree_setxattr(struct pool *pool, uint32_t node, const char *name,
 		  const void *value, size_t size, int flags)
 {
@@ -371,8 +384,10 @@ int tree_setxattr(struct pool *pool, uint32_t node, const char *name,
 	if (flags && journal_noted(&pool->journal, pool->token, NULL))
 		flags = 0;
 	else if (flags)
+		err = xattr_refuse(&x, name, flags);
+	if (!err && flags)
 		journal_note(&pool->journal, pool->token, &note);
-	if (setxattr(x.path, name, value, size, flags) < 0)
+	if (!err && setxattr(x.path, name, value, size, flags) < 0)
 		err = -errno;
 	close(x.fd);
 	return err;
@@ -388,8 +403,10 @@ int tree_removexattr(struct pool *pool, uint32_t node, const char *name)
 	if (err)
 		return err;
 	if (!again)
+		err = xattr_refuse(&x, name, XATTR_REPLACE);
+	if (!err && !again)
 		journal_note(&pool->journal, pool->token, &note);
-	if (removexattr(x.path, name) < 0)
+	if (!err && removexattr(x.path, name) < 0)
 		err = -errno;
 	close(x.fd);
 	return err == -ENODATA && again ? 0 : err;

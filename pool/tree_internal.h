@@ -95,6 +95,7 @@ struct node {
 struct tree {
 	struct table nodes;
 	struct node *chunk[NODE_MAX / NODE_CHUNK];
+	uint16_t chunk_nodes[NODE_MAX / NODE_CHUNK]; /* live ones */
 	uint32_t *bucket; /* by inode number */
 	uint32_t nr_buckets; /* a power of 2 */
 	uint32_t nr_nodes;
@@ -218,14 +219,17 @@ uint64_t space_used(struct pool *pool);
 int volatile_start(struct pool *pool);
 void volatile_stop(struct pool *pool);
 int volatile_adopt(struct pool *pool);
-/* A node comes to be, or is freed. */
-void volatile_made(struct pool *pool, uint32_t node, uint32_t parent);
+/* A node that was just made is about to be seen, or one is freed. */
+void volatile_made(struct pool *pool, uint32_t node, uint32_t parent,
+		   mode_t mode);
 void volatile_freed(struct pool *pool, uint32_t node);
 void volatile_pin(struct pool *pool, uint32_t node);
 /* Nobody has it open any more, or its size has changed. */
 void volatile_unpin(struct pool *pool, uint32_t node);
 /* It has got or lost its name. */
 void volatile_placed(struct pool *pool, uint32_t node);
+/* Files that have come back to where their nodes say. */
+void volatile_relist(struct pool *pool);
 /* Removes @name of a file that has been purged.  Return: whether it was. */
 bool volatile_sweep(struct pool *pool, uint32_t node,
 		    const struct tree_path *p);

@@ -98,6 +98,22 @@ static void attempt_begin(struct pool *pool, struct attempt *a)
 		journal_note(&pool->journal, pool->token, &a->note);
 }
 
+/*
+ * The same for a name that is to be made.  One that was there before must not be
+ * taken for the work of a worker that was killed.
+ */
+static int attempt_begin_name(struct pool *pool, struct attempt *a,
+			      const struct tree_path *p)
+{
+	struct stat st;
+
+	if (!journal_noted(&pool->journal, pool->token, NULL) &&
+	    fstatat(p->dirfd, p->path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return -EEXIST;
+	attempt_begin(pool, a);
+	return 0;
+}
+
 /* Return: whether to try once more after -ENOSPC. */
 static bool made_room(struct pool *pool)
 {
@@ -179,8 +195,9 @@ static int tree_make(struct pool *pool, uint32_t parent, const char *name,
 	err = tree_path_at(pool, parent, name, &p);
 	if (err)
 		return err;
-	attempt_begin(pool, &a);
-	err = make_as(pool, &p, m, cred);
+	err = attempt_begin_name(pool, &a, &p);
+	if (!err)
+		err = make_as(pool, &p, m, cred);
 	if (err == -EEXIST && a.again)
 		err = 0;
 	if (!err && fstatat(p.dirfd, p.path, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -197,11 +214,11 @@ static int tree_make(struct pool *pool, uint32_t parent, const char *name,
 			close(m->fd);
 		return err;
 	}
+	volatile_made(pool, i, parent, st.st_mode);
 	journal_begin(&pool->journal, pool->token);
 	node_publish(pool, i, m->flags >= 0);
 	journal_commit(&pool->journal, i);
 	node_published(pool, i);
-	volatile_made(pool, i, parent);
 	pool_fit_limit(pool);
 	if (m->fd >= 0) {
 		node_mem(pool->tree, i)->fd = m->fd;
@@ -373,10 +390,24 @@ static int link_named(struct pool *pool, uint32_t from,
 	return 0;
 }
 
+static int link_at(struct pool *pool, uint32_t from,
+		   const struct tree_path *old, uint32_t parent,
+		   const char *name, const struct tree_path *to)
+{
+	const struct node_rec *rec = node_rec(pool->tree, from);
+	struct attempt a = { 0 };
+	int err = attempt_begin_name(pool, &a, to);
+
+	if (err)
+		return err;
+	if (rec->flags & NODE_ORPHAN && !(rec->flags & NODE_DIR))
+		return link_orphan(pool, from, parent, name, to);
+	return link_named(pool, from, old, to, a.again);
+}
+
 static int link_run(struct pool *pool, uint32_t from, uint32_t parent,
 		    const char *name)
 {
-	struct attempt a = { 0 };
 	struct tree_path old, to;
 	int err;
 
@@ -386,12 +417,7 @@ static int link_run(struct pool *pool, uint32_t from, uint32_t parent,
 		return err;
 	err = tree_path_at(pool, parent, name, &to);
 	if (!err) {
-		attempt_begin(pool, &a);
-		if (node_rec(pool->tree, from)->flags & NODE_ORPHAN &&
-		    !(node_rec(pool->tree, from)->flags & NODE_DIR))
-			err = link_orphan(pool, from, parent, name, &to);
-		else
-			err = link_named(pool, from, &old, &to, a.again);
+		err = link_at(pool, from, &old, parent, name, &to);
 		tree_path_release(&to);
 	}
 	tree_path_release(&old);
@@ -554,6 +580,7 @@ static int rename_find(struct pool *pool, struct renaming *r)
 {
 	struct tree *t = pool->tree;
 	struct stat st;
+	mode_t mode;
 	uint32_t i;
 
 	if (journal_noted(&pool->journal, pool->token, &r->a.note)) {
@@ -562,6 +589,7 @@ static int rename_find(struct pool *pool, struct renaming *r)
 	}
 	if (fstatat(r->from.dirfd, r->from.path, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
+	mode = st.st_mode;
 	r->a.note.ino = st.st_ino;
 	r->a.note.node = node_by_ino(t, st.st_ino);
 	if (r->a.note.node &&
@@ -571,8 +599,12 @@ static int rename_find(struct pool *pool, struct renaming *r)
 		return errno == ENOENT ? 0 : -errno;
 	if (r->flags & RENAME_NOREPLACE)
 		return -EEXIST;
+	/* Before a victim is out of the way. */
+	if (!(r->flags & RENAME_EXCHANGE) &&
+	    S_ISDIR(mode) != S_ISDIR(st.st_mode))
+		return S_ISDIR(mode) ? -ENOTDIR : -EISDIR;
 	i = node_by_ino(t, st.st_ino);
-	if (i && i != r->a.note.node &&
+	if (i && st.st_ino != r->a.note.ino &&
 	    node_is_at(t, i, r->to_parent, r->to_name))
 		r->a.note.victim = i;
 	return 0;
@@ -697,6 +729,9 @@ static int rename_run(struct pool *pool, struct renaming *r)
 			node_move_cancel(pool, &r->moves[--r->nr_moves]);
 	else
 		rename_commit(pool, r);
+	/* They were not where they should be when this worker started. */
+	if (!err && r->a.again)
+		volatile_relist(pool);
 	return err;
 }
 

@@ -89,6 +89,17 @@ static int node_need_mem(struct tree *t, uint32_t i)
 	return *chunk ? 0 : -ENOMEM;
 }
 
+/* Memory beside the records goes with the last of them. */
+static void node_mem_put(struct tree *t, uint32_t i)
+{
+	uint32_t chunk = i / NODE_CHUNK;
+
+	if (--t->chunk_nodes[chunk])
+		return;
+	free(t->chunk[chunk]);
+	t->chunk[chunk] = NULL;
+}
+
 static unsigned int place_len(const struct node_place *p)
 {
 	return (unsigned char)p->name_len;
@@ -237,6 +248,7 @@ void node_published(struct pool *pool, uint32_t node)
 	struct node_rec *rec = node_rec(t, node);
 
 	*node_mem(t, node) = (struct node){ 0 };
+	t->chunk_nodes[node / NODE_CHUNK]++;
 	t->nr_nodes++;
 	if (rec->opens)
 		t->nr_open++;
@@ -313,6 +325,7 @@ static void node_free(struct pool *pool, uint32_t node)
 	place_free(t, &rec->place);
 	table_free(&t->nodes, node);
 	t->nr_nodes--;
+	node_mem_put(t, node);
 }
 
 /* What of it is volatile is known nowhere else. */
@@ -345,19 +358,14 @@ void node_put(struct pool *pool, uint32_t node)
 
 void node_lose(struct pool *pool, uint32_t node)
 {
-	struct tree *t = pool->tree;
-	struct node_rec *rec = node_rec(t, node);
-	struct node_move m;
-
 	volatile_freed(pool, node);
 	ranges_freed(pool, node);
-	node_unhash(t, node);
-	node_move_nowhere(pool, &m, node);
-	journal_begin(&pool->journal, 0);
-	node_move_journal(pool, &m);
-	jset(&pool->journal, rec->flags, NODE_GONE);
-	journal_commit(&pool->journal, 0);
-	node_moved(pool, &m);
+	node_unhash(pool->tree, node);
+	/*
+	 * In one store, and not through the journal: this is done between
+	 * requests, and the last one's token must stay.
+	 */
+	node_rec(pool->tree, node)->flags = NODE_GONE;
 	node_put(pool, node);
 }
 
@@ -560,7 +568,6 @@ int tree_lookup(struct pool *pool, uint32_t parent, const char *name,
 		return err;
 	err = fstatat(p.dirfd, p.path, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno
 								     : 0;
-	tree_path_release(&p);
 	i = err ? 0 : node_by_ino(t, st.st_ino);
 	if (i && volatile_sweep(pool, i, &p))
 		err = -ENOENT;
@@ -619,7 +626,7 @@ void tree_usage(struct pool *pool, struct tree_usage *out)
 
 	out->nodes = t->nr_nodes;
 	out->open = t->nr_open;
-	out->bytes = (uint64_t)t->nodes.nr * sizeof(struct node_rec) +
+	out->bytes = table_bytes(&t->nodes) +
 		     t->nr_buckets * sizeof(*t->bucket);
 	for (uint32_t i = 0; i < NODE_MAX / NODE_CHUNK; i++)
 		if (t->chunk[i])
@@ -628,7 +635,17 @@ void tree_usage(struct pool *pool, struct tree_usage *out)
 
 /* --- start and end --- */
 
-/* What orphan/ has of nodes that are not there any more. */
+/* Is it the file of an orphan, or of a node that is becoming one? */
+static bool orphan_is_needed(struct pool *pool, uint32_t node)
+{
+	struct journal_note note;
+
+	return tree_valid(pool, node) &&
+	       (node_rec(pool->tree, node)->flags & NODE_ORPHAN ||
+		(journal_begun(&pool->journal, &note) && note.victim == node));
+}
+
+/* What else orphan/ has. */
 static void tree_tidy_orphans(struct pool *pool)
 {
 	struct tree *t = pool->tree;
@@ -640,7 +657,7 @@ static void tree_tidy_orphans(struct pool *pool)
 		return;
 	while ((e = readdir(d))) {
 		if (e->d_name[0] == '.' ||
-		    tree_valid(pool, strtoul(e->d_name, NULL, 16)))
+		    orphan_is_needed(pool, strtoul(e->d_name, NULL, 16)))
 			continue;
 		if (unlinkat(t->orphanfd, e->d_name, 0) < 0)
 			unlinkat(t->orphanfd, e->d_name, AT_REMOVEDIR);
@@ -691,6 +708,7 @@ static int tree_adopt_nodes(struct pool *pool, bool fresh)
 			rec->backing = 0;
 		}
 		t->nr_nodes++;
+		t->chunk_nodes[i / NODE_CHUNK]++;
 		t->nr_open += rec->opens != 0;
 		if (!(rec->flags & NODE_GONE))
 			node_hash(t, i);
@@ -805,7 +823,7 @@ const char *tree_check(struct pool *pool)
 		if (i == TREE_ROOT)
 			continue;
 		parents += rec->place.parent != 0;
-		if (rec->flags & NODE_GONE)
+		if (rec->flags & (NODE_GONE | NODE_PURGED))
 			continue;
 		if (node_by_ino(t, rec->ino) != i)
 			return "a node is not found by its inode number";

@@ -142,24 +142,14 @@ static void volatile_mark(struct tree *t, uint32_t node, bool on)
 		t->nr_volatile--;
 }
 
-void volatile_made(struct pool *pool, uint32_t node, uint32_t parent)
+void volatile_made(struct pool *pool, uint32_t node, uint32_t parent,
+		   mode_t mode)
 {
 	struct tree *t = pool->tree;
-	struct tree_path p;
-	struct stat st;
 
-	if (!(node_rec(t, parent)->flags & NODE_VOLATILE))
-		return;
-	if (!(node_rec(t, node)->flags & NODE_DIR)) {
-		if (tree_path(pool, node, &p))
-			return;
-		if (fstatat(p.dirfd, p.path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			st.st_mode = 0;
-		tree_path_release(&p);
-		if (!S_ISREG(st.st_mode))
-			return;
-	}
-	volatile_mark(t, node, true);
+	if (node_rec(t, parent)->flags & NODE_VOLATILE &&
+	    (S_ISREG(mode) || S_ISDIR(mode)))
+		volatile_mark(t, node, true);
 }
 
 void volatile_freed(struct pool *pool, uint32_t node)
@@ -286,6 +276,11 @@ static uint64_t purge(struct pool *pool, uint32_t node)
 		node_lose(pool, node);
 		return 0;
 	}
+	/* Ranges of it were purged since it was listed: nothing can be had. */
+	if (!pages) {
+		list_del(t, node);
+		return 0;
+	}
 	if (tree_path(pool, node, &p))
 		return 0;
 	fd = tree_openat(pool, &p, O_RDWR);
@@ -377,12 +372,48 @@ static int by_stamp(const void *a, const void *b)
 	return x->stamp < y->stamp ? -1 : x->stamp > y->stamp;
 }
 
+/* Is a file, or a directory that it is in, between two names? */
+static bool volatile_in_between(struct pool *pool)
+{
+	struct journal_note note;
+
+	return journal_begun(&pool->journal, &note) &&
+	       (note.node || note.victim);
+}
+
+/* Lists it, if it is where its node says. */
+static void volatile_adopt_file(struct pool *pool, uint32_t node)
+{
+	struct node *mem = node_mem(pool->tree, node);
+	uint32_t nlink;
+
+	if (!file_pages(pool, node, &mem->pages, &nlink)) {
+		if (mem->pages)
+			list_add(pool->tree, node);
+	} else if (!volatile_in_between(pool)) {
+		node_lose(pool, node); /* the worker before did it */
+	}
+}
+
+void volatile_relist(struct pool *pool)
+{
+	struct tree *t = pool->tree;
+
+	table_for_each (&t->nodes, i) {
+		struct node_rec *rec = node_rec(t, i);
+
+		if (rec->state == NODE_LIVE && is_volatile_file(rec) &&
+		    !rec->opens && !node_mem(t, i)->listed)
+			volatile_adopt_file(pool, i);
+	}
+}
+
 /* In the order in which they were closed. */
 int volatile_adopt(struct pool *pool)
 {
 	struct tree *t = pool->tree;
 	struct stamped *all;
-	uint32_t nr = 0, nr_all = 0, nlink;
+	uint32_t nr = 0, nr_all = 0;
 
 	table_for_each (&t->nodes, i)
 		if (node_rec(t, i)->state == NODE_LIVE) {
@@ -405,15 +436,8 @@ int volatile_adopt(struct pool *pool)
 			all[nr++] = (struct stamped){ rec->stamp, i };
 	}
 	qsort(all, nr, sizeof(*all), by_stamp);
-	for (uint32_t i = 0; i < nr; i++) {
-		uint32_t node = all[i].node;
-		struct node *mem = node_mem(t, node);
-
-		if (file_pages(pool, node, &mem->pages, &nlink))
-			node_lose(pool, node); /* the worker before did it */
-		else if (mem->pages)
-			list_add(t, node);
-	}
+	for (uint32_t i = 0; i < nr; i++)
+		volatile_adopt_file(pool, all[i].node);
 	free(all);
 	return 0;
 }

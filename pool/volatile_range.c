@@ -270,8 +270,10 @@ static void ranges_cut(struct tree *t, uint32_t node, uint64_t first,
 			rest->first = end;
 			rest->end = v->end;
 			rest->purged = v->purged;
-			vrange_resize(t, v, v->first, first);
+			/* First, or a kill would lose what is purged of it;
+			 * the next worker joins the two again. */
 			vrange_show(t, rest);
+			vrange_resize(t, v, v->first, first);
 		} else if (v->first < first) {
 			vrange_resize(t, v, v->first, first);
 		} else if (v->end > end) {
