@@ -180,7 +180,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct call c = call_of(req, parent);
 	const struct node_ops *ops = node_ops(parent);
-	uint64_t child;
+	uint64_t child = 0;
 	int err = ops->lookup ? ops->lookup(&c, name, &child) : -ENOTDIR;
 
 	if (err == -ENOENT && node_kind(parent) == NODE_PLAIN)
@@ -290,7 +290,7 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name,
 {
 	struct call c = call_of(req, parent);
 	const struct node_ops *ops = node_ops(parent);
-	uint64_t child;
+	uint64_t child = 0;
 	int err = ops->mkdir ? ops->mkdir(&c, name, mode, &child) : -EPERM;
 
 	reply_made(&c, err, child);
@@ -317,7 +317,7 @@ static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name,
 {
 	struct call c = call_of(req, parent);
 	const struct node_ops *ops = node_ops(parent);
-	uint64_t child;
+	uint64_t child = 0;
 	int err = ops->mknod ? ops->mknod(&c, name, mode, rdev, &child)
 			     : -EPERM;
 
@@ -343,7 +343,7 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
 {
 	struct call c = call_of(req, parent);
 	const struct node_ops *ops = node_ops(parent);
-	uint64_t child;
+	uint64_t child = 0;
 	int err = ops->symlink ? ops->symlink(&c, name, target, &child)
 			       : -EPERM;
 

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,13 +13,25 @@
 #include "fs/ops.h"
 #include "fs/poolfs.h"
 
-/* As a write by whoever asks does; the kernel leaves it to us, and does not look
- * at the mode again. */
-static int plain_kill_suidgid(struct worker *w, uint32_t node)
-{
-	struct tree_attr kill = { .set = TREE_KILL_SUIDGID };
-	int err = tree_setattr(w->pool, node, &kill);
+/* Groups that a caller is asked about; who is in more may lose a set-group-ID
+ * bit that it could keep. */
+#define GROUPS_MAX 256
 
+/* The kernel leaves it to us, and does not look at the mode again. */
+int plain_kill_suidgid(struct call *c, uint32_t node)
+{
+	gid_t groups[GROUPS_MAX + 1] = { c->ctx->gid };
+	struct tree_attr kill = { .set = TREE_KILL_SUIDGID, .groups = groups };
+	struct worker *w = c->w;
+	struct statx stx;
+	int n, err;
+
+	err = tree_stat(w->pool, node, &stx);
+	if (err || !(stx.stx_mode & (S_ISUID | S_ISGID)))
+		return err;
+	n = fuse_req_getgroups(c->req, GROUPS_MAX, groups + 1);
+	kill.nr_groups = 1 + (n > GROUPS_MAX ? GROUPS_MAX : n > 0 ? n : 0);
+	err = tree_setattr(w->pool, node, &kill);
 	notify_attributes(w, node);
 	return err;
 }
@@ -90,15 +103,6 @@ static int plain_how(struct worker *w, uint32_t node, int flags,
 	return 0;
 }
 
-/* Writers do not tell us how much they write: look when they come and go. */
-static void plain_trim(struct worker *w)
-{
-	uint64_t excess = pool_excess(w->pool);
-
-	if (excess)
-		worker_make_room(w, excess * sysconf(_SC_PAGESIZE));
-}
-
 /* --- open and release --- */
 
 void plain_open(struct call *c, struct fuse_file_info *fi)
@@ -110,7 +114,7 @@ void plain_open(struct call *c, struct fuse_file_info *fi)
 	if (tree_valid(w->pool, c->index))
 		err = plain_how(w, c->index, fi->flags, &out);
 	if (!err && w->request.kill_suidgid)
-		err = plain_kill_suidgid(w, c->index);
+		err = plain_kill_suidgid(c, c->index);
 	/* Last, and once only: it counts. */
 	if (!err)
 		err = tree_open(w->pool, c->index, fi->flags);
@@ -122,7 +126,7 @@ void plain_open(struct call *c, struct fuse_file_info *fi)
 		return;
 	}
 	reply_open(c, out.fh, out.flags, out.backing_id);
-	plain_trim(w);
+	worker_trim(w);
 }
 
 /* Undoes what tree_create() has counted. */
@@ -169,7 +173,7 @@ void plain_create(struct call *c, const char *name, mode_t mode,
 	wire_create_fill(&reply, node, &e.attr, e.entry_timeout, e.attr_timeout,
 			 &out);
 	fuse_reply_buf(c->req, (const char *)&reply, sizeof(reply));
-	plain_trim(w);
+	worker_trim(w);
 }
 
 void plain_release(struct call *c, struct fuse_file_info *fi)
@@ -177,7 +181,7 @@ void plain_release(struct call *c, struct fuse_file_info *fi)
 	if (tree_opens(c->w->pool, c->index) == 1)
 		plain_backing_drop(c->w, c->index);
 	tree_close(c->w->pool, c->index);
-	plain_trim(c->w);
+	worker_trim(c->w);
 }
 
 void plain_fsync(struct call *c, struct fuse_file_info *fi)
@@ -220,7 +224,7 @@ void plain_write(struct call *c, const void *buf, size_t size, off_t off,
 	ssize_t n = tree_write(w->pool, c->index, buf, size, off);
 
 	if (n >= 0 && w->request.kill_suidgid)
-		plain_kill_suidgid(w, c->index);
+		plain_kill_suidgid(c, c->index);
 	if (n < 0)
 		fuse_reply_err(c->req, -n);
 	else
@@ -229,7 +233,12 @@ void plain_write(struct call *c, const void *buf, size_t size, off_t off,
 
 int plain_fallocate(struct call *c, int mode, off_t off, off_t len)
 {
-	return tree_fallocate(c->w->pool, c->index, mode, off, len);
+	int err = tree_fallocate(c->w->pool, c->index, mode, off, len);
+
+	/* Here the kernel does not say whether the caller may keep them. */
+	if (!err && c->ctx->uid)
+		plain_kill_suidgid(c, c->index);
+	return err;
 }
 
 off_t plain_lseek(struct call *c, off_t off, int whence)
@@ -271,5 +280,9 @@ void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,
 ssize_t plain_copy_range(struct call *c, off_t off, uint64_t to, off_t to_off,
 			 size_t len)
 {
-	return tree_copy_range(c->w->pool, c->index, off, to, to_off, len);
+	ssize_t n = tree_copy_range(c->w->pool, c->index, off, to, to_off, len);
+
+	if (n > 0 && c->ctx->uid)
+		plain_kill_suidgid(c, to);
+	return n;
 }

@@ -92,7 +92,7 @@ static int plain_setattr(struct call *c, const struct stat *st, int to_set)
 	if (to_set & FUSE_SET_ATTR_MTIME_NOW)
 		a.mtime.tv_nsec = UTIME_NOW;
 	if (c->w->request.kill_suidgid)
-		a.set |= TREE_KILL_SUIDGID;
+		plain_kill_suidgid(c, c->index);
 	return tree_setattr(c->w->pool, c->index, &a);
 }
 

@@ -111,7 +111,16 @@ static uint64_t pool_asks_reclaim(void *arg, uint64_t pages)
 /* Also of the files that the front end keeps in the store. */
 bool worker_make_room(struct worker *w, size_t bytes)
 {
-	return pool_asks_reclaim(w, bytes / sysconf(_SC_PAGESIZE) + 1);
+	return pool_lend_limit(w->pool, bytes + sysconf(_SC_PAGESIZE)) ||
+	       pool_asks_reclaim(w, bytes / sysconf(_SC_PAGESIZE) + 1);
+}
+
+void worker_trim(struct worker *w)
+{
+	uint64_t excess = pool_excess(w->pool);
+
+	if (excess)
+		pool_asks_reclaim(w, excess);
 }
 
 static void pool_says_suspect(void *arg, struct box *box, uid_t uid,
@@ -425,10 +434,37 @@ static int worker_init_session(struct worker *w)
 	return 0;
 }
 
+/* One capability of this thread's, on or off. */
+static void worker_capability(int cap, bool on, bool for_ever)
+{
+	struct __user_cap_header_struct h = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	struct __user_cap_data_struct d[2];
+	uint32_t bit = 1u << cap % 32;
+
+	if (syscall(SYS_capget, &h, d) < 0)
+		return;
+	if (on)
+		d[cap / 32].effective |= bit & d[cap / 32].permitted;
+	else
+		d[cap / 32].effective &= ~bit;
+	if (for_ever)
+		d[cap / 32].permitted &= ~bit;
+	syscall(SYS_capset, &h, d);
+}
+
+/*
+ * What the kernel writes to the store, it writes as who registered the file.
+ * Without this capability set-ID bits go with a write, as they should.
+ */
 int worker_backing_open(struct worker *w, int fd)
 {
-	int id = wire_backing_open(w->fuse_fd, fd);
+	int id;
 
+	worker_capability(CAP_FSETID, false, false);
+	id = wire_backing_open(w->fuse_fd, fd);
+	worker_capability(CAP_FSETID, true, false);
 	if (id > 0)
 		w->shared->last_backing = id;
 	return id;
@@ -447,17 +483,7 @@ static void worker_close_lost_backing(struct worker *w)
  */
 static void worker_drop_sys_resource(void)
 {
-	struct __user_cap_header_struct h = {
-		.version = _LINUX_CAPABILITY_VERSION_3
-	};
-	struct __user_cap_data_struct d[2];
-	uint32_t bit = 1u << CAP_SYS_RESOURCE;
-
-	if (syscall(SYS_capget, &h, d) < 0)
-		return;
-	d[0].effective &= ~bit;
-	d[0].permitted &= ~bit;
-	syscall(SYS_capset, &h, d);
+	worker_capability(CAP_SYS_RESOURCE, false, true);
 }
 
 /* Does the kernel let us register a file of the store? */

@@ -117,6 +117,10 @@ void worker_buffer_put(struct worker *w, void *buffer);
  * Return: whether it is worth to try again. */
 bool worker_make_room(struct worker *w, size_t bytes);
 
+/** worker_trim - writers do not tell us how much they write: have what the pool
+ * holds beyond its size purged.  Holds 1. */
+void worker_trim(struct worker *w);
+
 /** worker_backing_open - as wire_backing_open(). */
 int worker_backing_open(struct worker *w, int fd);
 

@@ -170,6 +170,13 @@ static void pool_tidy(struct pool *pool)
 			box_put(pool, pool->box_mem[i]);
 }
 
+static uint64_t pool_tables_bytes(const struct pool *pool)
+{
+	return table_bytes(&pool->boxes) + table_bytes(&pool->txs) +
+	       table_bytes(&pool->handles) + table_bytes(&pool->tree->nodes) +
+	       table_bytes(&pool->tree->ranges);
+}
+
 int pool_open(const struct pool_options *opts, struct pool **out)
 {
 	struct pool *pool = calloc(1, sizeof(*pool));
@@ -212,6 +219,8 @@ int pool_open(const struct pool_options *opts, struct pool **out)
 		pool_close(pool);
 		return err;
 	}
+	pool->fixed_bytes = store_tables_bytes(pool->store) -
+			    pool_tables_bytes(pool);
 	pool_fit_limit(pool);
 	lru_set_limit(pool->lru, opts->size / pool->page_size);
 	/* Not before: what is rebuilt wakes nobody. */
@@ -242,22 +251,13 @@ void pool_close(struct pool *pool)
 	free(pool);
 }
 
-/* What tables grow by before the limit is looked at again. */
-#define TABLES_HEADROOM (4u << 20)
-/* The limit is not moved for less than this part of the size. */
+/* The limit is not raised for less than this part of the size. */
 #define LIMIT_STEPS 256
 
 /* Bytes of the store that are not content. */
 static uint64_t pool_overhead(const struct pool *pool)
 {
-	const struct table *tables[] = { &pool->boxes, &pool->txs,
-					 &pool->handles, &pool->tree->nodes,
-					 &pool->tree->ranges };
-	uint64_t bytes = TABLES_HEADROOM;
-
-	for (int i = 0; i < 5; i++)
-		bytes += table_bytes(tables[i]);
-	return bytes;
+	return pool->fixed_bytes + pool_tables_bytes(pool);
 }
 
 void pool_fit_limit(struct pool *pool)
@@ -272,12 +272,21 @@ void pool_fit_limit(struct pool *pool)
 	lru_stat(pool->lru, &ls);
 	want = pool->size + pool_overhead(pool) +
 	       (vs.available + vs.range_pages + ls.available) * pool->page_size;
-	if (want < pool->limit ? pool->limit - want < step
-			       : want - pool->limit < step)
+	if (want == pool->limit ||
+	    (pool->limit && want > pool->limit && want - pool->limit < step))
 		return;
 	/* It may hold more now: then the limit stays until that is reclaimed. */
 	if (store_set_limit(pool->store, want) == 0)
 		pool->limit = want;
+}
+
+bool pool_lend_limit(struct pool *pool, uint64_t bytes)
+{
+	if (!pool->limit ||
+	    store_set_limit(pool->store, pool->limit + bytes) < 0)
+		return false;
+	pool->limit += bytes;
+	return true;
 }
 
 uint64_t pool_used(struct pool *pool)
@@ -315,6 +324,9 @@ int pool_record(struct pool *pool, struct table *table, uint32_t *slot)
 {
 	int err = table_alloc(table, slot);
 
+	/* Tables are not what the pool's size limits. */
+	if (err == -ENOSPC && pool_lend_limit(pool, 2 * TABLE_STEP))
+		err = table_alloc(table, slot);
 	if (err == -ENOSPC && pool->ops && pool->ops->reclaim &&
 	    pool->ops->reclaim(pool->arg, TABLE_STEP / pool->page_size))
 		err = table_alloc(table, slot);

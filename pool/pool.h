@@ -105,6 +105,11 @@ struct pool_config *pool_config(struct pool *pool);
 /** pool_check - all invariants (tests); NULL or what is broken. */
 const char *pool_check(struct pool *pool);
 
+/** pool_lend_limit - the store may hold @bytes more for now: what the pool
+ * itself keeps there must not fail because users have filled it.
+ * Return: whether it may. */
+bool pool_lend_limit(struct pool *pool, uint64_t bytes);
+
 /** pool_used - pages of all files that somebody needs. */
 uint64_t pool_used(struct pool *pool);
 

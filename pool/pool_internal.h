@@ -176,6 +176,7 @@ struct pool {
 	uint64_t size;
 	uint32_t page_size;
 	bool leases; /* see pool_options */
+	uint64_t fixed_bytes; /* of the store: neither content nor tables */
 	uint64_t limit; /* bytes, of the store's file system as it is now */
 	uint64_t nr_boxes, nr_live, nr_handles;
 	uint64_t sent, sent_bytes, delivered, freed, dropped;

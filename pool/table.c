@@ -244,6 +244,5 @@ void table_free(struct table *t, uint32_t index)
 
 uint64_t table_bytes(const struct table *t)
 {
-	return (uint64_t)(table_nr_steps(t) - t->nr_absent) * TABLE_STEP +
-	       table_nr_steps(t) * sizeof(struct table_step);
+	return (uint64_t)(table_nr_steps(t) - t->nr_absent) * TABLE_STEP;
 }

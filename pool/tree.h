@@ -184,6 +184,9 @@ struct tree_attr {
 	gid_t gid;
 	uint64_t size;
 	struct timespec atime, mtime; /* tv_nsec may be UTIME_NOW */
+	/* TREE_KILL_SUIDGID: the groups its caller is in. */
+	const gid_t *groups;
+	int nr_groups;
 };
 #define TREE_SET_MODE (1u << 0)
 #define TREE_SET_UID (1u << 1)

@@ -209,7 +209,16 @@ void tree_set_backing(struct pool *pool, uint32_t node, int32_t id)
 
 /* --- attributes --- */
 
-static int kill_suidgid(const struct tree_path *p)
+static bool is_in_groups(const struct tree_attr *a, gid_t gid)
+{
+	for (int i = 0; i < a->nr_groups; i++)
+		if (a->groups[i] == gid)
+			return true;
+	return false;
+}
+
+/* As the kernel's setattr_should_drop_suidgid(). */
+static int kill_suidgid(const struct tree_path *p, const struct tree_attr *a)
 {
 	struct stat st;
 	mode_t mode;
@@ -219,8 +228,9 @@ static int kill_suidgid(const struct tree_path *p)
 	if (!S_ISREG(st.st_mode))
 		return 0;
 	mode = st.st_mode & ~S_ISUID;
-	/* Without group execution it is mandatory locking's, and stays. */
-	if (mode & S_IXGRP)
+	/* Without group execution it means something else: their group's own
+	 * may write without losing it. */
+	if (mode & S_IXGRP || !is_in_groups(a, st.st_gid))
 		mode &= ~S_ISGID;
 	return mode == st.st_mode ? 0 : path_chmod(p, mode);
 }
@@ -283,7 +293,7 @@ int tree_setattr(struct pool *pool, uint32_t node, const struct tree_attr *a)
 	if (!err && a->set & TREE_SET_SIZE)
 		err = set_size(pool, node, a->size);
 	if (!err && a->set & TREE_KILL_SUIDGID)
-		err = kill_suidgid(&p);
+		err = kill_suidgid(&p, a);
 	if (!err && a->set & (TREE_SET_ATIME | TREE_SET_MTIME))
 		err = set_times(&p, a);
 	tree_path_release(&p);

@@ -138,12 +138,40 @@ struct making {
 	const char *target; /* a symbolic link's */
 	int flags; /* a file to be opened */
 	int fd;
+	uint32_t orphan; /* made without a name: the one in orphan/ */
 };
 
-static int make_it(const struct tree_path *p, struct making *m)
+/*
+ * A file without a name, by the rules of the directory @p.  It gets one in
+ * orphan/ at once: a worker to come must find it.
+ */
+static int make_nameless(struct tree *t, const struct tree_path *p,
+			 struct making *m)
+{
+	char proc[40], orphan[16];
+	int err = 0;
+
+	m->fd = openat(p->dirfd, p->path, O_RDWR | O_TMPFILE | O_CLOEXEC,
+		       m->mode & ~S_IFMT);
+	if (m->fd < 0)
+		return -errno;
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", m->fd);
+	node_orphan_name(m->orphan, orphan, sizeof(orphan));
+	/* One of a worker that was killed here. */
+	unlinkat(t->orphanfd, orphan, 0);
+	if (linkat(AT_FDCWD, proc, t->orphanfd, orphan, AT_SYMLINK_FOLLOW) < 0)
+		err = -errno;
+	if (err)
+		close(m->fd);
+	return err;
+}
+
+static int make_it(struct tree *t, const struct tree_path *p, struct making *m)
 {
 	int err = 0;
 
+	if (m->orphan)
+		return make_nameless(t, p, m);
 	if (m->target)
 		err = symlinkat(m->target, p->dirfd, p->path);
 	else if (S_ISDIR(m->mode))
@@ -165,11 +193,11 @@ static int make_as(struct pool *pool, const struct tree_path *p,
 
 	if (err)
 		return err;
-	err = make_it(p, m);
+	err = make_it(pool->tree, p, m);
 	cred_back(pool->tree, cred);
 	if (err == -ENOSPC && made_room(pool)) {
 		cred_take(pool->tree, cred);
-		err = make_it(p, m);
+		err = make_it(pool->tree, p, m);
 		cred_back(pool->tree, cred);
 	}
 	return err;
@@ -256,34 +284,33 @@ int tree_symlink(struct pool *pool, uint32_t parent, const char *name,
 	return tree_make(pool, parent, name, &m, cred, node);
 }
 
-/*
- * A file without a name is an orphan from the start: a worker to come must find
- * it.
- */
-static int tree_create_nameless(struct pool *pool, mode_t mode,
+static int tree_create_nameless(struct pool *pool, uint32_t parent, mode_t mode,
 				const struct tree_cred *cred, uint32_t *node)
 {
 	struct tree *t = pool->tree;
 	struct making m = { .mode = mode, .flags = 0, .fd = -1 };
-	struct tree_path p = { .dirfd = t->orphanfd, .own = -1 };
 	struct stat st = { 0 };
+	struct tree_path p;
 	uint32_t i;
 	int err;
 
 	TREE_BUSY(pool);
-	err = node_prepare(pool, 0, "", &st, &i);
+	err = tree_path(pool, parent, &p);
 	if (err)
 		return err;
-	p.path = p.buf;
-	node_orphan_name(i, p.path, sizeof(p.buf));
-	/* One of a worker that was killed here. */
-	unlinkat(p.dirfd, p.path, 0);
-	err = make_as(pool, &p, &m, cred);
-	if (!err && fstat(m.fd, &st) < 0)
-		err = -errno;
+	err = node_prepare(pool, 0, "", &st, &i);
 	if (err) {
-		if (m.fd >= 0)
-			close(m.fd);
+		tree_path_release(&p);
+		return err;
+	}
+	m.orphan = i;
+	err = make_as(pool, &p, &m, cred);
+	tree_path_release(&p);
+	if (!err && fstat(m.fd, &st) < 0) {
+		err = -errno;
+		close(m.fd);
+	}
+	if (err) {
 		node_unprepare(pool, i);
 		return err;
 	}
@@ -334,7 +361,7 @@ int tree_create(struct pool *pool, uint32_t parent, const char *name, int flags,
 		return 0;
 	}
 	if (!name)
-		return tree_create_nameless(pool, mode, cred, node);
+		return tree_create_nameless(pool, parent, mode, cred, node);
 	err = tree_make(pool, parent, name, &m, cred, node);
 	if (err != -EEXIST || flags & O_EXCL)
 		return err;

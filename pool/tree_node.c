@@ -627,6 +627,8 @@ void tree_usage(struct pool *pool, struct tree_usage *out)
 	out->nodes = t->nr_nodes;
 	out->open = t->nr_open;
 	out->bytes = table_bytes(&t->nodes) +
+		     t->nodes.nr / t->nodes.per_step *
+			     sizeof(struct table_step) +
 		     t->nr_buckets * sizeof(*t->bucket);
 	for (uint32_t i = 0; i < NODE_MAX / NODE_CHUNK; i++)
 		if (t->chunk[i])

@@ -230,6 +230,7 @@ teardown() {
 	[[ $output == touched* ]]
 }
 
+# bats test_tags=alone
 @test "real pressure is seen by the kernel, and taken away again" {
 	need real_pressure
 	tmp

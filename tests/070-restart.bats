@@ -237,6 +237,7 @@ hold_up_notifier() {
 	wait_until 5 grep -qs folio_lock "/proc/$worker/task"/*/stack
 }
 
+# bats test_tags=alone
 @test "a worker that cannot be reaped is replaced" {
 	need root
 	local keeper worker sender reader
@@ -251,6 +252,7 @@ hold_up_notifier() {
 	pool_stop
 }
 
+# bats test_tags=alone
 @test "SIGTERM to the keeper of a worker that cannot be reaped" {
 	need root
 	local keeper worker sender reader

@@ -4,6 +4,8 @@
 # Memory pressure: whatever its source is, memory that nobody needs goes back,
 # and what is used stays as it is.
 
+# bats file_tags=alone
+
 load helpers
 
 teardown() {

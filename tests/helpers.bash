@@ -61,8 +61,15 @@ need() {
 	local feature
 
 	for feature; do
+		[[ $feature != real_pressure ]] || must_be_alone
 		"has_$feature" || skip_or_fail "no $feature"
 	done
+}
+
+# must_be_alone: tests/run has the other tests wait for this one.
+must_be_alone() {
+	[[ ${POOLFS_ALONE:-1} == 1 ]] ||
+		fail 'the line above this test must be "# bats test_tags=alone"'
 }
 
 # wait_until SECONDS CMD...: try again and again; fails when time is up.

@@ -1,136 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * fileops - a few calls on files, one after another, and what each returned.
+ * ops.h says how, and has most of them.  Its own:
  *
- *	fileops OP [ARG...] [OP [ARG...]]...
- *
- * prints one word a line: a number, or the name of an errno.  It goes on after
- * an error, so that a test can look at all that follows one.  The descriptor
- * that was opened last is the current one.
- *
- *	open FILE FLAGS		r, w or rw, then ,append ,nonblock ,dsync ,trunc
- *				,creat ,excl
- *	fd N			the Nth that was opened (from 0) is current
- *	write TEXT		zeros SIZE: so many zero bytes
+ *	zeros SIZE		writes so many zero bytes
  *	dsync-write TEXT	pwritev2() at -1 with RWF_DSYNC
- *	pwrite TEXT OFFSET
- *	read SIZE		the bytes, after their number and a colon
- *	pread SIZE OFFSET
- *	lseek OFFSET		fsync	close	truncate SIZE
- *	dup			the copy is current, and the next number
  *	poll EVENTS MSEC	in, out; its result, and ":in", ":hup" and so on
  *	select MSEC		for reading; its result
- *	map SIZE		read-only and shared, from the start
- *	writable-map SIZE	the same, also for writing; only tried
- *	peek SIZE OFFSET	as read, in the map
- *	unlink FILE		rmdir FILE	mkdir FILE MODE (octal)
- *	rename FILE FILE	link FILE FILE	symlink TEXT FILE
- *	mknod FILE		chmod FILE MODE (octal)
- *	child			the ops up to "end" are a child's, which then
- *				ends, closing what it has
- *	end			in the parent: nothing
- *	wait			for one child; its status, or -SIGNAL
+ *	writable-map SIZE	as map, also for writing; only tried
+ *	mknod FILE		a regular file
  *	alarm MSEC		SIGALRM, with a handler and no restarting
- *	sleep MSEC		kill SIGNAL (a number): itself
- *	touch FILE		makes it: a sign for others
  */
-#include "tool.h"
+#include "ops.h"
 
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <sys/mman.h>
 #include <sys/select.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
-
-#define MAX_FDS 64
-
-static int fds[MAX_FDS];
-static int nr_fds;
-static int fd = -1;
-static char *map;
-
-static void say(long result)
-{
-	const char *name = result < 0 ? strerrorname_np(errno) : NULL;
-
-	if (name)
-		puts(name);
-	else
-		printf("%ld\n", result);
-	fflush(stdout);
-}
-
-static void say_bytes(ssize_t n, const char *bytes)
-{
-	if (n < 0) {
-		say(n);
-		return;
-	}
-	printf("%zd:", n);
-	/* a line of output has one line */
-	for (ssize_t i = 0; i < n; i++)
-		putchar(bytes[i] == '\n' ? '$' : bytes[i] ? bytes[i] : '.');
-	putchar('\n');
-	fflush(stdout);
-}
-
-static int parse_flags(char *text)
-{
-	static const struct {
-		const char *name;
-		int flag;
-	} names[] = {
-		{ "r", O_RDONLY },    { "w", O_WRONLY },
-		{ "rw", O_RDWR },     { "append", O_APPEND },
-		{ "dsync", O_DSYNC }, { "nonblock", O_NONBLOCK },
-		{ "trunc", O_TRUNC }, { "creat", O_CREAT },
-		{ "excl", O_EXCL },
-	};
-	int flags = 0;
-
-	for (char *p = strtok(text, ","); p; p = strtok(NULL, ",")) {
-		size_t i = 0;
-
-		while (i < sizeof(names) / sizeof(*names) &&
-		       strcmp(p, names[i].name))
-			i++;
-		if (i == sizeof(names) / sizeof(*names))
-			usage("flags: r|w|rw,append,nonblock,dsync,trunc,...");
-		flags |= names[i].flag;
-	}
-	return flags;
-}
-
-static void opened(int new_fd)
-{
-	say(new_fd < 0 ? -1 : 0);
-	if (nr_fds == MAX_FDS)
-		usage("at most 64 files");
-	fds[nr_fds++] = fd = new_fd;
-}
-
-static void op_open(char **arg)
-{
-	opened(open(arg[0], parse_flags(arg[1]), 0666));
-}
-
-static void op_fd(char **arg)
-{
-	int n = atoi(arg[0]);
-
-	if (n < 0 || n >= nr_fds)
-		usage("fd N: of those that were opened");
-	fd = fds[n];
-}
-
-static void op_write(char **arg)
-{
-	say(write(fd, arg[0], strlen(arg[0])));
-}
 
 static void op_zeros(char **arg)
 {
@@ -150,58 +35,6 @@ static void op_dsync_write(char **arg)
 	struct iovec iov = { arg[0], strlen(arg[0]) };
 
 	say(pwritev2(fd, &iov, 1, -1, RWF_DSYNC));
-}
-
-static void op_pwrite(char **arg)
-{
-	say(pwrite(fd, arg[0], strlen(arg[0]), to_size(arg[1])));
-}
-
-static void read_at(size_t size, off_t offset)
-{
-	char *buf = malloc(size + 1);
-	ssize_t n;
-
-	if (!buf)
-		fail("malloc");
-	n = offset < 0 ? read(fd, buf, size) : pread(fd, buf, size, offset);
-	say_bytes(n, buf);
-	free(buf);
-}
-
-static void op_read(char **arg)
-{
-	read_at(to_size(arg[0]), -1);
-}
-
-static void op_pread(char **arg)
-{
-	read_at(to_size(arg[0]), to_size(arg[1]));
-}
-
-static void op_lseek(char **arg)
-{
-	say(lseek(fd, to_size(arg[0]), SEEK_SET));
-}
-
-static void op_fsync(char **arg)
-{
-	say(fsync(fd));
-}
-
-static void op_close(char **arg)
-{
-	say(close(fd));
-}
-
-static void op_truncate(char **arg)
-{
-	say(ftruncate(fd, to_size(arg[0])));
-}
-
-static void op_dup(char **arg)
-{
-	opened(dup(fd));
 }
 
 static void op_poll(char **arg)
@@ -233,12 +66,6 @@ static void op_select(char **arg)
 	say(select(fd + 1, &set, NULL, NULL, &tv));
 }
 
-static void op_map(char **arg)
-{
-	map = mmap(NULL, to_size(arg[0]), PROT_READ, MAP_SHARED, fd, 0);
-	say(map == MAP_FAILED ? -1 : 0);
-}
-
 static void op_writable_map(char **arg)
 {
 	void *p = mmap(NULL, to_size(arg[0]), PROT_READ | PROT_WRITE,
@@ -247,62 +74,9 @@ static void op_writable_map(char **arg)
 	say(p == MAP_FAILED ? -1 : 0);
 }
 
-static void op_peek(char **arg)
-{
-	say_bytes(to_size(arg[0]), map + to_size(arg[1]));
-}
-
-static void op_unlink(char **arg)
-{
-	say(unlink(arg[0]));
-}
-
-static void op_rmdir(char **arg)
-{
-	say(rmdir(arg[0]));
-}
-
-static void op_mkdir(char **arg)
-{
-	say(mkdir(arg[0], strtoul(arg[1], NULL, 8)));
-}
-
-static void op_rename(char **arg)
-{
-	say(rename(arg[0], arg[1]));
-}
-
-static void op_link(char **arg)
-{
-	say(link(arg[0], arg[1]));
-}
-
-static void op_symlink(char **arg)
-{
-	say(symlink(arg[0], arg[1]));
-}
-
 static void op_mknod(char **arg)
 {
 	say(mknod(arg[0], S_IFREG | 0644, 0));
-}
-
-static void op_chmod(char **arg)
-{
-	say(chmod(arg[0], strtoul(arg[1], NULL, 8)));
-}
-
-static void op_wait(char **arg)
-{
-	int status;
-
-	if (wait(&status) < 0)
-		say(-1);
-	else if (WIFSIGNALED(status))
-		printf("-%d\n", WTERMSIG(status));
-	else
-		printf("%d\n", WEXITSTATUS(status));
-	fflush(stdout);
 }
 
 static void on_alarm(int sig)
@@ -324,110 +98,18 @@ static void op_alarm(char **arg)
 		fail("alarm");
 }
 
-static void op_sleep(char **arg)
-{
-	usleep(atoi(arg[0]) * 1000);
-}
-
-static void op_kill(char **arg)
-{
-	raise(atoi(arg[0]));
-}
-
-static void op_touch(char **arg)
-{
-	int sign = open(arg[0], O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-
-	if (sign < 0)
-		fail(arg[0]);
-	close(sign);
-}
-
-static void op_end(char **arg)
-{
-}
-
-static const struct op {
-	const char *name;
-	int args;
-	void (*run)(char **arg);
-} ops[] = {
-	{ "open", 2, op_open },
-	{ "fd", 1, op_fd },
-	{ "write", 1, op_write },
+static const struct op ops[] = {
 	{ "zeros", 1, op_zeros },
 	{ "dsync-write", 1, op_dsync_write },
-	{ "pwrite", 2, op_pwrite },
-	{ "read", 1, op_read },
-	{ "pread", 2, op_pread },
-	{ "lseek", 1, op_lseek },
-	{ "fsync", 0, op_fsync },
-	{ "close", 0, op_close },
-	{ "truncate", 1, op_truncate },
-	{ "dup", 0, op_dup },
 	{ "poll", 2, op_poll },
 	{ "select", 1, op_select },
-	{ "map", 1, op_map },
 	{ "writable-map", 1, op_writable_map },
-	{ "peek", 2, op_peek },
-	{ "unlink", 1, op_unlink },
-	{ "rmdir", 1, op_rmdir },
-	{ "mkdir", 2, op_mkdir },
-	{ "rename", 2, op_rename },
-	{ "link", 2, op_link },
-	{ "symlink", 2, op_symlink },
 	{ "mknod", 1, op_mknod },
-	{ "chmod", 2, op_chmod },
-	{ "wait", 0, op_wait },
 	{ "alarm", 1, op_alarm },
-	{ "sleep", 1, op_sleep },
-	{ "kill", 1, op_kill },
-	{ "touch", 1, op_touch },
-	{ "end", 0, op_end },
+	{ NULL, 0, NULL },
 };
-
-static const struct op *find_op(const char *name)
-{
-	for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++)
-		if (!strcmp(name, ops[i].name))
-			return &ops[i];
-	fprintf(stderr, "fileops: no such op: %s\n", name);
-	exit(EXIT_USAGE);
-}
-
-/* Runs a child from @arg on; where its parent goes on. */
-static char **start_child(char **arg, char **end, bool *in_child)
-{
-	pid_t pid = fork();
-
-	if (pid < 0)
-		fail("fork");
-	*in_child = pid == 0;
-	if (pid)
-		while (arg < end && strcmp(*arg, "end"))
-			arg++;
-	return arg;
-}
 
 int main(int argc, char **argv)
 {
-	char **arg = argv + 1, **end = argv + argc;
-	bool in_child = false;
-
-	while (arg < end) {
-		const struct op *op;
-
-		if (!strcmp(*arg, "child")) {
-			arg = start_child(arg + 1, end, &in_child);
-			continue;
-		}
-		op = find_op(*arg++);
-		if (end - arg < op->args)
-			usage("OP [ARG...]...");
-		if (in_child && op->run == op_end)
-			return 0;
-		op->run(arg);
-		arg += op->args;
-	}
-	return 0;
+	return run_ops(argc, argv, ops);
 }

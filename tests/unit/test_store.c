@@ -63,7 +63,8 @@ static void test_adopt(void)
 	store_close(&s);
 	must(asprintf(&file, "%s/file", dir) > 0, "asprintf");
 	close(open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-	ok(store_open(&s, file, SIZE, NULL, why, sizeof(why)) == -ENOTDIR && *why,
+	ok(store_open(&s, file, SIZE, NULL, why, sizeof(why)) == -ENOTDIR &&
+		   *why,
 	   "a file is no store: %s", why);
 	free(file);
 	free(dir);
@@ -102,7 +103,8 @@ static void test_refused(void)
 	struct store s;
 	char tiny[8];
 
-	ok(store_open(&s, "/no/such/dir", SIZE, NULL, why, sizeof(why)) == -ENOENT &&
+	ok(store_open(&s, "/no/such/dir", SIZE, NULL, why, sizeof(why)) ==
+			   -ENOENT &&
 		   strstr(why, "/no/such/dir"),
 	   "what is not there is named: %s", why);
 	memset(tiny, 'x', sizeof(tiny));

@@ -1,0 +1,93 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Random operations on plain files, compared with a model, while memory is
+# reclaimed all the time; and real work: a tree copied in, built there and
+# copied out.
+
+load helpers
+load boxes
+
+teardown() {
+	clean_up
+}
+
+# A million in all three ways together; a sanitizer is several times slower.
+model_ops() {
+	if grep -q __asan_init "$POOLFS"; then
+		loops 40000
+	else
+		loops 340000
+	fi
+}
+
+# reclaim_on: scans all that is volatile, until the test ends it.
+reclaim_on() {
+	while sleep 0.02; do
+		for scan in "$POOL"/.pool/shrinker/*/scan; do
+			echo "0 0 64" >"$scan"
+		done
+	done
+}
+
+model() {
+	local ops reclaimer
+
+	ops=$(model_ops)
+	background reclaim_on
+	reclaimer=$BG_PID
+	timeout -s TERM 110 "$TOOLS/fsmodel" --unpin --seed "$RANDOM" \
+		--ops "$ops" "$POOL/model" >"$W/out" 2>&1 || fail "$(<"$W/out")"
+	kill "$reclaimer"
+	grep -q "^$ops operations" "$W/out"
+	[ "$(json volatile.purged_pages "$POOL/.pool/stats")" -gt 0 ]
+}
+
+@test "random operations on plain files do what a model says" {
+	in_every_way model
+}
+
+killed() {
+	local end
+
+	background timeout -s TERM 60 "$TOOLS/fsmodel" --unpin \
+		--seed "$RANDOM" --ops "$(($(model_ops) / 4))" "$POOL/model" \
+		>"$W/out" 2>&1
+	end=$((SECONDS + 50))
+	while kill -0 "$BG_PID" 2>/dev/null && ((SECONDS < end)); do
+		kill -KILL "$(pool_pid worker)"
+		sleep 0.3
+	done
+	wait "$BG_PID" || fail "$(<"$W/out")"
+	[ "$(json restarts "$POOL/.pool/stats")" -ge 3 ]
+}
+
+@test "the same while the worker is killed again and again" {
+	in_every_way killed
+}
+
+# The sources of this program, without what is built.
+sources() {
+	(cd "$TOP" && tar -c Makefile fs pool shrinker scripts docs)
+}
+
+build_in() {
+	mkdir "$POOL/src" "$W/out"
+	sources | tar -x -C "$POOL/src"
+	diff -r "$TOP/fs" "$POOL/src/fs"
+	make -C "$POOL/src" -j 2 >"$W/make" 2>&1 || fail "$(tail "$W/make")"
+	[[ $("$POOL/src/build/poolfs" --version) == poolfs* ]]
+	tar -c -C "$POOL/src" . | tar -x -C "$W/out"
+	diff -r --no-dereference "$POOL/src" "$W/out"
+	(cd "$POOL/src" && find . -printf '%P %m %s %y %l\n' | sort) >"$W/in"
+	(cd "$W/out" && find . -printf '%P %m %s %y %l\n' | sort) >"$W/copy"
+	# sizes of directories are each file system's own
+	diff <(grep -v ' d ' "$W/in") <(grep -v ' d ' "$W/copy")
+	rm -r "$POOL/src"
+	wait_until 5 eval '[ "$(json tree.nodes "$POOL/.pool/stats")" -le 3 ]'
+}
+
+@test "a tree copied in, built there and copied out is identical" {
+	need root
+	as_root_in_every_mode build_in -o exec
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Plain files: each operation, its errors, names and paths as long as they get,
+ * files without a name, and what nodes cost.
+ */
+#include <linux/limits.h>
+#include <stdint.h>
+#include <sys/sysmacros.h>
+
+#include "tests/unit/tree_fixture.h"
+
+#define SIZE (1ull << 30)
+#define MANY 100000
+#define DEEP 40 /* directories with names of 200 bytes */
+
+static char *dir;
+
+static void restart(bool fresh)
+{
+	pool_stop();
+	pool_start(dir, SIZE, fresh, NULL);
+}
+
+static struct statx stat_of(uint32_t node)
+{
+	struct statx stx = { 0 };
+
+	must(tree_stat(pool, node, &stx) == 0, "stat");
+	return stx;
+}
+
+static void clean(const char *what)
+{
+	tree_close_everything();
+	tree_forget_everything();
+	tree_remove_everything(TREE_ROOT);
+	ok(pool_intact() && nr_tree_nodes() == 1, "%s: nothing is left", what);
+}
+
+static void test_make(void)
+{
+	struct tree_cred other = { .uid = 12, .gid = 34, .umask = 027 };
+	uint32_t d = made_dir(TREE_ROOT, "d"), n = 0, file, fifo, dev;
+	char buf[8];
+
+	must(tree_mknod(pool, d, "f", S_IFREG | 0666, 0, &other, &file) == 0,
+	     "mknod");
+	ok(stat_of(file).stx_mode == (S_IFREG | 0640) &&
+		   stat_of(file).stx_uid == 12 && stat_of(file).stx_gid == 34,
+	   "a file has its maker's owner, group and umask");
+	must(tree_mknod(pool, d, "p", S_IFIFO | 0600, 0, &other, &fifo) == 0,
+	     "mkfifo");
+	must(tree_mknod(pool, d, "dev", S_IFCHR | 0600, makedev(1, 3),
+			&nobody_special, &dev) == 0,
+	     "mknod");
+	ok(S_ISFIFO(stat_of(fifo).stx_mode) && S_ISCHR(stat_of(dev).stx_mode) &&
+		   stat_of(dev).stx_rdev_major == 1 &&
+		   stat_of(dev).stx_rdev_minor == 3,
+	   "a pipe and a device");
+	must(tree_symlink(pool, d, "l", "to/here", &other, &n) == 0, "symlink");
+	ok(tree_readlink(pool, n, buf, sizeof(buf)) == 7 &&
+		   !strcmp(buf, "to/here"),
+	   "a symbolic link");
+	ok(tree_mkdir(pool, d, "f", 0755, &other, &n) == -EEXIST &&
+		   tree_mknod(pool, d, "p", S_IFREG, 0, &other, &n) ==
+			   -EEXIST &&
+		   tree_symlink(pool, d, "l", "x", &other, &n) == -EEXIST &&
+		   tree_create(pool, d, "f", O_RDWR | O_EXCL, 0600, &other,
+			       &n) == -EEXIST &&
+		   tree_link(pool, file, d, "p") == -EEXIST,
+	   "EEXIST");
+	ok(tree_mkdir(pool, file, "x", 0755, &other, &n) == -ENOTDIR &&
+		   tree_lookup(pool, fifo, "x", &n) == -ENOTDIR &&
+		   tree_opendir(pool, file) == -ENOTDIR &&
+		   tree_rmdir(pool, d, "f") == -ENOTDIR,
+	   "ENOTDIR");
+	ok(tree_mkdir(pool, 4711, "x", 0755, &other, &n) == -ESTALE &&
+		   tree_lookup(pool, 4711, "x", &n) == -ESTALE &&
+		   tree_open(pool, 4711, O_RDONLY) == -ESTALE &&
+		   tree_close(pool, 4711) == -ESTALE &&
+		   tree_fd(pool, 4711, false) == -ESTALE &&
+		   tree_unlink(pool, 4711, "x") == -ESTALE &&
+		   tree_opens(pool, 4711) == 0 && !tree_valid(pool, 0),
+	   "ESTALE");
+	ok(tree_lookup(pool, d, "x", &n) == -ENOENT &&
+		   tree_unlink(pool, d, "x") == -ENOENT &&
+		   tree_rmdir(pool, d, "x") == -ENOENT &&
+		   tree_rename(pool, d, "x", d, "y", 0) == -ENOENT &&
+		   tree_rename(pool, d, "f", d, "y", RENAME_EXCHANGE) ==
+			   -ENOENT,
+	   "ENOENT");
+	ok(tree_unlink(pool, TREE_ROOT, "d") == -EISDIR &&
+		   tree_rmdir(pool, TREE_ROOT, "d") == -ENOTEMPTY &&
+		   tree_close(pool, file) == -EBADF &&
+		   tree_mknod(pool, d, "x", S_IFDIR, 0, &other, &n) == -EPERM,
+	   "EISDIR, ENOTEMPTY, EBADF, EPERM");
+	clean("made");
+}
+
+static void test_rename(void)
+{
+	uint32_t d = made_dir(TREE_ROOT, "d"), e = made_dir(TREE_ROOT, "e");
+	uint32_t a = filled_file(d, "a", 1, 'a'),
+		 b = filled_file(e, "b", 1, 'b');
+
+	ok(tree_rename(pool, d, "a", TREE_ROOT, "e", 0) == -EISDIR &&
+		   tree_rename(pool, TREE_ROOT, "d", e, "b", 0) == -ENOTDIR &&
+		   tree_rename(pool, TREE_ROOT, "d", TREE_ROOT, "e", 0) ==
+			   -ENOTEMPTY &&
+		   tree_rename(pool, d, "a", e, "b", RENAME_NOREPLACE) ==
+			   -EEXIST,
+	   "EISDIR, ENOTDIR, ENOTEMPTY, EEXIST");
+	ok(pool_intact() && nlink_of(b) == 1, "which change nothing");
+	ok(tree_rename(pool, d, "a", e, "b", RENAME_EXCHANGE) == 0 &&
+		   looked_up(d, "a") == b && looked_up(e, "b") == a,
+	   "two files exchanged");
+	must(tree_open(pool, a, O_RDONLY) == 0, "open");
+	ok(tree_rename(pool, d, "a", e, "b", 0) == 0 &&
+		   looked_up(e, "b") == b && nlink_of(a) == 0 &&
+		   page_byte(a, 0) == 'a' && page_byte(b, 0) == 'b',
+	   "who is renamed over is there while it is open");
+	restart(false);
+	ok(pool_intact() && page_byte(a, 0) == 'a', "to the next worker, too");
+	ok(tree_rename(pool, TREE_ROOT, "e", d, "sub", 0) == 0 &&
+		   page_byte(b, 0) == 'b' && looked_up(d, "sub") == e,
+	   "a directory moves with what is in it");
+	ok(tree_rename(pool, TREE_ROOT, "d", TREE_ROOT, "d", 0) == 0 &&
+		   looked_up(TREE_ROOT, "d") == d && pool_intact(),
+	   "onto itself: nothing happens");
+	clean("renamed");
+}
+
+static void test_links(void)
+{
+	uint32_t d = made_dir(TREE_ROOT, "d"), a = filled_file(d, "a", 1, 'a');
+	uint32_t n = 0;
+
+	ok(tree_link(pool, a, TREE_ROOT, "b") == 0 && nlink_of(a) == 2 &&
+		   looked_up(TREE_ROOT, "b") == a,
+	   "two names, one node");
+	ok(tree_link(pool, d, TREE_ROOT, "c") == -EPERM, "none of a directory");
+	ok(tree_unlink(pool, d, "a") == 0 && nlink_of(a) == 1 &&
+		   page_byte(a, 0) == 'a' && pool_intact(),
+	   "an orphan when the name it is known by goes");
+	ok(looked_up(TREE_ROOT, "b") == a && nlink_of(a) == 1 && pool_intact(),
+	   "known by the other name when somebody looks");
+	ok(tree_unlink(pool, TREE_ROOT, "b") == 0 && nlink_of(a) == 0 &&
+		   tree_valid(pool, a),
+	   "no name: still there for who refers to it");
+	tree_forget(pool, a, 3);
+	ok(tree_valid(pool, a), "three references of four are not all");
+	tree_forget(pool, a, 1);
+	ok(!tree_valid(pool, a), "the last one");
+	a = filled_file(TREE_ROOT, "x", 1, 'x');
+	must(tree_link(pool, a, d, "y") == 0, "link");
+	tree_forget(pool, a, 9);
+	ok(!tree_valid(pool, a) && tree_lookup(pool, d, "y", &n) == 0 &&
+		   tree_unlink(pool, TREE_ROOT, "x") == 0 && nlink_of(n) == 1 &&
+		   page_byte(n, 0) == 'x',
+	   "forgotten, and found by another name");
+	clean("linked");
+}
+
+static void test_nameless(void)
+{
+	uint32_t d = made_dir(TREE_ROOT, "d"), n = 0;
+
+	must(tree_create(pool, d, NULL, O_RDWR, 0600, &nobody_special, &n) == 0,
+	     "O_TMPFILE");
+	fill_pages(n, 0, 1, 't');
+	ok(nlink_of(n) == 0 && tree_opens(pool, n) == 1, "O_TMPFILE: no name");
+	restart(false);
+	ok(page_byte(n, 0) == 't', "its content is there for the next worker");
+	ok(tree_link(pool, n, d, "named") == 0 && nlink_of(n) == 1 &&
+		   looked_up(d, "named") == n && page_byte(n, 0) == 't' &&
+		   pool_intact(),
+	   "linked: it has one");
+	must(tree_create(pool, d, NULL, O_RDWR, 0600, &nobody_special, &n) == 0,
+	     "O_TMPFILE");
+	tree_forget(pool, n, 1);
+	ok(tree_valid(pool, n) && tree_close(pool, n) == 0 &&
+		   !tree_valid(pool, n),
+	   "not linked: gone with its last close");
+	must(tree_create(pool, d, NULL, O_RDWR, 0600, &nobody_special, &n) == 0,
+	     "O_TMPFILE");
+	restart(true);
+	ok(!tree_valid(pool, n) && pool_intact(), "or with the mount");
+	clean("nameless");
+}
+
+static void test_orphans(void)
+{
+	uint32_t d = made_dir(TREE_ROOT, "d"), a = filled_file(d, "a", 1, 'a');
+	struct tree_usage u;
+
+	must(tree_open(pool, a, O_RDWR) == 0, "open");
+	must(tree_open(pool, a, O_RDWR) == 0, "open");
+	must(tree_unlink(pool, d, "a") == 0, "unlink");
+	must(tree_rmdir(pool, TREE_ROOT, "d") == 0, "rmdir");
+	tree_forget(pool, a, 1);
+	tree_usage(pool, &u);
+	ok(u.open == 1 && nlink_of(a) == 0 && page_byte(a, 0) == 'a' &&
+		   nlink_of(d) == 0 && pool_intact(),
+	   "removed while they are open or referred to");
+	restart(false);
+	ok(tree_opens(pool, a) == 2 && page_byte(a, 0) == 'a' && pool_intact(),
+	   "the next worker finds them");
+	ok(tree_close(pool, a) == 1 && tree_close(pool, a) == 0 &&
+		   !tree_valid(pool, a),
+	   "gone with the last close");
+	tree_forget(pool, d, 1);
+	ok(!tree_valid(pool, d), "or reference");
+	clean("orphans");
+}
+
+static void test_open(void)
+{
+	struct tree_attr a = { .set = TREE_SET_MODE | TREE_SET_UID |
+				      TREE_SET_MTIME,
+			       .mode = 04751,
+			       .uid = 7,
+			       .mtime = { 123, 456 } };
+	uint32_t n = 0, f = filled_file(TREE_ROOT, "f", 2, 'f');
+	char list[32], value[8];
+
+	ok(tree_create(pool, TREE_ROOT, "f", O_RDWR, 0, &nobody_special, &n) ==
+			   0 &&
+		   n == f && tree_opens(pool, f) == 1 && page_byte(f, 1) == 'f',
+	   "create opens what exists");
+	ok(tree_open(pool, f, O_TRUNC) == 0 && stat_of(f).stx_size == 0,
+	   "O_TRUNC");
+	ok(tree_setattr(pool, f, &a) == 0 &&
+		   stat_of(f).stx_mode == (S_IFREG | 04751) &&
+		   stat_of(f).stx_uid == 7 &&
+		   stat_of(f).stx_mtime.tv_nsec == 456,
+	   "attributes");
+	a.set = TREE_KILL_SUIDGID;
+	ok(tree_setattr(pool, f, &a) == 0 &&
+		   stat_of(f).stx_mode == (S_IFREG | 0751),
+	   "a write takes set-user-ID away");
+	tree_set_backing(pool, f, 5);
+	restart(false);
+	ok(tree_backing(pool, f) == 5 && tree_opens(pool, f) == 2,
+	   "backing id and opens outlive the worker");
+	ok(tree_setxattr(pool, f, "user.x", "yz", 2, XATTR_REPLACE) ==
+			   -ENODATA &&
+		   tree_setxattr(pool, f, "user.x", "yz", 2, XATTR_CREATE) ==
+			   0 &&
+		   tree_setxattr(pool, f, "user.x", "yz", 2, XATTR_CREATE) ==
+			   -EEXIST &&
+		   tree_getxattr(pool, f, "user.x", value, 8) == 2 &&
+		   tree_getxattr(pool, f, "user.x", value, 1) == -ERANGE &&
+		   tree_listxattr(pool, f, list, sizeof(list)) == 7 &&
+		   tree_removexattr(pool, f, "user.x") == 0 &&
+		   tree_removexattr(pool, f, "user.x") == -ENODATA,
+	   "extended attributes");
+	clean("open");
+}
+
+/* --- long names and paths --- */
+
+static void test_names(void)
+{
+	static const int lengths[] = { 1, 78, 79, 80, 199, 200, 254, 255 };
+	uint32_t node[8], n = 0;
+	char name[8][300];
+	bool good = true;
+
+	for (int i = 0; i < 8; i++) {
+		memset(name[i], 'a' + i, sizeof(name[i]));
+		name[i][lengths[i]] = 0;
+		node[i] = filled_file(TREE_ROOT, name[i], 1, 'a' + i);
+	}
+	restart(false);
+	for (int i = 0; i < 8; i++)
+		good &= looked_up(TREE_ROOT, name[i]) == node[i] &&
+			page_byte(node[i], 0) == 'a' + i;
+	ok(good && pool_intact(), "names of 1 to 255 bytes");
+	for (int i = 0; i < 8; i++)
+		good &= tree_rename(pool, TREE_ROOT, name[i], TREE_ROOT,
+				    name[(i + 3) % 8], RENAME_EXCHANGE) == 0;
+	ok(good && pool_intact(), "each exchanged with another");
+	name[7][255] = 'x';
+	name[7][256] = 0;
+	ok(tree_lookup(pool, TREE_ROOT, name[7], &n) == -ENAMETOOLONG &&
+		   tree_mkdir(pool, TREE_ROOT, name[7], 0, &nobody_special,
+			      &n) == -ENAMETOOLONG &&
+		   tree_rename(pool, TREE_ROOT, name[0], TREE_ROOT, name[7],
+			       0) == -ENAMETOOLONG,
+	   "256 are too many");
+	clean("names");
+}
+
+static void test_deep(void)
+{
+	uint32_t node[DEEP + 1] = { TREE_ROOT }, f, g;
+	char name[201];
+
+	memset(name, 'd', 200);
+	name[200] = 0;
+	for (int i = 0; i < DEEP; i++)
+		node[i + 1] = made_dir(node[i], name);
+	f = filled_file(node[DEEP], name, 1, 'f');
+	ok(DEEP * 201 > PATH_MAX && page_byte(f, 0) == 'f' && pool_intact(),
+	   "a path of %d bytes", DEEP * 201);
+	restart(false);
+	ok(looked_up(node[DEEP], name) == f && page_byte(f, 0) == 'f',
+	   "found by the next worker");
+	must(tree_link(pool, f, node[DEEP - 1], "short") == 0, "link");
+	must(tree_set_volatile(pool, f, true) == 0, "volatile");
+	ok(scan_pages("volatile-files", 1) == 1 &&
+		   lookup_says(node[DEEP - 1], "short") == -ENOENT &&
+		   lookup_says(node[DEEP], name) == -ENOENT && pool_intact(),
+	   "purged there, under two names");
+	g = filled_file(node[DEEP], "g", 1, 'g');
+	ok(tree_rename(pool, node[DEEP], "g", TREE_ROOT, "g", 0) == 0 &&
+		   page_byte(g, 0) == 'g' &&
+		   tree_rename(pool, TREE_ROOT, "g", node[DEEP], "g", 0) == 0 &&
+		   page_byte(g, 0) == 'g' && pool_intact(),
+	   "moved out and in again");
+	ok(tree_unlink(pool, node[DEEP], "g") == 0 && nlink_of(g) == 0,
+	   "removed");
+	clean("deep");
+}
+
+/* --- many nodes --- */
+
+static void test_many(void)
+{
+	uint32_t d = made_dir(TREE_ROOT, "many"), *node;
+	struct tree_usage u;
+	char name[32];
+
+	node = calloc(MANY, sizeof(*node));
+	must(node, "calloc");
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		node[i] = made_file(d, name);
+	}
+	tree_usage(pool, &u);
+	ok(u.nodes == MANY + 2 && u.bytes <= 200 * u.nodes && u.open == 0,
+	   "%d nodes of %d bytes, no descriptor", MANY,
+	   (int)(u.bytes / u.nodes));
+	for (int i = 0; i < MANY; i += 2)
+		tree_forget(pool, node[i], 1);
+	tree_usage(pool, &u);
+	ok(u.nodes == MANY / 2 + 2, "every other one forgotten");
+	for (int i = 0; i < MANY; i += 2) {
+		snprintf(name, sizeof(name), "%d", i);
+		node[i] = looked_up(d, name);
+		must(node[i] < MANY + 1024, "a record beyond those that are "
+					    "free");
+	}
+	ok(true, "their records are used again");
+	restart(false);
+	tree_usage(pool, &u);
+	ok(u.nodes == MANY + 2 && u.bytes <= 200 * u.nodes,
+	   "as many for the next worker");
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		must(tree_unlink(pool, d, name) == 0, "unlink");
+		tree_forget(pool, node[i], 1);
+	}
+	tree_usage(pool, &u);
+	ok(u.nodes == 2, "removed and forgotten: none is left");
+	free(node);
+	clean("many");
+}
+
+int main(void)
+{
+	scratch_new();
+	dir = scratch_dir("pool");
+	pool_start(dir, SIZE, true, NULL);
+	ok(tree_valid(pool, TREE_ROOT) && nr_tree_nodes() == 1,
+	   "a new pool has a root");
+	tree_forget(pool, TREE_ROOT, 1000);
+	ok(tree_valid(pool, TREE_ROOT), "which is never forgotten");
+	test_make();
+	test_rename();
+	test_links();
+	test_nameless();
+	test_orphans();
+	test_open();
+	test_names();
+	test_deep();
+	test_many();
+	pool_stop();
+	free(dir);
+	return done();
+}

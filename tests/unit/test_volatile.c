@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Volatile files and ranges: what is purged, in which order, how much of it,
+ * and what is left.  Ranges are compared with an array of pages over every
+ * placement of two and three of them in a small file.
+ */
+#include <stdint.h>
+
+#include "tests/unit/tree_fixture.h"
+
+#define SIZE (1ull << 30)
+#define MIB_2 (2u << 20)
+
+static char *dir;
+
+static void restart(bool fresh)
+{
+	pool_stop();
+	pool_start(dir, SIZE, fresh, NULL);
+}
+
+static uint32_t volatile_file(uint32_t parent, const char *name, uint64_t pages)
+{
+	uint32_t node = filled_file(parent, name, pages, *name);
+
+	must(tree_set_volatile(pool, node, true) == 0, "volatile");
+	return node;
+}
+
+static void touch(uint32_t node)
+{
+	must(tree_open(pool, node, O_RDONLY) == 0, "open");
+	must(tree_close(pool, node) == 0, "close");
+}
+
+static bool is_there(const char *name)
+{
+	return lookup_says(TREE_ROOT, name) == 0;
+}
+
+/* --- files --- */
+
+static bool purged_in_order(const char *names)
+{
+	for (; *names; names++) {
+		char name[2] = { *names };
+
+		if (!is_there(name) || scan_pages("volatile-files", 1) != 1 ||
+		    is_there(name) || !pool_intact())
+			return false;
+	}
+	return scan_pages("volatile-files", 100) == 0;
+}
+
+static void make_abcd(uint32_t node[4])
+{
+	static const char *const names[] = { "a", "b", "c", "d" };
+
+	for (int i = 0; i < 4; i++)
+		node[i] = volatile_file(TREE_ROOT, names[i], 1);
+}
+
+static void test_order(void)
+{
+	uint32_t node[4];
+
+	make_abcd(node);
+	ok(volatile_now().files == 4 && volatile_now().available == 4,
+	   "four files of a page");
+	ok(purged_in_order("abcd"), "the oldest goes first");
+	make_abcd(node);
+	touch(node[1]);
+	touch(node[0]);
+	ok(purged_in_order("cdba"), "who is opened and closed is young again");
+	make_abcd(node);
+	touch(node[2]);
+	tree_forget(pool, node[0], 1);
+	restart(false);
+	ok(pool_intact() && volatile_now().available == 4, "a new worker");
+	ok(purged_in_order("abdc"), "knows the order");
+	make_abcd(node);
+	touch(node[3]);
+	touch(node[0]);
+	restart(true);
+	ok(pool_intact() && purged_in_order("bcda"),
+	   "so does a new mount, to which no node is known");
+	ok(nr_tree_nodes() == 1 && volatile_now().files == 0,
+	   "nothing is left");
+}
+
+static void test_in_use(void)
+{
+	uint32_t node = volatile_file(TREE_ROOT, "a", 3), n = 0;
+
+	must(tree_open(pool, node, O_RDONLY) == 0, "open");
+	must(tree_open(pool, node, O_RDONLY) == 0, "open");
+	must(tree_close(pool, node) == 1, "close");
+	ok(volatile_now().available == 0 &&
+		   scan_pages("volatile-files", 100) == 0 &&
+		   page_byte(node, 2) == 'a',
+	   "an open file stays");
+	must(tree_close(pool, node) == 0, "close");
+	ok(volatile_now().available == 3, "its last close makes it Available");
+	restart(false);
+	ok(volatile_now().available == 3 && page_byte(node, 2) == 'a',
+	   "to the next worker, too");
+	ok(scan_pages("volatile-files", 1) == 3,
+	   "it goes as a whole, whatever was asked for");
+	ok(volatile_now().purged_files == 1 && volatile_now().purged_pages == 3,
+	   "and is counted");
+	ok(tree_lookup(pool, TREE_ROOT, "a", &n) == -ENOENT && n == 0,
+	   "its name is gone");
+	ok(tree_valid(pool, node) && tree_open(pool, node, O_RDONLY) < 0 &&
+		   tree_opens(pool, node) == 0,
+	   "its node is there, and cannot be opened");
+	node = made_file(TREE_ROOT, "a");
+	ok(!tree_is_volatile(pool, node), "the next of that name is new");
+	must(tree_unlink(pool, TREE_ROOT, "a") == 0, "unlink");
+	tree_forget(pool, node, 1);
+	for (uint32_t i = 2; i < DUMP_NODES; i++)
+		tree_forget(pool, i, 1);
+	ok(nr_tree_nodes() == 1, "nodes go when they are forgotten");
+}
+
+static void test_pages(void)
+{
+	uint32_t node = volatile_file(TREE_ROOT, "a", 10);
+	struct tree_attr a = { .set = TREE_SET_SIZE, .size = 3 * TREE_PAGE };
+
+	ok(volatile_now().available == 10, "pages are charged");
+	must(tree_setattr(pool, node, &a) == 0, "truncate");
+	ok(volatile_now().available == 3, "truncated: fewer");
+	a.size = 1000 * TREE_PAGE;
+	must(tree_setattr(pool, node, &a) == 0, "truncate");
+	ok(volatile_now().available == 3, "enlarged: no more");
+	must(tree_open(pool, node, O_RDWR) == 0, "open");
+	ok(volatile_now().available == 0, "open: none");
+	fill_pages(node, 900, 2, 'x');
+	must(tree_close(pool, node) == 0, "close");
+	ok(volatile_now().available == 5, "a sparse file: what it has");
+	must(tree_set_volatile(pool, node, false) == 0, "not volatile");
+	ok(volatile_now().available == 0 && volatile_now().files == 0 &&
+		   scan_pages("volatile-files", 100) == 0 && is_there("a"),
+	   "not volatile any more: it stays");
+	must(tree_set_volatile(pool, node, true) == 0, "volatile");
+	must(tree_rename(pool, TREE_ROOT, "a", TREE_ROOT, "b", 0) == 0, "mv");
+	ok(volatile_now().available == 5 && tree_is_volatile(pool, node),
+	   "a rename changes nothing of it");
+	must(tree_unlink(pool, TREE_ROOT, "b") == 0, "unlink");
+	ok(volatile_now().available == 0 && pool_intact(),
+	   "what is removed is not on the LRU");
+	a.size = 0;
+	tree_forget(pool, node, 1);
+	node = volatile_file(TREE_ROOT, "empty", 1);
+	must(tree_setattr(pool, node, &a) == 0, "truncate");
+	ok(scan_pages("volatile-files", 100) == 0 && is_there("empty"),
+	   "nothing can be had of an empty file: it stays");
+	must(tree_unlink(pool, TREE_ROOT, "empty") == 0, "unlink");
+	tree_forget(pool, node, 1);
+	ok(nr_tree_nodes() == 1, "nothing is left");
+}
+
+static void test_links(void)
+{
+	uint32_t d = made_dir(TREE_ROOT, "d"), n = 0;
+	uint32_t node = volatile_file(d, "a", 2);
+	struct statx stx;
+
+	must(tree_stat(pool, node, &stx) == 0, "stat");
+	must(tree_link(pool, node, TREE_ROOT, "b") == 0, "link");
+	must(tree_link(pool, node, TREE_ROOT, "c") == 0, "link");
+	ok(volatile_now().available == 2, "three names, one file");
+	ok(scan_pages("volatile-files", 1) == 2, "it is purged");
+	ok(pool_intact(), "pool_check() with a purged file");
+	ok(tree_is_purged(pool, stx.stx_ino) && !tree_is_purged(pool, 1),
+	   "a listing leaves it out");
+	ok(tree_open(pool, node, O_RDONLY) < 0 && nlink_of(node) < 0,
+	   "nobody can open or stat it");
+	restart(false);
+	ok(pool_intact() && tree_is_purged(pool, stx.stx_ino),
+	   "the next worker knows");
+	ok(tree_lookup(pool, TREE_ROOT, "b", &n) == -ENOENT &&
+		   tree_lookup(pool, TREE_ROOT, "b", &n) == -ENOENT,
+	   "it is not found by one of its names");
+	ok(tree_rmdir(pool, TREE_ROOT, "d") == 0,
+	   "a directory with nothing but a purged name is empty");
+	ok(tree_lookup(pool, TREE_ROOT, "c", &n) == -ENOENT,
+	   "nor by the last of them");
+	ok(!tree_is_purged(pool, stx.stx_ino), "with that it is forgotten");
+	tree_forget(pool, node, 3);
+	tree_forget(pool, d, 1);
+	ok(pool_intact() && nr_tree_nodes() == 1, "nothing is left");
+}
+
+static void test_directories(void)
+{
+	uint32_t d = made_dir(TREE_ROOT, "d"), sub, file, link, fifo;
+
+	must(tree_set_volatile(pool, d, true) == 0, "volatile");
+	sub = made_dir(d, "sub");
+	file = filled_file(sub, "f", 1, 'f');
+	ok(tree_is_volatile(pool, sub) && tree_is_volatile(pool, file),
+	   "what is made in a volatile directory is volatile, all the way");
+	must(tree_symlink(pool, d, "l", "to", &nobody_special, &link) == 0,
+	     "symlink");
+	must(tree_mknod(pool, d, "p", S_IFIFO | 0600, 0, &nobody_special,
+			&fifo) == 0,
+	     "mkfifo");
+	ok(!tree_is_volatile(pool, link) && !tree_is_volatile(pool, fifo) &&
+		   tree_set_volatile(pool, link, true) == -EOPNOTSUPP &&
+		   tree_set_volatile(pool, fifo, true) == -EOPNOTSUPP,
+	   "but neither symbolic links nor pipes");
+	ok(tree_set_volatile(pool, 999999, true) == -ESTALE &&
+		   !tree_is_volatile(pool, 999999),
+	   "nor what there is not");
+	ok(volatile_now().files == 3 &&
+		   scan_pages("volatile-files", 100) == 1 &&
+		   tree_valid(pool, sub) && pool_intact(),
+	   "of all that, the file is purged");
+	restart(true);
+	d = looked_up(TREE_ROOT, "d");
+	file = made_file(d, "g");
+	ok(tree_is_volatile(pool, d) && tree_is_volatile(pool, file),
+	   "a directory stays volatile over mounts");
+	tree_forget(pool, file, 1);
+	tree_forget(pool, d, 1);
+	tree_forget_everything();
+	tree_remove_everything(TREE_ROOT);
+	ok(pool_intact() && nr_tree_nodes() == 1, "nothing is left");
+}
+
+/* With passthrough a mapping is seen only by the lease that it forbids. */
+static void test_leases(void)
+{
+	struct pool_options opts = {
+		.store = &store, .size = SIZE, .nr_nodes = 1, .leases = true
+	};
+	int fd;
+
+	volatile_file(TREE_ROOT, "a", 1);
+	volatile_file(TREE_ROOT, "b", 1);
+	pool_unlock(pool);
+	pool_close(pool);
+	must(pool_open(&opts, &pool) == 0, "pool_open");
+	pool_lock(pool);
+	fd = openat(store.dirfd, STORE_FILES "/a", O_RDONLY | O_CLOEXEC);
+	must(fd >= 0, "open");
+	ok(scan_pages("volatile-files", 100) == 1 && is_there("a") &&
+		   !is_there("b") && volatile_now().available == 1,
+	   "somebody else has it open: the next one goes");
+	close(fd);
+	ok(scan_pages("volatile-files", 100) == 1 && !is_there("a"),
+	   "not any more");
+	restart(true);
+	ok(pool_intact() && nr_tree_nodes() == 1, "nothing is left");
+}
+
+/* --- ranges --- */
+
+#define MOST 5
+
+/* A page's range, 0: it is pinned. */
+static struct {
+	int range[MOST];
+	bool purged[64]; /* by range */
+	bool zero[MOST];
+	int next;
+	uint64_t pages;
+} m;
+
+static uint32_t file;
+static uint64_t cases;
+
+static bool m_covered(int first, int end)
+{
+	for (int i = first; i < end; i++)
+		if (!m.range[i] || m.range[i] != m.range[first])
+			return false;
+	return true;
+}
+
+static void m_unpin(int first, int end)
+{
+	int new, old;
+
+	if (m_covered(first, end))
+		return;
+	new = ++m.next;
+	m.purged[new] = false;
+	for (int i = first; i < end; i++) {
+		old = m.range[i];
+		m.purged[new] |= old && m.purged[old];
+		for (uint64_t p = 0; old && p < m.pages; p++)
+			if (m.range[p] == old)
+				m.range[p] = new;
+		m.range[i] = new;
+	}
+}
+
+static int m_pin(int first, int end)
+{
+	int was = 0;
+
+	for (int i = first; i < end; i++)
+		was |= m.range[i] && m.purged[m.range[i]];
+	/* What goes on behind it is another range. */
+	if (end < (int)m.pages && m.range[end] &&
+	    m.range[end] == m.range[end - 1]) {
+		int old = m.range[end], new = ++m.next;
+
+		m.purged[new] = m.purged[old];
+		for (int i = end; i < (int)m.pages && m.range[i] == old; i++)
+			m.range[i] = new;
+	}
+	for (int i = first; i < end; i++)
+		m.range[i] = 0;
+	return was;
+}
+
+static void m_purge(void)
+{
+	for (uint64_t i = 0; i < m.pages; i++)
+		m.zero[i] |= m.range[i] && !m.purged[m.range[i]];
+	for (uint64_t i = 0; i < m.pages; i++)
+		m.purged[m.range[i]] = m.range[i] != 0;
+}
+
+static void compare(void)
+{
+	uint64_t ranges = 0, pages = 0;
+	struct volatile_stat st = volatile_now();
+
+	for (uint64_t i = 0; i < m.pages; i++) {
+		int r = m.range[i];
+
+		ranges += r && (i == 0 || m.range[i - 1] != r);
+		pages += r && !m.purged[r];
+		must(tree_range_state(pool, file, i * TREE_PAGE, TREE_PAGE) ==
+			     (r != 0),
+		     "page %d", (int)i);
+	}
+	must(st.ranges == ranges, "%d ranges, not %d", (int)st.ranges,
+	     (int)ranges);
+	must(st.range_pages == pages, "%d pages, not %d", (int)st.range_pages,
+	     (int)pages);
+}
+
+static void compare_content(void)
+{
+	for (uint64_t i = 0; i < m.pages; i++)
+		must(page_byte(file, i) == (m.zero[i] ? 0 : 'x'), "page %d",
+		     (int)i);
+}
+
+static void unpin(int first, int end)
+{
+	m_unpin(first, end);
+	must(tree_unpin_range(pool, file, first * TREE_PAGE,
+			      (end - first) * TREE_PAGE) == 0,
+	     "unpin");
+	compare();
+}
+
+static void pin(int first, int end)
+{
+	int was = m_pin(first, end), r;
+
+	r = tree_pin_range(pool, file, first * TREE_PAGE,
+			   (end - first) * TREE_PAGE);
+	must(r == was, "pin [%d,%d): %d, not %d", first, end, r, was);
+	compare();
+}
+
+static void purge_ranges(void)
+{
+	m_purge();
+	scan_pages("volatile-ranges", 1000);
+	compare();
+}
+
+static void begin_case(void)
+{
+	if (m.next)
+		pin(0, m.pages);
+	for (uint64_t i = 0; i < m.pages; i++)
+		if (m.zero[i])
+			fill_pages(file, i, 1, 'x');
+	memset(m.zero, 0, sizeof(m.zero));
+	memset(m.range, 0, sizeof(m.range));
+	m.next = 0;
+}
+
+static void end_case(void)
+{
+	if (++cases % 997 == 0) {
+		must(pool_intact(), "pool_check");
+		restart(false);
+		must(pool_intact(), "pool_check");
+		compare();
+	}
+	if (cases % 5 == 0)
+		compare_content();
+}
+
+#define for_each_range(first, end)                         \
+	for (int first = 0; first < (int)m.pages; first++) \
+		for (int end = first + 1; end <= (int)m.pages; end++)
+
+/* Two ranges, either of them purged or not, and any part pinned. */
+static void two_ranges(int a, int b, int c, int d, int e, int f)
+{
+	for (int purges = 0; purges < 4; purges++) {
+		begin_case();
+		unpin(a, b);
+		if (purges & 1)
+			purge_ranges();
+		unpin(c, d);
+		if (purges & 2)
+			purge_ranges();
+		pin(e, f);
+		end_case();
+	}
+}
+
+static void three_ranges(int a, int b, int c, int d, int e, int f)
+{
+	for (int purges = 0; purges < 4; purges++) {
+		begin_case();
+		unpin(a, b);
+		if (purges & 1)
+			purge_ranges();
+		unpin(c, d);
+		if (purges & 2)
+			purge_ranges();
+		unpin(e, f);
+		end_case();
+	}
+}
+
+static void every_placement(void (*fn)(int, int, int, int, int, int),
+			    uint64_t pages)
+{
+	m.pages = pages;
+	m.next = 0;
+	cases = 0;
+	file = filled_file(TREE_ROOT, "ranges", pages, 'x');
+	for_each_range(a, b) for_each_range(c, d) for_each_range(e, f)
+		fn(a, b, c, d, e, f);
+	begin_case();
+	must(pool_intact() && volatile_now().ranges == 0, "the end");
+	must(tree_unlink(pool, TREE_ROOT, "ranges") == 0, "unlink");
+	tree_forget(pool, file, 9);
+}
+
+static void test_placements(void)
+{
+	every_placement(two_ranges, 5);
+	ok(cases == 15 * 15 * 15 * 4,
+	   "%" PRIu64 " placements of two ranges and a pin", cases);
+	every_placement(three_ranges, 4);
+	ok(cases == 10 * 10 * 10 * 4, "%" PRIu64 " placements of three ranges",
+	   cases);
+}
+
+static void test_range_errors(void)
+{
+	uint32_t d = made_dir(TREE_ROOT, "d"), l;
+	uint32_t f = filled_file(TREE_ROOT, "f", 2, 'f');
+	struct tree_attr a = { .set = TREE_SET_SIZE, .size = TREE_PAGE + 1 };
+	uint64_t p = TREE_PAGE;
+
+	must(tree_setattr(pool, f, &a) == 0, "truncate");
+	must(tree_symlink(pool, d, "l", "to", &nobody_special, &l) == 0, "ln");
+	ok(tree_unpin_range(pool, d, 0, 0) == -ENOTTY &&
+		   tree_pin_range(pool, l, 0, 0) == -ENOTTY &&
+		   tree_range_state(pool, 4711, 0, 0) == -ESTALE,
+	   "regular files only");
+	ok(tree_unpin_range(pool, f, 1, p) == -EINVAL &&
+		   tree_pin_range(pool, f, 0, p - 1) == -EINVAL &&
+		   tree_range_state(pool, f, p / 2, p / 2) == -EINVAL,
+	   "whole pages only");
+	ok(tree_unpin_range(pool, f, -p, p) == -EINVAL &&
+		   tree_unpin_range(pool, f, -p, 2 * p) == -EINVAL &&
+		   tree_unpin_range(pool, f, p, -p) == -EINVAL &&
+		   tree_unpin_range(pool, f, 3 * p, 0) == -EINVAL &&
+		   tree_unpin_range(pool, f, 0, 3 * p) == -EINVAL,
+	   "neither wrapped round nor past the end");
+	ok(tree_unpin_range(pool, f, 0, 2 * p) == 0 &&
+		   tree_pin_range(pool, f, 2 * p, 0) == 0 &&
+		   tree_range_state(pool, f, p, p) == 1,
+	   "but the whole last page; nothing at the end is nothing");
+	ok(tree_pin_range(pool, f, p, 0) == 0 &&
+		   tree_range_state(pool, f, p, 0) == 0 &&
+		   tree_range_state(pool, f, 0, 0) == 1,
+	   "length 0 goes up to the end");
+	ok(volatile_now().ranges == 1 && pool_intact(), "one range is left");
+	must(tree_unlink(pool, TREE_ROOT, "f") == 0, "unlink");
+	tree_forget(pool, f, 1);
+	ok(volatile_now().ranges == 0, "it goes with its file");
+	tree_remove_everything(TREE_ROOT);
+	tree_forget_everything();
+}
+
+static void test_range_order(void)
+{
+	uint64_t p = TREE_PAGE;
+	uint32_t f = filled_file(TREE_ROOT, "f", 8, 'f');
+	uint32_t g = filled_file(TREE_ROOT, "g", 8, 'g');
+
+	must(tree_unpin_range(pool, f, 0, 2 * p) == 0, "unpin");
+	must(tree_unpin_range(pool, g, 0, 3 * p) == 0, "unpin");
+	must(tree_unpin_range(pool, f, 4 * p, 2 * p) == 0, "unpin");
+	must(tree_unpin_range(pool, f, 0, p) == 0, "unpin, no news");
+	restart(false);
+	ok(scan_pages("volatile-ranges", 2) == 2 && page_byte(f, 0) == 0 &&
+		   page_byte(f, 1) == 0 && page_byte(g, 0) == 'g',
+	   "the oldest goes first, after a restart as well");
+	ok(scan_pages("volatile-ranges", 3) == 3 && page_byte(g, 2) == 0 &&
+		   page_byte(g, 3) == 'g' && page_byte(f, 4) == 'f',
+	   "then the next");
+	ok(volatile_now().ranges == 3 && volatile_now().range_pages == 2,
+	   "what was purged is known, and not counted as pages");
+	ok(tree_pin_range(pool, g, 3 * p, 0) == 0 &&
+		   tree_pin_range(pool, g, 2 * p, p) == 1 &&
+		   tree_pin_range(pool, g, 2 * p, p) == 0 &&
+		   tree_pin_range(pool, g, 0, 0) == 1,
+	   "it is told once for each page");
+	tree_forget(pool, f, 1);
+	tree_forget(pool, g, 1);
+	ok(tree_valid(pool, f) && !tree_valid(pool, g),
+	   "a node with ranges stays when it is forgotten");
+	restart(true);
+	f = looked_up(TREE_ROOT, "f");
+	ok(tree_range_state(pool, f, 5 * p, p) == 1 &&
+		   tree_pin_range(pool, f, p, 0) == 1,
+	   "its ranges outlive the mount");
+	tree_forget_everything();
+	tree_remove_everything(TREE_ROOT);
+}
+
+/* A scan takes what it wants off the front, at 2 MiB if it can. */
+static void test_range_cut(void)
+{
+	uint64_t cut = MIB_2 / TREE_PAGE, end = 2 * cut + 176;
+	uint32_t f = filled_file(TREE_ROOT, "f", end, 'f');
+	struct tree_attr a = { .set = TREE_SET_SIZE,
+			       .size = (2 * cut + 50) * TREE_PAGE };
+
+	must(tree_unpin_range(pool, f, 100 * TREE_PAGE, 0) == 0, "unpin");
+	ok(scan_pages("volatile-ranges", 50) == 50 && page_byte(f, 99) &&
+		   !page_byte(f, 149) && page_byte(f, 150),
+	   "50 pages off the front");
+	ok(scan_pages("volatile-ranges", cut) == cut &&
+		   !page_byte(f, 149 + cut) && page_byte(f, 150 + cut),
+	   "as many as one hole can be, to the next boundary and on");
+	ok(volatile_now().range_pages == end - 150 - cut && pool_intact(),
+	   "the rest is counted");
+	must(tree_setattr(pool, f, &a) == 0, "truncate");
+	ok(volatile_now().range_pages == cut - 100 && pool_intact(),
+	   "cut off with the end of the file");
+	a.size = 0;
+	must(tree_setattr(pool, f, &a) == 0, "truncate");
+	ok(volatile_now().ranges == 0, "and gone with all of it");
+	must(tree_unlink(pool, TREE_ROOT, "f") == 0, "unlink");
+	tree_forget(pool, f, 1);
+	ok(nr_tree_nodes() == 1, "nothing is left");
+}
+
+int main(void)
+{
+	scratch_new();
+	dir = scratch_dir("pool");
+	pool_start(dir, SIZE, true, NULL);
+	test_order();
+	test_in_use();
+	test_pages();
+	test_links();
+	test_directories();
+	test_leases();
+	test_placements();
+	test_range_errors();
+	test_range_order();
+	test_range_cut();
+	pool_stop();
+	free(dir);
+	return done();
+}

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Short names for what the tests of plain files do all the time, and what can
+ * be seen of a tree as text.  Over pool_fixture.h: the pool's lock is held.
+ */
+#ifndef POOLFS_TREE_FIXTURE_H
+#define POOLFS_TREE_FIXTURE_H
+
+#include <dirent.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+
+#include "pool/tree.h"
+#include "shrinker/shrinker.h"
+#include "tests/unit/pool_fixture.h"
+
+#define TREE_PAGE ((uint64_t)sysconf(_SC_PAGESIZE))
+#define DUMP_NODES 512 /* the tests that dump have fewer */
+
+static const struct tree_cred nobody_special = { .umask = 022 };
+
+static inline uint32_t made_dir(uint32_t parent, const char *name)
+{
+	uint32_t node = 0;
+	int err = tree_mkdir(pool, parent, name, 0755, &nobody_special, &node);
+
+	must(!err, "mkdir %s: %s", name, strerror(-err));
+	return node;
+}
+
+/* A regular file that is closed, and referred to once. */
+static inline uint32_t made_file(uint32_t parent, const char *name)
+{
+	uint32_t node = 0;
+	int err = tree_mknod(pool, parent, name, S_IFREG | 0644, 0,
+			     &nobody_special, &node);
+
+	must(!err, "mknod %s: %s", name, strerror(-err));
+	return node;
+}
+
+static inline void fill_pages(uint32_t node, uint64_t first, uint64_t nr,
+			      char fill)
+{
+	size_t len = nr * TREE_PAGE;
+	char *mem = malloc(len + 1);
+	int fd = tree_fd(pool, node, true);
+
+	must(mem && fd >= 0, "tree_fd: %s", strerror(-fd));
+	memset(mem, fill, len);
+	must(pwrite(fd, mem, len, first * TREE_PAGE) == (ssize_t)len, "pwrite");
+	free(mem);
+	tree_fd_done(pool, node);
+}
+
+/* A file of @pages pages full of @fill that has been opened and closed. */
+static inline uint32_t filled_file(uint32_t parent, const char *name,
+				   uint64_t pages, char fill)
+{
+	uint32_t node = made_file(parent, name);
+
+	must(tree_open(pool, node, O_RDWR) == 0, "open %s", name);
+	fill_pages(node, 0, pages, fill);
+	must(tree_close(pool, node) == 0, "close %s", name);
+	return node;
+}
+
+/* The first byte of a page, or -errno. */
+static inline int page_byte(uint32_t node, uint64_t page)
+{
+	unsigned char c = 0;
+	int fd = tree_fd(pool, node, false);
+
+	if (fd < 0)
+		return fd;
+	must(pread(fd, &c, 1, page * TREE_PAGE) == 1, "pread");
+	tree_fd_done(pool, node);
+	return c;
+}
+
+static inline uint32_t looked_up(uint32_t parent, const char *name)
+{
+	uint32_t node = 0;
+	int err = tree_lookup(pool, parent, name, &node);
+
+	must(!err, "lookup %s: %s", name, strerror(-err));
+	return node;
+}
+
+static inline int lookup_says(uint32_t parent, const char *name)
+{
+	uint32_t node = 0;
+	int err = tree_lookup(pool, parent, name, &node);
+
+	if (!err)
+		tree_forget(pool, node, 1);
+	return err;
+}
+
+static inline int nlink_of(uint32_t node)
+{
+	struct statx stx;
+	int err = tree_stat(pool, node, &stx);
+
+	return err ? err : (int)stx.stx_nlink;
+}
+
+static inline uint64_t nr_tree_nodes(void)
+{
+	struct tree_usage u;
+
+	tree_usage(pool, &u);
+	return u.nodes;
+}
+
+static inline struct volatile_stat volatile_now(void)
+{
+	struct volatile_stat st;
+
+	volatile_stat(pool, &st);
+	return st;
+}
+
+/* --- reclaim --- */
+
+struct wanted_shrinker {
+	const char *name;
+	unsigned int id;
+	bool found;
+};
+
+static inline int shrinker_match(const struct shrinker_info *info, void *arg)
+{
+	struct wanted_shrinker *w = arg;
+
+	if (strcmp(info->name, w->name))
+		return 0;
+	w->id = info->id;
+	w->found = true;
+	return 1;
+}
+
+/* Has @name, "volatile-files" or "volatile-ranges", look at @pages pages. */
+static inline unsigned long scan_pages(const char *name, unsigned long pages)
+{
+	struct wanted_shrinker w = { .name = name };
+	unsigned long freed = 0;
+
+	shrinker_for_each(shrinker_match, &w);
+	must(w.found, "no shrinker %s", name);
+	must(shrinker_debug_scan(w.id, 0, pages, &freed) == 0, "scan");
+	return freed;
+}
+
+/* --- what can be seen --- */
+
+/* A purge that was cut short has the state, but not all of the memory yet. */
+static bool dump_without_sizes;
+
+static inline int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static inline void dump_at(FILE *f, int dirfd, int depth);
+
+static inline void dump_entry(FILE *f, int dirfd, const char *name, int depth)
+{
+	char path[64], buf[512];
+	struct stat st;
+	ssize_t n;
+	int fd;
+
+	must(fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0, "%s", name);
+	fprintf(f, "%*s%s mode %o nlink %d uid %d gid %d", depth, "",
+		depth ? name : "orphan", st.st_mode,
+		S_ISDIR(st.st_mode) ? 0 : (int)st.st_nlink, (int)st.st_uid,
+		(int)st.st_gid);
+	if (S_ISREG(st.st_mode) && !dump_without_sizes)
+		fprintf(f, " size %jd blocks %jd", (intmax_t)st.st_size,
+			(intmax_t)st.st_blocks);
+	if (S_ISLNK(st.st_mode)) {
+		n = readlinkat(dirfd, name, buf, sizeof(buf));
+		fprintf(f, " -> %.*s", (int)n, buf);
+	}
+	fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	must(fd >= 0, "%s", name);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = S_ISLNK(st.st_mode) ? 0 : listxattr(path, buf, sizeof(buf));
+	for (ssize_t i = 0; i < n; i += strlen(buf + i) + 1) {
+		char value[64];
+		ssize_t len = getxattr(path, buf + i, value, sizeof(value));
+
+		fprintf(f, " %s=%.*s", buf + i, (int)len, value);
+	}
+	close(fd);
+	fprintf(f, "\n");
+	if (S_ISDIR(st.st_mode)) {
+		fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		dump_at(f, fd, depth + 1);
+	}
+}
+
+/* Closes @dirfd. */
+static inline void dump_at(FILE *f, int dirfd, int depth)
+{
+	char *names[256];
+	size_t nr = 0;
+	DIR *d = fdopendir(dirfd);
+	struct dirent *e;
+
+	must(d, "fdopendir");
+	while ((e = readdir(d)))
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..")) {
+			must(nr < 256, "too many names");
+			names[nr++] = strdup(e->d_name);
+		}
+	qsort(names, nr, sizeof(*names), by_name);
+	for (size_t i = 0; i < nr; i++) {
+		dump_entry(f, dirfd, names[i], depth);
+		free(names[i]);
+	}
+	closedir(d);
+}
+
+static inline void dump_node(FILE *f, uint32_t node)
+{
+	struct statx stx;
+	int err = tree_stat(pool, node, &stx);
+
+	fprintf(f, "node opens %u%s", tree_opens(pool, node),
+		tree_is_volatile(pool, node) ? " volatile" : "");
+	if (err) {
+		fprintf(f, " %s\n", strerror(-err));
+		return;
+	}
+	fprintf(f, " mode %o nlink %u size %llu", stx.stx_mode,
+		S_ISDIR(stx.stx_mode) ? 0 : stx.stx_nlink,
+		S_ISREG(stx.stx_mode) ? stx.stx_size : 0);
+	for (uint64_t p = 0;
+	     S_ISREG(stx.stx_mode) && p * TREE_PAGE < stx.stx_size; p++)
+		fprintf(f, "%s%d", p ? "" : " pages ",
+			tree_range_state(pool, node, p * TREE_PAGE, TREE_PAGE));
+	fprintf(f, "\n");
+}
+
+/* Which number a node has is no part of what can be seen. */
+static inline void dump_nodes(FILE *f)
+{
+	char *line[DUMP_NODES];
+	size_t nr = 0, size;
+
+	for (uint32_t i = 2; i < DUMP_NODES; i++) {
+		FILE *one;
+
+		if (!tree_valid(pool, i))
+			continue;
+		one = open_memstream(&line[nr++], &size);
+		must(one, "open_memstream");
+		dump_node(one, i);
+		fclose(one);
+	}
+	qsort(line, nr, sizeof(*line), by_name);
+	for (size_t i = 0; i < nr; i++) {
+		fputs(line[i], f);
+		free(line[i]);
+	}
+}
+
+/** tree_dump - names, attributes, nodes and the LRU's length; to be freed. */
+static inline char *tree_dump(void)
+{
+	struct volatile_stat vs = volatile_now();
+	struct tree_usage u;
+	size_t size;
+	char *text;
+	FILE *f = open_memstream(&text, &size);
+
+	must(f, "open_memstream");
+	tree_usage(pool, &u);
+	fprintf(f, "nodes %d open %d volatile %d available %d ranges %d/%d\n",
+		(int)u.nodes, (int)u.open, (int)vs.files, (int)vs.available,
+		(int)vs.ranges, (int)vs.range_pages);
+	dump_at(f, tree_opendir(pool, TREE_ROOT), 1);
+	fprintf(f, "orphans\n");
+	dump_at(f,
+		openat(store.dirfd, "orphan",
+		       O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+		0); /* with no names */
+	dump_nodes(f);
+	fclose(f);
+	return text;
+}
+
+/* --- the end --- */
+
+static inline void tree_close_everything(void)
+{
+	pool_set_token(pool, 0);
+	for (uint32_t i = 2; i < DUMP_NODES; i++)
+		while (tree_opens(pool, i))
+			must(tree_close(pool, i) >= 0, "close %u", i);
+}
+
+/** tree_forget_everything - Return: references there were, at most 8 a node. */
+static inline unsigned int tree_forget_everything(void)
+{
+	unsigned int n = 0, at;
+
+	for (uint32_t i = DUMP_NODES; i-- > 2;) {
+		struct statx stx;
+
+		if (tree_valid(pool, i) && !tree_stat(pool, i, &stx)) {
+			if (tree_is_volatile(pool, i))
+				tree_set_volatile(pool, i, false);
+			if (S_ISREG(stx.stx_mode))
+				tree_pin_range(pool, i, 0, 0);
+		}
+		for (at = 0; at < 8 && tree_valid(pool, i); at++, n++)
+			tree_forget(pool, i, 1);
+	}
+	return n;
+}
+
+/* Removes what is in directory @node; every name must go at once. */
+static inline void tree_remove_everything(uint32_t node)
+{
+	int fd = tree_opendir(pool, node);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	must(d, "opendir: %s", strerror(-fd));
+	while ((e = readdir(d))) {
+		struct statx stx;
+		uint32_t child;
+
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
+		    tree_lookup(pool, node, e->d_name, &child))
+			continue;
+		must(tree_stat(pool, child, &stx) == 0, "stat");
+		if (S_ISDIR(stx.stx_mode))
+			tree_remove_everything(child);
+		must((S_ISDIR(stx.stx_mode)
+			      ? tree_rmdir(pool, node, e->d_name)
+			      : tree_unlink(pool, node, e->d_name)) == 0,
+		     "remove %s", e->d_name);
+		must(lookup_says(node, e->d_name) == -ENOENT, "%s is removed",
+		     e->d_name);
+		tree_forget(pool, child, 1);
+	}
+	closedir(d);
+}
+
+#endif
