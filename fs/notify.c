@@ -30,7 +30,7 @@ struct settle_job {
 	uint64_t off, len; /* 0, 0: all of it */
 	uint32_t slot; /* 0: no transaction waits for it */
 	bool settling; /* requests on the box wait for it */
-	char *name; /* drop this name in directory @serial, and nothing else */
+	char *name; /* drop it in directory serial; node off is gone */
 };
 
 static void notify_inval(struct worker *w, uint64_t serial, uint64_t off,
@@ -70,13 +70,34 @@ void notify_invalidate_later(void *arg, uint64_t serial, uint64_t off,
 	notify_add(arg, &job);
 }
 
-void notify_name_gone(struct worker *w, uint32_t parent, const char *name)
+/* No page is touched: it waits for nobody. */
+void notify_attributes(struct worker *w, uint64_t node)
 {
-	struct settle_job job = { .serial = parent, .name = strdup(name) };
+	fuse_lowlevel_notify_inval_inode(w->se, node, -1, 0);
+}
+
+void notify_file_gone(struct worker *w, uint32_t node, uint32_t parent,
+		      const char *name)
+{
+	struct settle_job job = { .serial = parent,
+				  .off = node,
+				  .name = strdup(name) };
 
 	/* If not, who opens it hears that it is stale, and looks again. */
 	if (job.name && notify_add(w, &job))
 		free(job.name);
+}
+
+/* Its names that are not told of are looked up again when it is found stale. */
+static void notify_gone(struct worker *w, struct settle_job *job)
+{
+	notify_attributes(w, job->off);
+	/* Waits for whoever changes that directory now. */
+	if (job->serial)
+		fuse_lowlevel_notify_inval_entry(w->se, job->serial, job->name,
+						 strlen(job->name));
+	free(job->name);
+	free(job);
 }
 
 void notify_reply_write(struct worker *w, fuse_req_t req, size_t len)
@@ -175,12 +196,6 @@ int notify_forget(struct worker *w)
 	return err;
 }
 
-/* No page is touched: it waits for nobody. */
-void notify_attributes(struct worker *w, uint64_t node)
-{
-	fuse_lowlevel_notify_inval_inode(w->se, node, -1, 0);
-}
-
 void notify_listing(struct worker *w, uint64_t node)
 {
 	fuse_lowlevel_notify_inval_inode(w->se, node, 0, 0);
@@ -208,11 +223,7 @@ static void notify_do(struct worker *w, struct settle_job *job)
 	struct box *box;
 
 	if (job->name) {
-		/* Waits for whoever changes that directory now. */
-		fuse_lowlevel_notify_inval_entry(w->se, job->serial, job->name,
-						 strlen(job->name));
-		free(job->name);
-		free(job);
+		notify_gone(w, job);
 		return;
 	}
 	if (job->lseek) {

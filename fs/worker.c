@@ -146,7 +146,7 @@ static void pool_says_purged(void *arg, uint32_t node, uint32_t parent,
 			     (json_int_t)pages));
 	notify_events(w);
 	if (node)
-		notify_name_gone(w, parent, name);
+		notify_file_gone(w, node, parent, name);
 }
 
 static void pool_says_range_purged(void *arg, uint32_t node, uint64_t off,

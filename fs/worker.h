@@ -139,8 +139,10 @@ int notify_start(struct worker *w);
 /** notify_forget - an earlier worker knew what the kernel has copies of, and
  * this one does not: have all of them dropped.  Return: 0 or -ENOMEM. */
 int notify_forget(struct worker *w);
-/** notify_name_gone - plain directory @parent has lost @name by itself. */
-void notify_name_gone(struct worker *w, uint32_t parent, const char *name);
+/** notify_file_gone - plain file @node is gone by itself; so is its @name in
+ * directory @parent, if that is not 0. */
+void notify_file_gone(struct worker *w, uint32_t node, uint32_t parent,
+		      const char *name);
 void notify_events(struct worker *w);
 /** notify_attributes - the kernel must look at them again. */
 void notify_attributes(struct worker *w, uint64_t node);

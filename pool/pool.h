@@ -57,7 +57,7 @@ struct pool_ops {
 	/*
 	 * A volatile file was purged.  @node: what the kernel knows it by, 0:
 	 * it does not.  @parent, @name: where it was; @path: the same for
-	 * people.
+	 * people.  0 and "": that is not known.
 	 */
 	void (*purged)(void *arg, uint32_t node, uint32_t parent,
 		       const char *name, const char *path, uint64_t pages);

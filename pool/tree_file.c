@@ -17,9 +17,6 @@
 
 #include "pool/tree_internal.h"
 
-/* Marks the note of a mode that was lent. */
-#define NOTE_MODE UINT32_MAX
-
 /* --- descriptors --- */
 
 static int path_chmod(const struct tree_path *p, mode_t mode)
@@ -27,44 +24,21 @@ static int path_chmod(const struct tree_path *p, mode_t mode)
 	return fchmodat(p->dirfd, p->path, mode & 07777, 0) < 0 ? -errno : 0;
 }
 
-/*
- * An ordinary user's pool serves files whose modes keep their owner out, to
- * whoever has them open already.  The mode is lent for a moment, and noted, so
- * that a worker that is killed does not leave it changed.
- */
-static int open_as_owner(struct pool *pool, const struct tree_path *p,
-			 int flags)
+/* An ordinary user's pool serves files whose modes keep their owner out, to
+ * whoever has them open already. */
+int tree_openat(struct pool *pool, uint32_t node, struct tree_path *p,
+		int flags)
 {
-	struct journal_note note = { .node = NOTE_MODE };
-	struct stat st;
 	int fd, err;
-
-	if (fstatat(p->dirfd, p->path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	if (!journal_noted(&pool->journal, pool->token, &note) ||
-	    note.node != NOTE_MODE) {
-		note = (struct journal_note){ .node = NOTE_MODE,
-					      .ino = st.st_ino,
-					      .victim = st.st_mode };
-		journal_note(&pool->journal, pool->token, &note);
-	}
-	err = path_chmod(p, note.victim | 0600);
-	if (err)
-		return err;
-	fd = openat(p->dirfd, p->path, flags);
-	err = fd < 0 ? -errno : fd;
-	path_chmod(p, note.victim);
-	return err;
-}
-
-int tree_openat(struct pool *pool, const struct tree_path *p, int flags)
-{
-	int fd;
 
 	flags |= O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 	fd = openat(p->dirfd, p->path, flags);
-	if (fd < 0 && errno == EACCES && !pool->tree->root)
-		return open_as_owner(pool, p, flags);
+	if (fd < 0 && errno == EACCES && !pool->tree->root) {
+		err = path_lend_file(pool, node, p);
+		if (err)
+			return err;
+		fd = openat(p->dirfd, p->path, flags);
+	}
 	return fd < 0 ? -errno : fd;
 }
 
@@ -77,7 +51,7 @@ static int node_open_fd(struct pool *pool, uint32_t node, bool write)
 	err = tree_path(pool, node, &p);
 	if (err)
 		return err;
-	fd = tree_openat(pool, &p, write ? O_RDWR : O_RDONLY);
+	fd = tree_openat(pool, node, &p, write ? O_RDWR : O_RDONLY);
 	tree_path_release(&p);
 	if (fd < 0)
 		return fd;
@@ -122,7 +96,7 @@ int tree_opendir(struct pool *pool, uint32_t node)
 
 	if (fd)
 		return fd;
-	fd = tree_openat(pool, &p, O_RDONLY | O_DIRECTORY);
+	fd = tree_openat(pool, node, &p, O_RDONLY | O_DIRECTORY);
 	tree_path_release(&p);
 	return fd;
 }

@@ -56,7 +56,7 @@ _Static_assert(sizeof(struct node_name_rec) == 128, "node_name_rec");
 
 struct node_lent_rec {
 	uint32_t state;
-	uint32_t node; /* a directory */
+	uint32_t node;
 	uint32_t mode; /* its real one */
 	char rest[116];
 };
@@ -65,7 +65,8 @@ _Static_assert(sizeof(struct node_lent_rec) == 128, "node_lent_rec");
 enum {
 	VRANGE_FREE,
 	VRANGE_UNPINNED,
-	VRANGE_PURGED
+	VRANGE_PURGED,
+	VRANGE_PURGING /* its hole may not be punched yet */
 };
 
 /* Changed by plain stores: what they can be torn into is another range. */
@@ -157,6 +158,8 @@ int tree_path_at(struct pool *pool, uint32_t parent, const char *name,
 void tree_path_release(struct tree_path *p);
 /* tree_lend.c: has the path pass directories whose modes keep their owner out. */
 int path_lend(struct pool *pool, uint32_t dir, struct tree_path *p);
+/* The same, to open what the path is of. */
+int path_lend_file(struct pool *pool, uint32_t node, struct tree_path *p);
 void path_give_back(struct tree_path *p);
 /* What a worker that was killed had lent. */
 void lent_give_back(struct pool *pool);
@@ -228,6 +231,8 @@ void volatile_pin(struct pool *pool, uint32_t node);
 void volatile_unpin(struct pool *pool, uint32_t node);
 /* It has got or lost its name. */
 void volatile_placed(struct pool *pool, uint32_t node);
+/* Has an orphan other names, which the kernel may have forgotten? */
+bool volatile_has_names(struct pool *pool, uint32_t node);
 /* Files that have come back to where their nodes say. */
 void volatile_relist(struct pool *pool);
 /* Removes @name of a file that has been purged.  Return: whether it was. */
@@ -245,6 +250,7 @@ void ranges_freed(struct pool *pool, uint32_t node);
 const char *ranges_check(struct pool *pool);
 
 /* Opens what is at @p.  As the owner, if modes forbid it to us. */
-int tree_openat(struct pool *pool, const struct tree_path *p, int flags);
+int tree_openat(struct pool *pool, uint32_t node, struct tree_path *p,
+		int flags);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Paths through directories that nobody may enter.
+ * Files and directories whose modes keep their owner out.
  *
- * Who has a file open, or stands in a directory, goes on when a directory above
- * it is closed to its owner.  The worker of an ordinary user goes there by a
- * path each time, and has no privilege to pass.  So it lends such a directory
- * the missing bits while one operation runs:
+ * Who has a file open, or stands in a directory, goes on when it, or a directory
+ * above it, is closed to its owner.  The worker of an ordinary user goes there by a
+ * path each time, and has no privilege to pass.  So it lends them the
+ * missing bits while one operation runs:
  *
  *	written down --> lent --> operation --> given back --> forgotten
  *
@@ -26,8 +26,9 @@ static struct node_lent_rec *lent_rec(struct pool *pool, uint32_t slot)
 	return table_get(&pool->tree->nodes, slot);
 }
 
-/* The bits of one directory, whose own path can be passed. */
-static int lend_one(struct pool *pool, uint32_t dir, struct tree_path *p)
+/* What @bits a file lacks whose own path can be passed. */
+static int lend_one(struct pool *pool, uint32_t node, mode_t bits,
+		    struct tree_path *p)
 {
 	struct node_lent_rec *rec;
 	struct tree_path *at;
@@ -38,10 +39,10 @@ static int lend_one(struct pool *pool, uint32_t dir, struct tree_path *p)
 	at = malloc(sizeof(*at));
 	if (!at)
 		return -ENOMEM;
-	err = path_build(pool, dir, at);
+	err = path_build(pool, node, at);
 	if (!err && fstatat(at->dirfd, at->path, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		err = -errno;
-	if (err || st.st_mode & S_IXUSR)
+	if (err || (st.st_mode & bits) == bits)
 		goto out;
 	err = p->nr_lent == PATH_LENT
 		      ? -EACCES
@@ -49,11 +50,11 @@ static int lend_one(struct pool *pool, uint32_t dir, struct tree_path *p)
 	if (err)
 		goto out;
 	rec = lent_rec(pool, slot);
-	rec->node = dir;
+	rec->node = node;
 	rec->mode = st.st_mode & 07777;
 	rec->state = NODE_LENT;
 	p->lent[p->nr_lent++] = slot;
-	if (fchmodat(at->dirfd, at->path, rec->mode | S_IRWXU, 0) < 0)
+	if (fchmodat(at->dirfd, at->path, rec->mode | bits, 0) < 0)
 		err = -errno;
 out:
 	free(at);
@@ -70,7 +71,12 @@ int path_lend(struct pool *pool, uint32_t dir, struct tree_path *p)
 		return 0;
 	rec = node_rec(pool->tree, dir);
 	err = dir == TREE_ROOT ? 0 : path_lend(pool, rec->place.parent, p);
-	return err ? err : lend_one(pool, dir, p);
+	return err ? err : lend_one(pool, dir, S_IXUSR, p);
+}
+
+int path_lend_file(struct pool *pool, uint32_t node, struct tree_path *p)
+{
+	return lend_one(pool, node, S_IRUSR | S_IWUSR, p);
 }
 
 static void give_back(struct pool *pool, uint32_t slot)

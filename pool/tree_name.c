@@ -316,6 +316,7 @@ static int tree_create_nameless(struct pool *pool, uint32_t parent, mode_t mode,
 	}
 	node_rec(t, i)->ino = st.st_ino;
 	node_rec(t, i)->flags = NODE_ORPHAN;
+	volatile_made(pool, i, parent, st.st_mode);
 	journal_begin(&pool->journal, pool->token);
 	node_publish(pool, i, 1);
 	journal_commit(&pool->journal, i);
@@ -521,7 +522,14 @@ static void removed_to_orphan(struct pool *pool, uint32_t victim)
 	node_put(pool, victim);
 }
 
-/* Nobody has its node. */
+/* One that its node is not known by.  It may have been the last. */
+static void lost_a_name(struct pool *pool, uint32_t node)
+{
+	volatile_placed(pool, node);
+	node_put(pool, node);
+}
+
+/* Nobody has its node by this name. */
 static int remove_unknown(struct pool *pool, const struct tree_path *p,
 			  bool dir)
 {
@@ -537,6 +545,7 @@ static int tree_remove(struct pool *pool, uint32_t parent, const char *name,
 	struct attempt a = { 0 };
 	struct tree_path p;
 	struct stat st;
+	uint32_t other = 0;
 	int64_t done;
 	int err;
 
@@ -556,8 +565,10 @@ static int tree_remove(struct pool *pool, uint32_t parent, const char *name,
 	}
 	a.note.victim = node_by_ino(pool->tree, st.st_ino);
 	if (a.note.victim &&
-	    !node_is_at(pool->tree, a.note.victim, parent, name))
+	    !node_is_at(pool->tree, a.note.victim, parent, name)) {
+		other = a.note.victim;
 		a.note.victim = 0;
+	}
 	attempt_begin(pool, &a);
 	if (a.note.victim)
 		err = remove_to_orphan(pool, &p, a.note.victim);
@@ -570,6 +581,8 @@ out:
 		err = 0; /* done by the worker before */
 	if (!err && a.note.victim)
 		removed_to_orphan(pool, a.note.victim);
+	if (!err && other)
+		lost_a_name(pool, other);
 	return err;
 }
 
@@ -600,6 +613,7 @@ struct renaming {
 	struct attempt a;
 	struct node_move moves[2];
 	int nr_moves;
+	uint32_t other; /* the node of B's file, however it is known */
 };
 
 /* The node that loses B, 0: nobody knows it by that name. */
@@ -631,6 +645,7 @@ static int rename_find(struct pool *pool, struct renaming *r)
 	    S_ISDIR(mode) != S_ISDIR(st.st_mode))
 		return S_ISDIR(mode) ? -ENOTDIR : -EISDIR;
 	i = node_by_ino(t, st.st_ino);
+	r->other = st.st_ino != r->a.note.ino ? i : 0;
 	if (i && st.st_ino != r->a.note.ino &&
 	    node_is_at(t, i, r->to_parent, r->to_name))
 		r->a.note.victim = i;
@@ -735,6 +750,8 @@ static void rename_commit(struct pool *pool, struct renaming *r)
 	if (orphaned) {
 		volatile_placed(pool, n->victim);
 		node_put(pool, n->victim);
+	} else if (r->other && r->other != n->victim) {
+		lost_a_name(pool, r->other);
 	}
 }
 

@@ -329,11 +329,16 @@ static void node_free(struct pool *pool, uint32_t node)
 }
 
 /* What of it is volatile is known nowhere else. */
-static bool node_is_pinned(const struct node_rec *rec)
+static bool node_is_pinned(struct pool *pool, uint32_t node)
 {
-	return rec->flags & NODE_PURGED ||
-	       (rec->flags & (NODE_VOLATILE | NODE_RANGES) &&
-		!(rec->flags & (NODE_ORPHAN | NODE_GONE)));
+	uint32_t flags = node_rec(pool->tree, node)->flags;
+
+	if (flags & NODE_PURGED)
+		return true;
+	if (!(flags & (NODE_VOLATILE | NODE_RANGES)) || flags & NODE_GONE)
+		return false;
+	return !(flags & NODE_ORPHAN) ||
+	       (!(flags & NODE_DIR) && volatile_has_names(pool, node));
 }
 
 void node_put(struct pool *pool, uint32_t node)
@@ -345,7 +350,7 @@ void node_put(struct pool *pool, uint32_t node)
 		uint32_t parent = rec->place.parent;
 
 		if (rec->nlookup || rec->opens || node_mem(t, node)->children ||
-		    node_is_pinned(rec))
+		    node_is_pinned(pool, node))
 			return;
 		node_free(pool, node);
 		if (!parent)

@@ -96,8 +96,8 @@ static int file_pages(struct pool *pool, uint32_t node, uint32_t *pages,
 
 static bool is_volatile_file(const struct node_rec *rec)
 {
-	return (rec->flags & (NODE_VOLATILE | NODE_DIR | NODE_ORPHAN |
-			      NODE_GONE | NODE_PURGED)) == NODE_VOLATILE;
+	return (rec->flags & (NODE_VOLATILE | NODE_DIR | NODE_GONE |
+			      NODE_PURGED)) == NODE_VOLATILE;
 }
 
 void volatile_pin(struct pool *pool, uint32_t node)
@@ -114,6 +114,9 @@ void volatile_unpin(struct pool *pool, uint32_t node)
 	list_del(t, node);
 	if (!is_volatile_file(rec) || file_pages(pool, node, &pages, &nlink) ||
 	    !pages)
+		return;
+	/* One without a name goes with whoever has its node. */
+	if (rec->flags & NODE_ORPHAN && nlink < 2)
 		return;
 	rec->stamp = ++t->stamp;
 	node_mem(t, node)->pages = pages;
@@ -193,6 +196,13 @@ bool tree_is_purged(struct pool *pool, uint64_t ino)
 	return node && node_rec(t, node)->flags & NODE_PURGED;
 }
 
+bool volatile_has_names(struct pool *pool, uint32_t node)
+{
+	uint32_t pages, nlink;
+
+	return !file_pages(pool, node, &pages, &nlink) && nlink > 1;
+}
+
 bool volatile_sweep(struct pool *pool, uint32_t node, const struct tree_path *p)
 {
 	struct tree *t = pool->tree;
@@ -220,6 +230,19 @@ static bool purge_lease(int fd)
 	       fcntl(fd, F_SETLEASE, F_WRLCK) == 0;
 }
 
+/* The name that only kept it is not one that somebody could look up. */
+static void purge_orphan(struct pool *pool, uint32_t node)
+{
+	struct node_rec *rec = node_rec(pool->tree, node);
+	char name[16];
+
+	if (!(rec->flags & NODE_ORPHAN))
+		return;
+	node_orphan_name(node, name, sizeof(name));
+	unlinkat(pool->tree->orphanfd, name, 0);
+	rec->flags &= ~NODE_ORPHAN;
+}
+
 /* The file as a whole: for one name it is removed; more names are left until
  * somebody looks, but what they name is gone. */
 static int purge_file(struct pool *pool, uint32_t node,
@@ -240,10 +263,37 @@ static int purge_file(struct pool *pool, uint32_t node,
 	ranges_freed(pool, node);
 	node_rec(t, node)->flags |= NODE_PURGED;
 	t->nr_purged++;
+	purge_orphan(pool, node);
 	if (ftruncate(fd, 0) < 0)
 		return -errno;
 	space_changed(pool, before, 0);
 	return 0;
+}
+
+/* A worker may have been killed between its mark and the end of its content. */
+static void purge_finish(struct pool *pool, uint32_t node)
+{
+	struct node_rec *rec = node_rec(pool->tree, node);
+	struct tree_path p;
+	struct stat st;
+	int fd, err;
+
+	if (!(rec->flags & NODE_PURGED))
+		return;
+	rec->flags &= ~NODE_PURGED;
+	err = path_build(pool, node, &p);
+	rec->flags |= NODE_PURGED;
+	fd = err ? -1
+		 : openat(p.dirfd, p.path,
+			  O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	/* Its name may be another file's by now. */
+	if (fstat(fd, &st) == 0 && st.st_ino == rec->ino &&
+	    ftruncate(fd, 0) < 0)
+		rec->stamp = 0; /* nobody sees what is left of it */
+	close(fd);
+	purge_orphan(pool, node);
 }
 
 /* Where it was, for those who are told. */
@@ -251,15 +301,17 @@ static void purge_tell(struct pool *pool, uint32_t node, uint32_t parent,
 		       const char *path, uint64_t pages)
 {
 	const size_t top = sizeof(STORE_FILES);
-	const char *name = strrchr(path, '/');
 
 	pool->tree->purged_files++;
 	pool->tree->purged_pages += pages;
-	if (pool->ops && pool->ops->purged && name)
-		pool->ops->purged(
-			pool->arg, node, parent, name + 1,
-			strncmp(path, STORE_FILES "/", top) ? path : path + top,
-			pages);
+	if (!pool->ops || !pool->ops->purged)
+		return;
+	/* An orphan's other names are known to whoever looks them up. */
+	if (strncmp(path, STORE_FILES "/", top))
+		pool->ops->purged(pool->arg, node, 0, "", "", pages);
+	else
+		pool->ops->purged(pool->arg, node, parent,
+				  strrchr(path, '/') + 1, path + top, pages);
 }
 
 /* Return: pages given back, 0: it is in use, or cannot be had. */
@@ -283,7 +335,9 @@ static uint64_t purge(struct pool *pool, uint32_t node)
 	}
 	if (tree_path(pool, node, &p))
 		return 0;
-	fd = tree_openat(pool, &p, O_RDWR);
+	t->busy++;
+	fd = tree_openat(pool, node, &p, O_RDWR);
+	t->busy--;
 	/* Without passthrough a mapping is one of our own open files. */
 	if (fd < 0 || (pool->leases && !purge_lease(fd)) ||
 	    purge_file(pool, node, &p, fd, nlink))
@@ -388,7 +442,9 @@ static void volatile_adopt_file(struct pool *pool, uint32_t node)
 	uint32_t nlink;
 
 	if (!file_pages(pool, node, &mem->pages, &nlink)) {
-		if (mem->pages)
+		if (mem->pages &&
+		    (nlink > 1 ||
+		     !(node_rec(pool->tree, node)->flags & NODE_ORPHAN)))
 			list_add(pool->tree, node);
 	} else if (!volatile_in_between(pool)) {
 		node_lose(pool, node); /* the worker before did it */
@@ -418,6 +474,7 @@ int volatile_adopt(struct pool *pool)
 	table_for_each (&t->nodes, i)
 		if (node_rec(t, i)->state == NODE_LIVE) {
 			nr_all++;
+			purge_finish(pool, i);
 			t->nr_volatile += !!(node_rec(t, i)->flags &
 					     NODE_VOLATILE);
 			t->nr_purged += !!(node_rec(t, i)->flags & NODE_PURGED);

@@ -422,7 +422,9 @@ static uint64_t vrange_purge(struct pool *pool, struct vrange *v)
 	vrange_unlist(t, v);
 	v->purged = true;
 	vrange_store(t, v);
+	vrange_rec(t, v)->state = VRANGE_PURGING;
 	freed = vrange_punch(pool, v);
+	vrange_rec(t, v)->state = VRANGE_PURGED;
 	if (freed < 0)
 		return 0;
 	t->purged_pages += freed;
@@ -491,7 +493,9 @@ static int vrange_adopt(struct pool *pool, const struct vrange_rec *rec)
 	v->node = rec->node;
 	v->first = rec->first;
 	v->end = rec->end;
-	v->purged = rec->state == VRANGE_PURGED;
+	v->purged = rec->state != VRANGE_UNPINNED;
+	if (rec->state == VRANGE_PURGING)
+		vrange_punch(pool, v);
 	vrange_join(t, v);
 	ranges_kept(pool, v->node);
 	return 0;

@@ -179,7 +179,6 @@ static void walk(void)
 	int left, next;
 
 	failures = 0;
-	dump_without_sizes = now->how == RECLAIM;
 	learn();
 	calls = changes = 0;
 	for (left = count(0); left >= 0; left = next, calls++) {

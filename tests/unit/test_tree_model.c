@@ -361,7 +361,7 @@ static void m_purged(int i)
 			if (m[d].type != DIRECTORY || m[d].entry[n] != i)
 				continue;
 			m[d].entry[n] = 0;
-			if (m[i].nlink == 1)
+			if (m[i].nlink == 1 && m[i].dir)
 				continue; /* gone already, with its parent */
 			know(d);
 			same(lookup_says(m[d].node, names[n]), -ENOENT,
@@ -381,7 +381,7 @@ static void do_purge(void)
 
 	scan_pages("volatile-ranges", 1000);
 	for (int i = 2; i < INODES; i++)
-		goes[i] = m[i].type == REGULAR && m[i].node && m[i].dir &&
+		goes[i] = m[i].type == REGULAR && m[i].node && m[i].nlink &&
 			  m[i].is_volatile && !m[i].opens &&
 			  !tree_stat(pool, m[i].node, &stx) && stx.stx_blocks;
 	scan_pages("volatile-files", 1000);

@@ -154,9 +154,6 @@ static inline unsigned long scan_pages(const char *name, unsigned long pages)
 
 /* --- what can be seen --- */
 
-/* A purge that was cut short has the state, but not all of the memory yet. */
-static bool dump_without_sizes;
-
 static inline int by_name(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -176,7 +173,7 @@ static inline void dump_entry(FILE *f, int dirfd, const char *name, int depth)
 		depth ? name : "orphan", st.st_mode,
 		S_ISDIR(st.st_mode) ? 0 : (int)st.st_nlink, (int)st.st_uid,
 		(int)st.st_gid);
-	if (S_ISREG(st.st_mode) && !dump_without_sizes)
+	if (S_ISREG(st.st_mode))
 		fprintf(f, " size %jd blocks %jd", (intmax_t)st.st_size,
 			(intmax_t)st.st_blocks);
 	if (S_ISLNK(st.st_mode)) {

@@ -83,7 +83,9 @@ static inline bool m_node_stays(int i)
 {
 	if (i == 1 || m[i].lookups || m[i].opens)
 		return true;
-	if (m[i].dir && (m[i].is_volatile || m_unpinned(&m[i])))
+	/* What of it is volatile is known as long as it has any name. */
+	if ((m[i].dir || (m[i].nlink && m[i].type != DIRECTORY)) &&
+	    (m[i].is_volatile || m_unpinned(&m[i])))
 		return true;
 	for (int c = 2; c < INODES; c++)
 		if (m[c].node && m[c].dir == i)
