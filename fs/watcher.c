@@ -15,6 +15,9 @@
  *	killed
  *	                        still there            no SIGCHLD
  *
+ * A purged name is such a wait, too: for the lock of a directory that somebody
+ * changes by a request.
+ *
  * The death of the thread that made a child is signalled to the child at once.
  */
 #include "fs/watcher.h"

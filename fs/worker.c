@@ -731,8 +731,7 @@ int worker_run(const struct options *options, struct mount_shared *shared,
 	err = worker_open_pool(w);
 	if (err)
 		return worker_fail(w, "cannot open the pool in its store", err);
-	if (w->mode == MODE_CACHED)
-		err = watcher_start(shared->keeper);
+	err = watcher_start(shared->keeper);
 	if (!err)
 		err = worker_start_threads(w);
 	if (!err)

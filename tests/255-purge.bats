@@ -337,7 +337,7 @@ kill_between() {
 	local i fd
 
 	cd "$POOL"
-	for i in {1..15}; do
+	for i in {1..10}; do
 		made f 20000
 		ln f g
 		exec {fd}<f
@@ -545,7 +545,7 @@ storm_of() {
 }
 
 storm() {
-	storm_of "$(loops 8)"
+	storm_of "$(loops 6)"
 	(($(pool volatile.purged_files) > 500))
 }
 
@@ -557,9 +557,9 @@ storm() {
 
 storm_and_kills() {
 	background kill_often "$(pool_pid keeper)"
-	storm_of "$(loops 8)"
+	storm_of "$(loops 6)"
 	kill -KILL "$BG_PID"
-	(($(pool restarts) > 10)) || fail "only $(pool restarts) restarts"
+	(($(pool restarts) > 8)) || fail "only $(pool restarts) restarts"
 }
 
 @test "a purge storm, and the worker is killed again and again" {
