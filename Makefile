@@ -6,7 +6,7 @@
 # make soak            the same with much longer loops
 # make bench           measures, and prints ratios
 # make check-format    clang-format has nothing to change
-# make install         program, script and man pages; honours DESTDIR, PREFIX
+# make install         program, header, script, manual; DESTDIR, PREFIX
 # make uninstall       removes them
 # make unit tools      builds what the tests run
 # make clean           removes build/
@@ -126,12 +126,15 @@ install: all
 	install -D -m 755 scripts/poolfs-recv $(DESTDIR)$(BINDIR)/poolfs-recv
 	install -D -m 644 docs/poolfs-recv.1 \
 		$(DESTDIR)$(MANDIR)/man1/poolfs-recv.1
+	install -D -m 644 docs/poolfs_range.2 \
+		$(DESTDIR)$(MANDIR)/man2/poolfs_range.2
 	install -D -m 644 docs/poolfs.8 $(DESTDIR)$(MANDIR)/man8/poolfs.8
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/poolfs $(DESTDIR)$(BINDIR)/poolfs-recv \
 		$(DESTDIR)$(INCLUDEDIR)/poolfs.h \
 		$(DESTDIR)$(MANDIR)/man1/poolfs-recv.1 \
+		$(DESTDIR)$(MANDIR)/man2/poolfs_range.2 \
 		$(DESTDIR)$(MANDIR)/man8/poolfs.8
 
 clean:

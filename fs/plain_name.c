@@ -15,9 +15,10 @@
 
 #include "fs/ops.h"
 
-/* Offsets in the root's listing that no file system uses: names of our own
- * come first. */
+/* Offsets in the root's listing that no file system uses (INT64_MAX itself is
+ * the end of some): names of our own come first. */
 #define OFF_FIXED (INT64_MAX - 16)
+#define OFF_FIXED_END (OFF_FIXED + 8)
 
 static struct tree_cred cred_of(const struct call *c)
 {
@@ -285,7 +286,8 @@ static off_t list_fixed(struct call *c, struct dir_reply *d, off_t off)
 	const char *name;
 	uint64_t node;
 
-	if (c->index != TREE_ROOT || (off && off < OFF_FIXED))
+	if (c->index != TREE_ROOT ||
+	    (off && (off < OFF_FIXED || off > OFF_FIXED_END)))
 		return off;
 	for (; fixed_root_entry(i, &name, &node); i++)
 		if (!dir_add(d, name, node, S_IFDIR, OFF_FIXED + i + 1))

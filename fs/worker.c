@@ -153,14 +153,17 @@ static void pool_says_range_purged(void *arg, uint32_t node, uint64_t off,
 				   uint64_t len, uint64_t pages)
 {
 	struct worker *w = arg;
+	struct statx stx = { 0 };
 
+	tree_stat(w->pool, node, &stx);
 	events_add(&w->events, "purge",
-		   json_pack("{s:I,s:I,s:I,s:I}", "node", (json_int_t)node,
-			     "offset", (json_int_t)off, "length",
-			     (json_int_t)len, "pages", (json_int_t)pages));
+		   json_pack("{s:I,s:I,s:I,s:I}", "ino",
+			     (json_int_t)stx.stx_ino, "offset", (json_int_t)off,
+			     "length", (json_int_t)len, "pages",
+			     (json_int_t)pages));
 	notify_events(w);
-	if (w->mode == MODE_CACHED)
-		notify_range_gone(w, node, off, len);
+	/* In passthrough mode there are no copies, but times and blocks. */
+	notify_range_gone(w, node, off, len);
 }
 
 static const struct pool_ops passthrough_pool_ops = {

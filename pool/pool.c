@@ -282,6 +282,10 @@ void pool_fit_limit(struct pool *pool)
 
 bool pool_lend_limit(struct pool *pool, uint64_t bytes)
 {
+	struct statvfs st;
+
+	if (store_space(pool->store, &st) == 0 && st.f_files && !st.f_favail)
+		store_set_inodes(pool->store, st.f_files + 1);
 	if (!pool->limit ||
 	    store_set_limit(pool->store, pool->limit + bytes) < 0)
 		return false;

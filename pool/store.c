@@ -121,8 +121,9 @@ static int store_mount_detached(uint64_t size, const char *limits, bool *huge,
 	return root < 0 ? err : root;
 }
 
-int store_set_limit(struct store *store, uint64_t bytes)
+static int store_change(struct store *store, const char *what, uint64_t value)
 {
+	char text[32];
 	int fs, err;
 
 	if (!store->detached)
@@ -130,11 +131,22 @@ int store_set_limit(struct store *store, uint64_t bytes)
 	fs = fspick(store->dirfd, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC);
 	if (fs < 0)
 		return -errno;
-	err = fs_set_size(fs, bytes);
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	err = fs_set(fs, what, text);
 	if (!err && fsconfig(fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
 		err = errno == EINVAL ? -EBUSY : -errno;
 	close(fs);
 	return err;
+}
+
+int store_set_limit(struct store *store, uint64_t bytes)
+{
+	return store_change(store, "size", bytes);
+}
+
+int store_set_inodes(struct store *store, uint64_t nr)
+{
+	return store_change(store, "nr_inodes", nr);
 }
 
 static bool store_is_tmpfs(const char *dir)
@@ -341,10 +353,10 @@ void store_close(struct store *store)
 
 uint64_t store_tables_bytes(struct store *store)
 {
-	static const char *const names[] = { "boxes",	   "transactions",
-					     "handles",	   "nodes",
-					     "journal",	   "events",
-					     "config.json" };
+	static const char *const names[] = { "boxes",	"transactions",
+					     "handles", "nodes",
+					     "ranges",	"journal",
+					     "events",	"config.json" };
 	struct stat st;
 	uint64_t bytes = 0;
 

@@ -42,6 +42,10 @@ struct store {
 int store_open(struct store *store, const char *dir, uint64_t size,
 	       const char *limits, char *why, int why_size);
 
+/** store_set_inodes - files that its file system may hold.  Return: 0 or
+ * -errno. */
+int store_set_inodes(struct store *store, uint64_t nr);
+
 /**
  * store_set_limit - bytes that its file system may hold, all of it together.
  * Return: 0; -EBUSY: it holds more now; -EOPNOTSUPP: the file system is not

@@ -403,18 +403,28 @@ static int link_orphan(struct pool *pool, uint32_t from, uint32_t parent,
 	return 0;
 }
 
+/* From now on the node is known by its newest name, which is likely to stay. */
 static int link_named(struct pool *pool, uint32_t from,
-		      const struct tree_path *old, const struct tree_path *to,
-		      bool again)
+		      const struct tree_path *old, uint32_t parent,
+		      const char *name, const struct tree_path *to, bool again)
 {
 	struct node_rec *rec = node_rec(pool->tree, from);
+	struct node_move m;
+	int err = node_move_prepare(pool, &m, from, parent, name);
 
+	if (err)
+		return err;
 	if (linkat(old->dirfd, old->path, to->dirfd, to->path, 0) < 0 &&
-	    !(errno == EEXIST && again))
-		return -errno;
+	    !(errno == EEXIST && again)) {
+		err = -errno;
+		node_move_cancel(pool, &m);
+		return err;
+	}
 	journal_begin(&pool->journal, pool->token);
+	node_move_journal(pool, &m);
 	jset(&pool->journal, rec->nlookup, rec->nlookup + 1);
 	journal_commit(&pool->journal, 0);
+	node_moved(pool, &m);
 	return 0;
 }
 
@@ -430,7 +440,7 @@ static int link_at(struct pool *pool, uint32_t from,
 		return err;
 	if (rec->flags & NODE_ORPHAN && !(rec->flags & NODE_DIR))
 		return link_orphan(pool, from, parent, name, to);
-	return link_named(pool, from, old, to, a.again);
+	return link_named(pool, from, old, parent, name, to, a.again);
 }
 
 static int link_run(struct pool *pool, uint32_t from, uint32_t parent,

@@ -273,7 +273,9 @@ install_into() {
 	diff - "$POOL_TMP/list" <<-'END'
 		755 usr/bin/poolfs
 		755 usr/bin/poolfs-recv
+		644 usr/include/poolfs.h
 		644 usr/share/man/man1/poolfs-recv.1
+		644 usr/share/man/man2/poolfs_range.2
 		644 usr/share/man/man8/poolfs.8
 	END
 	"$POOL_TMP/root/usr/bin/poolfs" --version
@@ -287,7 +289,7 @@ install_into() {
 
 @test "the manual pages are without a warning" {
 	command -v groff >/dev/null || skip_or_fail "no groff"
-	for page in "$TOP"/docs/*.[18]; do
+	for page in "$TOP"/docs/*.[128]; do
 		run groff -man -ww -z -Tutf8 "$page"
 		echo "$page: $output"
 		[[ $status == 0 && -z $output ]]

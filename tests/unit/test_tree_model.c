@@ -160,6 +160,17 @@ static void do_forget(void)
 	m_put(i);
 }
 
+/* What it was in may go. */
+static void m_known_at(int i, int d, int name)
+{
+	int up = m[i].dir;
+
+	m[i].dir = d;
+	m[i].name = name;
+	if (up)
+		m_put(up);
+}
+
 static void do_link(void)
 {
 	int from = some_inode(), d = some_dir(), name = rnd(NAMES), err;
@@ -174,10 +185,8 @@ static void do_link(void)
 	m[d].entry[name] = from;
 	m[from].nlink++;
 	m[from].lookups++;
-	if (!m[from].dir) {
-		m[from].dir = d;
-		m[from].name = name;
-	}
+	/* It is known by its newest name. */
+	m_known_at(from, d, name);
 }
 
 static void do_remove(bool as_dir)
