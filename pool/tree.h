@@ -115,7 +115,7 @@ void volatile_stat(struct pool *pool, struct volatile_stat *out);
 /** tree_check - all invariants (tests); NULL or what is broken. */
 const char *tree_check(struct pool *pool);
 
-/* --- names (tree_name.c) --- */
+/* --- names (tree_make.c, tree_name.c, tree_rename.c) --- */
 
 /*
  * Each makes @name in @parent and refers to its node once.  Return: 0 or -errno
@@ -148,7 +148,7 @@ int tree_rmdir(struct pool *pool, uint32_t parent, const char *name);
 int tree_rename(struct pool *pool, uint32_t parent, const char *name,
 		uint32_t to, const char *to_name, unsigned int flags);
 
-/* --- open files and what is in them (tree_file.c) --- */
+/* --- open files and what is in them (tree_file.c, tree_io.c) --- */
 
 /** tree_open - one more open file on it.  @flags: O_TRUNC is honoured. */
 int tree_open(struct pool *pool, uint32_t node, int flags);

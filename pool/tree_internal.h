@@ -9,6 +9,7 @@
 #include "pool/tree.h"
 
 #define NODE_MAX (1u << 24)
+#define NODE_BUCKETS_MIN 1024u
 #define NODE_CHUNK 1024 /* struct node that come into being together */
 
 enum {
@@ -145,9 +146,11 @@ struct tree_path {
 	char buf[PATH_MAX];
 };
 
-/* tree_node.c */
+/* tree_adopt.c */
 int tree_open_all(struct pool *pool, bool fresh);
 void tree_close_all(struct pool *pool);
+
+/* tree_path.c */
 /* Return: 0, -ESTALE, -ENOENT (its file is gone), or what openat says. */
 int tree_path(struct pool *pool, uint32_t node, struct tree_path *p);
 /* The same, where it is short and needs nothing to be lent or released. */
@@ -163,6 +166,14 @@ int path_lend_file(struct pool *pool, uint32_t node, struct tree_path *p);
 void path_give_back(struct tree_path *p);
 /* What a worker that was killed had lent. */
 void lent_give_back(struct pool *pool);
+
+/* tree_node.c */
+/* Memory beside the record, and the index by inode number. */
+int node_need_mem(struct tree *t, uint32_t i);
+void node_hash(struct tree *t, uint32_t i);
+/* The whole name, terminated. */
+void node_place_name(struct tree *t, const struct node_place *p,
+		     char name[TREE_NAME_MAX + 1]);
 /* The node of an inode, 0: nobody refers to it. */
 uint32_t node_by_ino(struct tree *t, uint64_t ino);
 /* Is this where the node is known to be? */

@@ -6,7 +6,6 @@
  * Locks: pool->lock (1) held by all callers.
  * Reclaim: never touches a node.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,8 +14,6 @@
 #include <unistd.h>
 
 #include "pool/tree_internal.h"
-
-#define BUCKETS_MIN 1024u
 
 /* --- by inode number --- */
 
@@ -37,7 +34,7 @@ uint32_t node_by_ino(struct tree *t, uint64_t ino)
 	return i;
 }
 
-static void node_hash(struct tree *t, uint32_t i)
+void node_hash(struct tree *t, uint32_t i)
 {
 	uint32_t *head = node_bucket(t, node_rec(t, i)->ino);
 
@@ -62,7 +59,7 @@ static void node_rehash(struct tree *t)
 
 	if (t->nr_nodes > nr)
 		nr *= 2;
-	else if (t->nr_nodes < nr / 8 && nr > BUCKETS_MIN)
+	else if (t->nr_nodes < nr / 8 && nr > NODE_BUCKETS_MIN)
 		nr /= 2;
 	else
 		return;
@@ -80,7 +77,7 @@ static void node_rehash(struct tree *t)
 
 /* --- records --- */
 
-static int node_need_mem(struct tree *t, uint32_t i)
+int node_need_mem(struct tree *t, uint32_t i)
 {
 	struct node **chunk = &t->chunk[i / NODE_CHUNK];
 
@@ -106,8 +103,8 @@ static unsigned int place_len(const struct node_place *p)
 }
 
 /* The whole name, terminated. */
-static void place_name(struct tree *t, const struct node_place *p,
-		       char name[TREE_NAME_MAX + 1])
+void node_place_name(struct tree *t, const struct node_place *p,
+		     char name[TREE_NAME_MAX + 1])
 {
 	unsigned int len = place_len(p), at = NODE_NAME_INLINE;
 	uint32_t more = p->more;
@@ -199,7 +196,7 @@ bool node_is_at(struct tree *t, uint32_t node, uint32_t parent,
 	    rec->place.parent != parent ||
 	    place_len(&rec->place) != strlen(name))
 		return false;
-	place_name(t, &rec->place, is);
+	node_place_name(t, &rec->place, is);
 	return !strcmp(is, name);
 }
 
@@ -391,143 +388,6 @@ void tree_forget(struct pool *pool, uint32_t node, uint64_t n)
 	node_put(pool, node);
 }
 
-/* --- paths --- */
-
-void tree_path_release(struct tree_path *p)
-{
-	path_give_back(p);
-	if (p->own >= 0)
-		close(p->own);
-	p->own = -1;
-}
-
-/* Puts @name and a slash in front.  Return: whether there was room. */
-static bool path_prepend(struct tree_path *p, const char *name, size_t len,
-			 bool last)
-{
-	size_t need = len + !last;
-
-	if ((size_t)(p->path - p->buf) < need)
-		return false;
-	p->path -= need;
-	memcpy(p->path, name, len);
-	if (!last)
-		p->path[len] = '/';
-	return true;
-}
-
-static bool path_prepend_top(struct tree_path *p, uint32_t node, bool last)
-{
-	char orphan[32];
-
-	if (node == TREE_ROOT)
-		return path_prepend(p, STORE_FILES, sizeof(STORE_FILES) - 1,
-				    last);
-	snprintf(orphan, sizeof(orphan), "orphan/%x", node);
-	return path_prepend(p, orphan, strlen(orphan), last);
-}
-
-/*
- * From @node up.  A path that gets too long starts at a directory in between,
- * opened by a path of its own: *@stop is that node then, else 0.
- */
-static int path_make(struct pool *pool, uint32_t node, const char *name,
-		     struct tree_path *p, uint32_t *stop)
-{
-	struct tree *t = pool->tree;
-	bool last = !name;
-
-	p->pool = pool;
-	p->own = -1;
-	p->nr_lent = 0;
-	p->dirfd = pool->store->dirfd;
-	p->path = p->buf + sizeof(p->buf) - 1;
-	*p->path = 0;
-	*stop = 0;
-	if (name && !path_prepend(p, name, strlen(name), true))
-		return -ENAMETOOLONG;
-	for (;; last = false) {
-		char here[TREE_NAME_MAX + 1];
-		struct node_rec *rec;
-
-		if (!tree_valid(pool, node))
-			return -ESTALE;
-		rec = node_rec(t, node);
-		if (rec->flags & (NODE_GONE | NODE_PURGED))
-			return -ESTALE;
-		if (node == TREE_ROOT || rec->flags & NODE_ORPHAN) {
-			if (!path_prepend_top(p, node, last))
-				*stop = node;
-			return 0;
-		}
-		place_name(t, &rec->place, here);
-		if (!path_prepend(p, here, strlen(here), last)) {
-			*stop = node;
-			return 0;
-		}
-		node = rec->place.parent;
-	}
-}
-
-int path_build(struct pool *pool, uint32_t node, struct tree_path *p)
-{
-	uint32_t stop;
-	int err = path_make(pool, node, NULL, p, &stop);
-
-	return err ? err : stop ? -ENAMETOOLONG : 0;
-}
-
-/* Is a directory on the way that an ordinary user's worker cannot enter? */
-static bool path_is_closed(struct pool *pool, const struct tree_path *p)
-{
-	struct stat st;
-
-	return !pool->tree->root &&
-	       fstatat(p->dirfd, p->path, &st, AT_SYMLINK_NOFOLLOW) < 0 &&
-	       errno == EACCES;
-}
-
-int tree_path_at(struct pool *pool, uint32_t parent, const char *name,
-		 struct tree_path *p)
-{
-	struct tree_path *up;
-	uint32_t stop;
-	int err;
-
-	if (name && strlen(name) > TREE_NAME_MAX)
-		return -ENAMETOOLONG;
-	err = path_make(pool, parent, name, p, &stop);
-	if (!err && !stop && path_is_closed(pool, p)) {
-		err = path_lend(
-			pool,
-			name ? parent
-			     : node_rec(pool->tree, parent)->place.parent,
-			p);
-		if (err)
-			tree_path_release(p);
-	}
-	if (err || !stop)
-		return err;
-	up = malloc(sizeof(*up));
-	if (!up)
-		return -ENOMEM;
-	err = tree_path_at(pool, stop, NULL, up);
-	if (!err) {
-		p->own = p->dirfd = openat(up->dirfd, up->path,
-					   O_PATH | O_DIRECTORY | O_NOFOLLOW |
-						   O_CLOEXEC);
-		err = p->own < 0 ? -errno : 0;
-		tree_path_release(up);
-	}
-	free(up);
-	return err;
-}
-
-int tree_path(struct pool *pool, uint32_t node, struct tree_path *p)
-{
-	return tree_path_at(pool, node, NULL, p);
-}
-
 /* --- what the kernel asks first --- */
 
 /* An orphan that has another name: it is known by that from now on. */
@@ -638,214 +498,4 @@ void tree_usage(struct pool *pool, struct tree_usage *out)
 	for (uint32_t i = 0; i < NODE_MAX / NODE_CHUNK; i++)
 		if (t->chunk[i])
 			out->bytes += NODE_CHUNK * sizeof(struct node);
-}
-
-/* --- start and end --- */
-
-/* Is it the file of an orphan, or of a node that is becoming one? */
-static bool orphan_is_needed(struct pool *pool, uint32_t node)
-{
-	struct journal_note note;
-
-	return tree_valid(pool, node) &&
-	       (node_rec(pool->tree, node)->flags & NODE_ORPHAN ||
-		(journal_begun(&pool->journal, &note) && note.victim == node));
-}
-
-/* What else orphan/ has. */
-static void tree_tidy_orphans(struct pool *pool)
-{
-	struct tree *t = pool->tree;
-	int fd = openat(t->orphanfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *e;
-
-	if (!d)
-		return;
-	while ((e = readdir(d))) {
-		if (e->d_name[0] == '.' ||
-		    orphan_is_needed(pool, strtoul(e->d_name, NULL, 16)))
-			continue;
-		if (unlinkat(t->orphanfd, e->d_name, 0) < 0)
-			unlinkat(t->orphanfd, e->d_name, AT_REMOVEDIR);
-	}
-	closedir(d);
-}
-
-static int tree_adopt_root(struct pool *pool)
-{
-	struct tree *t = pool->tree;
-	struct node_rec *rec;
-	struct stat st;
-	uint32_t i;
-	int err;
-
-	if (fstatat(pool->store->dirfd, STORE_FILES, &st, 0) < 0)
-		return -errno;
-	if (!table_live(&t->nodes, TREE_ROOT)) {
-		err = table_alloc(&t->nodes, &i);
-		if (err)
-			return err;
-		if (i != TREE_ROOT)
-			return -EUCLEAN;
-	}
-	rec = node_rec(t, TREE_ROOT);
-	rec->ino = st.st_ino;
-	rec->flags = NODE_DIR;
-	rec->state = NODE_LIVE;
-	return node_need_mem(t, TREE_ROOT);
-}
-
-static int tree_adopt_nodes(struct pool *pool, bool fresh)
-{
-	struct tree *t = pool->tree;
-	int err = 0;
-
-	table_for_each (&t->nodes, i) {
-		struct node_rec *rec = node_rec(t, i);
-
-		if (rec->state != NODE_LIVE)
-			continue;
-		err = node_need_mem(t, i);
-		if (err)
-			return err;
-		if (fresh) {
-			/* Nobody of before refers to it. */
-			rec->nlookup = rec->opens = 0;
-			rec->backing = 0;
-		}
-		t->nr_nodes++;
-		t->chunk_nodes[i / NODE_CHUNK]++;
-		t->nr_open += rec->opens != 0;
-		if (!(rec->flags & NODE_GONE))
-			node_hash(t, i);
-	}
-	table_for_each (&t->nodes, i) {
-		struct node_rec *rec = node_rec(t, i);
-
-		if (rec->state == NODE_LIVE && rec->place.parent &&
-		    i != TREE_ROOT)
-			node_mem(t, rec->place.parent)->children++;
-	}
-	return 0;
-}
-
-/* What a kill between two stores can leave, none of it visible. */
-static void tree_tidy(struct pool *pool)
-{
-	struct tree *t = pool->tree;
-	uint8_t *named = calloc(1, t->nodes.nr / 8 + 1);
-
-	table_for_each (&t->nodes, i)
-		if (node_rec(t, i)->state == NODE_LIVE && i != TREE_ROOT)
-			node_put(pool, i);
-	if (!named)
-		return;
-	table_for_each (&t->nodes, i) {
-		uint32_t more;
-
-		if (node_rec(t, i)->state != NODE_LIVE)
-			continue;
-		for (more = node_rec(t, i)->place.more; more;
-		     more = ((struct node_name_rec *)table_get(&t->nodes, more))
-				    ->more)
-			named[more / 8] |= 1u << more % 8;
-	}
-	table_for_each (&t->nodes, i) {
-		if (node_rec(t, i)->state != NODE_NAME ||
-		    named[i / 8] & 1u << i % 8)
-			continue;
-		node_rec(t, i)->state = NODE_FREE;
-		table_free(&t->nodes, i);
-	}
-	free(named);
-}
-
-int tree_open_all(struct pool *pool, bool fresh)
-{
-	struct tree *t = pool->tree;
-	int err;
-
-	t->orphanfd = pool->store->orphanfd;
-	t->root = geteuid() == 0;
-	t->nr_buckets = BUCKETS_MIN;
-	while (t->nr_buckets < t->nodes.nr)
-		t->nr_buckets *= 2;
-	t->bucket = calloc(t->nr_buckets, sizeof(*t->bucket));
-	if (!t->bucket)
-		return -ENOMEM;
-	err = tree_adopt_root(pool);
-	if (!err)
-		err = tree_adopt_nodes(pool, fresh);
-	if (err)
-		return err;
-	err = space_adopt(pool);
-	if (!err)
-		err = ranges_adopt(pool);
-	if (!err)
-		err = volatile_adopt(pool);
-	if (err)
-		return err;
-	lent_give_back(pool);
-	tree_tidy(pool);
-	tree_tidy_orphans(pool);
-	return 0;
-}
-
-void tree_close_all(struct pool *pool)
-{
-	struct tree *t = pool->tree;
-
-	if (!t)
-		return;
-	table_for_each (&t->nodes, i)
-		if (node_rec(t, i)->state == NODE_LIVE &&
-		    t->chunk[i / NODE_CHUNK] && node_mem(t, i)->fd)
-			close(node_mem(t, i)->fd);
-	for (uint32_t i = 0; i < NODE_MAX / NODE_CHUNK; i++)
-		free(t->chunk[i]);
-	free(t->bucket);
-	table_release(&t->nodes);
-	free(t);
-	pool->tree = NULL;
-}
-
-const char *tree_check(struct pool *pool)
-{
-	struct tree *t = pool->tree;
-	uint32_t nodes = 0, open = 0;
-	uint64_t children = 0, parents = 0;
-
-	table_for_each (&t->nodes, i) {
-		struct node_rec *rec = node_rec(t, i);
-		struct tree_path p;
-		struct stat st;
-		int err;
-
-		if (rec->state != NODE_LIVE)
-			continue;
-		nodes++;
-		open += rec->opens != 0;
-		children += node_mem(t, i)->children;
-		if (i == TREE_ROOT)
-			continue;
-		parents += rec->place.parent != 0;
-		if (rec->flags & (NODE_GONE | NODE_PURGED))
-			continue;
-		if (node_by_ino(t, rec->ino) != i)
-			return "a node is not found by its inode number";
-		err = tree_path(pool, i, &p);
-		if (!err && fstatat(p.dirfd, p.path, &st, AT_SYMLINK_NOFOLLOW))
-			err = -errno;
-		tree_path_release(&p);
-		if (err)
-			return "a node is not where it should be";
-		if (st.st_ino != rec->ino)
-			return "another file is where a node should be";
-	}
-	if (nodes != t->nr_nodes || open != t->nr_open)
-		return "nodes are miscounted";
-	if (children != parents)
-		return "children are miscounted";
-	return ranges_check(pool) ? ranges_check(pool) : volatile_check(pool);
 }
