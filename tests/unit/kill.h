@@ -139,11 +139,16 @@ static inline int kill_count(struct kill_child *c, unsigned int calls)
 	return n;
 }
 
-/** kill_point - after @calls calls and then @changes changes: killed there. */
+/**
+ * kill_point - after @calls calls and then @changes changes: killed there.  A
+ * sanitizer's allocator makes calls of its own now and then: an operation that
+ * makes fewer this time is killed at its end.
+ */
 static inline void kill_point(struct kill_child *c, unsigned int calls,
 			      int changes)
 {
-	must(kill_skip(c, calls), "%u calls", calls);
+	if (!kill_skip(c, calls))
+		changes = 0;
 	kill_changed(c);
 	while (changes > 0 && kill_go(c, PTRACE_SINGLESTEP))
 		changes -= kill_changed(c);
