@@ -92,7 +92,10 @@ static int plain_setattr(struct call *c, const struct stat *st, int to_set)
 		a.atime.tv_nsec = UTIME_NOW;
 	if (to_set & FUSE_SET_ATTR_MTIME_NOW)
 		a.mtime.tv_nsec = UTIME_NOW;
-	if (c->w->request.kill_suidgid)
+	/* The kernel asks this for every change of owner; who may keep the bits
+	 * loses no more than the store takes itself. */
+	if (c->w->request.kill_suidgid &&
+	    (c->ctx->uid || !(a.set & (TREE_SET_UID | TREE_SET_GID))))
 		plain_kill_suidgid(c, c->index);
 	return tree_setattr(c->w->pool, c->index, &a);
 }
