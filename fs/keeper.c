@@ -220,25 +220,33 @@ static bool is_zombie(pid_t pid)
 	return state == 'Z';
 }
 
+/* What the mount ends with when its worker has ended for good. */
+static int keeper_status(int status)
+{
+	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : 1;
+}
+
 /*
  * The watcher of some worker has seen its main thread end.  What holds up the
  * others is a request, which the next worker answers.
  *
- * Return: true when the mount goes on.
+ * Return: -1: the mount goes on, else the status that it ends with.
  */
-static bool keeper_main_thread_died(struct keeper *k)
+static int keeper_main_thread_died(struct keeper *k)
 {
 	struct timespec step = { .tv_nsec = 20000000 };
-	int status;
+	int status = SIGKILL;
 
 	for (int ms = 0; ms < REAP_MS; ms += 20) {
 		if (waitpid(k->worker, &status, WNOHANG) == k->worker)
-			return keeper_worker_died(k, status);
+			return keeper_worker_died(k, status)
+				       ? -1
+				       : keeper_status(status);
 		nanosleep(&step, NULL);
 	}
 	if (!is_zombie(k->worker))
-		return true; /* an earlier worker's watcher, late */
-	return keeper_worker_died(k, SIGKILL);
+		return -1; /* an earlier worker's watcher, late */
+	return keeper_worker_died(k, SIGKILL) ? -1 : 1;
 }
 
 /*
@@ -322,8 +330,9 @@ static int keeper_loop(struct keeper *k)
 			continue;
 		}
 		if (si.si_signo == SIGUSR2) {
-			if (k->worker && !keeper_main_thread_died(k))
-				return 1;
+			status = k->worker ? keeper_main_thread_died(k) : -1;
+			if (status >= 0)
+				return status;
 			continue;
 		}
 		if (si.si_signo != SIGCHLD)
@@ -331,9 +340,7 @@ static int keeper_loop(struct keeper *k)
 		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 			/* Or watchers, and what has been given up. */
 			if (pid == k->worker && !keeper_worker_died(k, status))
-				return WIFEXITED(status) && !WEXITSTATUS(status)
-					       ? 0
-					       : 1;
+				return keeper_status(status);
 	}
 }
 

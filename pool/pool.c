@@ -326,6 +326,7 @@ uint64_t pool_excess(struct pool *pool)
 
 int pool_record(struct pool *pool, struct table *table, uint32_t *slot)
 {
+	uint64_t before = table_bytes(table);
 	int err = table_alloc(table, slot);
 
 	/* Tables are not what the pool's size limits. */
@@ -334,6 +335,9 @@ int pool_record(struct pool *pool, struct table *table, uint32_t *slot)
 	if (err == -ENOSPC && pool->ops && pool->ops->reclaim &&
 	    pool->ops->reclaim(pool->arg, TABLE_STEP / pool->page_size))
 		err = table_alloc(table, slot);
+	/* What a table takes is not taken from anybody. */
+	if (table_bytes(table) != before)
+		pool_fit_limit(pool);
 	return err;
 }
 
