@@ -393,21 +393,25 @@ in_pool() {
 	pressure_stop
 }
 
+# bats test_tags=alone
 @test "more files than a memory group allows: tmpfs brings the OOM killer" {
 	need real_pressure
 	on_tmpfs
 }
 
+# bats test_tags=alone
 @test "the same files, volatile in a pool, shrink: passthrough" {
 	need real_pressure passthrough
 	in_pool pool_start --mode=passthrough
 }
 
+# bats test_tags=alone
 @test "the same files, volatile in a pool, shrink: cached" {
 	need real_pressure
 	in_pool pool_start --mode=cached
 }
 
+# bats test_tags=alone
 @test "the same files, volatile in a pool, shrink: an ordinary user" {
 	need real_pressure user_mount
 	in_pool pool_as_user_start --mode=cached

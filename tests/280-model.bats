@@ -51,7 +51,7 @@ killed() {
 	local end
 
 	background timeout -s TERM 60 "$TOOLS/fsmodel" --unpin \
-		--seed "$RANDOM" --ops "$(($(model_ops) / 4))" "$POOL/model" \
+		--seed "$RANDOM" --ops "$(loops 90000)" "$POOL/model" \
 		>"$W/out" 2>&1
 	end=$((SECONDS + 50))
 	while kill -0 "$BG_PID" 2>/dev/null && ((SECONDS < end)); do
