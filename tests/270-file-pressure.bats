@@ -298,6 +298,12 @@ volatile_inodes() {
 LIMIT=128M
 SWAP=128M
 FILES=300 # of 2 MiB
+# A sanitizer's own memory is charged to the group, too.
+if grep -qs __asan_init "${POOLFS:-}"; then
+	LIMIT=256M
+	SWAP=192M
+	FILES=400
+fi
 
 # group_setup: a group with a limit and swap; INSIDE enters it and runs what it
 # is given, so that every page that this touches first is charged to the group.
