@@ -25,6 +25,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pool/extent_list.h"
+
 struct region;
 
 /*
@@ -32,13 +34,13 @@ struct region;
  *
  *	  head                        tail
  *	+-----------+-------+-------+-------+
- *	| prev next |       |       |       |
+ *	| link      |       |       |       |
  *	| len 4     |       |       | len 4 |
  *	| Available | Avail | Avail | Avail |
  *	+-----------+-------+-------+-------+
  */
 struct frame {
-	uint32_t prev, next; /* node lock; of an extent's head */
+	struct extent_link link; /* node lock; of an extent's head */
 	uint16_t len; /* region lock and node lock; of head and tail */
 	uint8_t nid; /* region lock; where the memory is */
 	uint8_t bits; /* region lock; FRAME_* */

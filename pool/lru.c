@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The lists of the extent LRU.
+ * The extents of Available pages.
  *
  * States: a frame is in exactly one extent while its page is Available, and in
  * none otherwise.  Two Available neighbours in a chunk and on a node are always
@@ -9,9 +9,8 @@
  * Locks: callers that name frames hold the region's lock (2 in locks.h); the
  * node lock (3) is taken here, and a walk holds it around its callback.
  *
- * Reclaim is a walk.  Between two callbacks, and whenever a callback lets go of
- * the node lock, anybody may take or join extents: a walk therefore remembers
- * its place in a cursor that the list itself moves on.
+ * Reclaim is a walk of a node's list (extent_list.h), which anybody may change
+ * whenever a callback lets go of the node lock.
  */
 #include "pool/lru_priv.h"
 
@@ -28,33 +27,25 @@ static uint32_t min32(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Behind @after; 0: to the old end. */
-static void link_locked(struct lru *lru, struct lru_node *node, uint32_t after,
-			uint32_t f)
+static struct extent_link *frame_link(const struct extent_list *list,
+				      uint32_t f)
 {
-	struct frame *frames = lru->table.frames;
-	uint32_t next = after ? frames[after].next : node->oldest;
+	const struct lru *lru = list->owner;
 
-	frames[f].prev = after;
-	frames[f].next = next;
-	*(after ? &frames[after].next : &node->oldest) = f;
-	*(next ? &frames[next].prev : &node->youngest) = f;
-	atomic_fetch_add_explicit(&node->extents, 1, memory_order_relaxed);
+	return &lru->table.frames[f].link;
 }
 
-static void unlink_locked(struct lru *lru, struct lru_node *node, uint32_t f)
+static uint64_t extent_pages(const struct extent_list *list, uint32_t f)
 {
-	struct frame *frames = lru->table.frames;
-	uint32_t prev = frames[f].prev, next = frames[f].next;
-	struct lru_cursor *c;
+	const struct lru *lru = list->owner;
 
-	for (c = node->cursors; c; c = c->next)
-		if (c->at == f)
-			c->at = next;
-	*(prev ? &frames[prev].next : &node->oldest) = next;
-	*(next ? &frames[next].prev : &node->youngest) = prev;
-	atomic_fetch_sub_explicit(&node->extents, 1, memory_order_relaxed);
+	return lru->table.frames[f].len;
 }
+
+static const struct extent_ops frame_extents = {
+	.link = frame_link,
+	.pages = extent_pages,
+};
 
 static void set_len_locked(struct lru *lru, uint32_t head, uint32_t nr)
 {
@@ -80,7 +71,7 @@ static uint32_t find_head(const struct lru *lru, uint32_t f, int nid)
 }
 
 /* Take [f, f+nr) out of the extent at @head; the rests keep its place. */
-static void cut_locked(struct lru *lru, struct lru_node *node, uint32_t head,
+static void cut_locked(struct lru *lru, struct extent_list *list, uint32_t head,
 		       uint32_t f, uint32_t nr)
 {
 	uint32_t end = head + lru->table.frames[head].len;
@@ -88,13 +79,13 @@ static void cut_locked(struct lru *lru, struct lru_node *node, uint32_t head,
 
 	if (rest < end) {
 		set_len_locked(lru, rest, end - rest);
-		link_locked(lru, node, head, rest);
+		extent_list_add(list, head, rest);
 	}
 	if (head < f)
 		set_len_locked(lru, head, f - head);
 	else
-		unlink_locked(lru, node, head);
-	atomic_fetch_sub_explicit(&node->pages, nr, memory_order_relaxed);
+		extent_list_del(list, head);
+	extent_list_count(list, -(int64_t)nr);
 }
 
 void lru_add(struct lru *lru, uint32_t f, uint32_t nr)
@@ -107,16 +98,16 @@ void lru_add(struct lru *lru, uint32_t f, uint32_t nr)
 	pthread_mutex_lock(&node->lock);
 	if (frame_place(t, f) && lies_on(lru, f - 1, nid)) {
 		head = f - t->frames[f - 1].len;
-		unlink_locked(lru, node, head);
+		extent_list_del(&node->list, head);
 	}
 	if (frame_place(t, end) && lies_on(lru, end, nid)) {
-		unlink_locked(lru, node, end);
+		extent_list_del(&node->list, end);
 		end += t->frames[end].len;
 	}
 	frames_change(t, f, nr, FRAME_STATE, PAGE_AVAILABLE);
 	set_len_locked(lru, head, end - head);
-	link_locked(lru, node, node->youngest, head);
-	atomic_fetch_add_explicit(&node->pages, nr, memory_order_relaxed);
+	extent_list_add_young(&node->list, head);
+	extent_list_count(&node->list, nr);
 	pthread_mutex_unlock(&node->lock);
 }
 
@@ -127,13 +118,13 @@ void lru_remove(struct lru *lru, uint32_t f, uint32_t nr)
 	uint32_t head = find_head(lru, f, nid);
 
 	pthread_mutex_lock(&node->lock);
-	cut_locked(lru, node, head, f, nr);
+	cut_locked(lru, &node->list, head, f, nr);
 	pthread_mutex_unlock(&node->lock);
 }
 
 void lru_isolate_locked(struct lru *lru, struct lru_extent *e)
 {
-	cut_locked(lru, &lru->node[e->nid], e->frame, e->frame, e->nr);
+	cut_locked(lru, &lru->node[e->nid].list, e->frame, e->frame, e->nr);
 }
 
 bool lru_isolate_next_locked(struct lru *lru, struct lru_extent *e,
@@ -148,46 +139,40 @@ bool lru_isolate_next_locked(struct lru *lru, struct lru_extent *e,
 	    frame_page(t, f) != e->first + e->nr)
 		return false;
 	nr = min32(t->frames[f].len, min32(e->room, most - e->nr));
-	cut_locked(lru, &lru->node[e->nid], f, f, nr);
+	cut_locked(lru, &lru->node[e->nid].list, f, f, nr);
 	e->nr += nr;
 	e->room -= nr;
 	return true;
 }
 
-static void cursor_start_locked(struct lru_node *node, struct lru_cursor *c)
-{
-	c->at = node->oldest;
-	c->next = node->cursors;
-	node->cursors = c;
-}
+struct frame_walk {
+	enum lru_status (*fn)(struct lru *lru, struct lru_extent *extent,
+			      void *arg);
+	void *arg;
+	int nid;
+	uint64_t removed; /* pages */
+};
 
-static void cursor_end_locked(struct lru_node *node, struct lru_cursor *c)
+static enum lru_status frame_walk(struct extent_list *list,
+				  struct extent *extent, void *arg)
 {
-	struct lru_cursor **p = &node->cursors;
-
-	while (*p != c)
-		p = &(*p)->next;
-	*p = c->next;
-}
-
-/* What the callback is to see; the cursor goes on to what comes behind it. */
-static struct lru_extent look_locked(struct lru *lru, struct lru_cursor *c,
-				     int nid, uint64_t budget)
-{
-	struct frame_table *t = &lru->table;
-	uint32_t f = c->at;
+	struct frame_walk *walk = arg;
+	struct lru *lru = list->owner;
 	struct lru_extent e = {
-		.region = chunk_of(t, f)->region,
-		.nid = nid,
-		.first = frame_page(t, f),
-		.nr = min32(t->frames[f].len, budget),
-		.frame = f,
-		.cursor = c,
+		.region = chunk_of(&lru->table, extent->id)->region,
+		.nid = walk->nid,
+		.first = frame_page(&lru->table, extent->id),
+		.nr = extent->nr,
+		.room = extent->room,
+		.frame = extent->id,
+		.cursor = extent->cursor,
 	};
+	enum lru_status status = walk->fn(lru, &e, walk->arg);
 
-	e.room = budget - e.nr;
-	c->at = t->frames[f].next;
-	return e;
+	extent->room = e.room;
+	if (status == LRU_REMOVED || status == LRU_REMOVED_RETRY)
+		walk->removed += e.nr;
+	return status;
 }
 
 uint64_t lru_walk(struct lru *lru, int nid,
@@ -195,39 +180,13 @@ uint64_t lru_walk(struct lru *lru, int nid,
 					struct lru_extent *extent, void *arg),
 		  void *arg, uint64_t *nr_to_walk)
 {
+	struct frame_walk walk = { .fn = fn, .arg = arg, .nid = nid };
 	struct lru_node *node = &lru->node[nid];
-	enum lru_status status = LRU_SKIP;
-	struct lru_cursor cursor;
-	struct lru_extent e;
-	uint64_t removed = 0;
 
 	pthread_mutex_lock(&node->lock);
-	cursor_start_locked(node, &cursor);
-	while (cursor.at && *nr_to_walk && status != LRU_STOP) {
-		e = look_locked(lru, &cursor, nid, *nr_to_walk);
-		*nr_to_walk = e.room;
-		status = fn(lru, &e, arg);
-		*nr_to_walk = e.room;
-		switch (status) {
-		case LRU_REMOVED:
-		case LRU_REMOVED_RETRY:
-			removed += e.nr;
-			break;
-		case LRU_ROTATE:
-			unlink_locked(lru, node, e.frame);
-			link_locked(lru, node, node->youngest, e.frame);
-			break;
-		case LRU_RETRY:
-			cursor.at = node->oldest;
-			break;
-		case LRU_SKIP:
-		case LRU_STOP:
-			break;
-		}
-	}
-	cursor_end_locked(node, &cursor);
+	extent_list_walk(&node->list, frame_walk, &walk, nr_to_walk);
 	pthread_mutex_unlock(&node->lock);
-	return removed;
+	return walk.removed;
 }
 
 bool lru_charge(struct lru *lru, uint64_t nr)
@@ -277,8 +236,10 @@ struct lru *lru_new(int nr_nodes, uint64_t limit)
 	}
 	lru->nr_nodes = nr_nodes;
 	lru->limit = limit;
-	for (i = 0; i < nr_nodes; i++)
+	for (i = 0; i < nr_nodes; i++) {
 		pthread_mutex_init(&lru->node[i].lock, NULL);
+		extent_list_init(&lru->node[i].list, &frame_extents, lru);
+	}
 	return lru;
 }
 
@@ -304,7 +265,7 @@ uint64_t lru_count(const struct lru *lru, int nid)
 {
 	return nid < 0 || nid >= lru->nr_nodes
 		       ? 0
-		       : atomic_load(&lru->node[nid].pages);
+		       : atomic_load(&lru->node[nid].list.pages);
 }
 
 void lru_stat(const struct lru *lru, struct lru_stat *out)
@@ -313,8 +274,8 @@ void lru_stat(const struct lru *lru, struct lru_stat *out)
 
 	memset(out, 0, sizeof(*out));
 	for (i = 0; i < lru->nr_nodes; i++) {
-		out->available += atomic_load(&lru->node[i].pages);
-		out->extents += atomic_load(&lru->node[i].extents);
+		out->available += atomic_load(&lru->node[i].list.pages);
+		out->extents += atomic_load(&lru->node[i].list.extents);
 	}
 	out->used = atomic_load(&lru->used);
 	out->reused = atomic_load(&lru->reused);

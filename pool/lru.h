@@ -18,24 +18,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pool/extent_list.h"
+
 #define REGION_CHUNK_SHIFT 21 /* extents are cut at 2 MiB */
 #define LRU_MAX_NODES 64
 
 struct lru;
 struct region;
-
-/*
- * What a callback of lru_walk() answers for the extent it was shown.  The node
- * lock is held when it is called and when it returns.
- */
-enum lru_status {
-	LRU_REMOVED, /* taken off: go on with the next extent */
-	LRU_REMOVED_RETRY, /* the same, and the lock was let go meanwhile */
-	LRU_ROTATE, /* used lately: to the young end of the list */
-	LRU_SKIP, /* cannot be had now: leave it where it is */
-	LRU_RETRY, /* the lock was let go: look at the head again */
-	LRU_STOP, /* end the walk */
-};
 
 /**
  * lru_new - an LRU, one list a node.
@@ -95,18 +84,14 @@ struct lru_extent {
 	uint32_t nr;
 	uint64_t room;
 	uint32_t frame;
-	struct lru_cursor *cursor;
+	struct extent_cursor *cursor;
 };
 
 /**
- * lru_walk - show extents of a node to a callback, oldest first.
- * @nr_to_walk: budget in pages, in and out; it goes down by what a callback is
- *	shown before the callback is called, so every walk ends.
+ * lru_walk - extent_list_walk() of a node.
+ * @fn: the node lock is held when it is called and when it returns.
+ * @nr_to_walk: budget in pages, in and out.
  * Return: pages removed.
- *
- * Whoever takes extents off meanwhile moves the walk's cursor on; the walk
- * goes on where it was, and what it has skipped is not shown again, unless a
- * callback answers LRU_RETRY.
  */
 uint64_t lru_walk(struct lru *lru, int nid,
 		  enum lru_status (*fn)(struct lru *lru,

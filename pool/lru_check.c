@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 struct totals {
-	uint64_t available, used, listed, extents;
+	uint64_t available, used, listed;
 };
 
 static const char *check_extent(const struct lru *lru, uint32_t f, int nid)
@@ -40,29 +40,14 @@ static const char *check_extent(const struct lru *lru, uint32_t f, int nid)
 static const char *check_node(const struct lru *lru, int nid,
 			      struct totals *sum)
 {
-	const struct lru_node *node = &lru->node[nid];
-	uint64_t pages = 0, extents = 0;
-	uint32_t f, prev = 0;
-	const char *broken;
+	const struct extent_list *list = &lru->node[nid].list;
+	const char *broken = extent_list_check(list);
 
-	for (f = node->oldest; f; f = lru->table.frames[f].next) {
-		if (lru->table.frames[f].prev != prev)
-			return "a list's links disagree";
+	for (uint32_t f = list->oldest; f && !broken;
+	     f = lru->table.frames[f].link.younger)
 		broken = check_extent(lru, f, nid);
-		if (broken)
-			return broken;
-		pages += lru->table.frames[f].len;
-		extents++;
-		prev = f;
-	}
-	if (node->youngest != prev)
-		return "a list does not end at its youngest extent";
-	if (node->cursors)
-		return "a walk has left its cursor";
-	if (node->pages != pages || node->extents != extents)
-		return "a node's counters are wrong";
-	sum->listed += pages;
-	return NULL;
+	sum->listed += list->pages;
+	return broken;
 }
 
 /* Whether the file has memory at @page: cheap, the seek starts there. */

@@ -6,18 +6,9 @@
 #include "pool/frame.h"
 #include "pool/lru.h"
 
-/* Where a walk goes on; on the walker's stack while it runs. */
-struct lru_cursor {
-	uint32_t at; /* head of the next extent, 0 at the end */
-	struct lru_cursor *next;
-};
-
 struct lru_node {
 	pthread_mutex_t lock; /* 3 in locks.h; guards the list */
-	uint32_t oldest, youngest; /* heads of extents, 0 for none */
-	struct lru_cursor *cursors; /* of running walks */
-	_Atomic uint64_t pages; /* changed under the lock */
-	_Atomic uint64_t extents;
+	struct extent_list list; /* an extent's number is its head's */
 } __attribute__((aligned(64)));
 
 struct lru {

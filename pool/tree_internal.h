@@ -5,6 +5,7 @@
 
 #include <limits.h>
 
+#include "pool/extent_list.h"
 #include "pool/pool_internal.h"
 #include "pool/tree.h"
 
@@ -81,7 +82,6 @@ _Static_assert(sizeof(struct vrange_rec) == 32, "vrange_rec");
 #define VRANGE_MAX (1u << 22)
 
 struct vrange;
-TAILQ_HEAD(vrange_list, vrange);
 
 struct node {
 	uint32_t next; /* in its bucket, 0: the last */
@@ -90,7 +90,7 @@ struct node {
 	bool fd_writes;
 	/* A volatile file that nobody has open: its place on the LRU. */
 	bool listed;
-	uint32_t older, younger;
+	struct extent_link link;
 	uint32_t pages;
 };
 
@@ -106,18 +106,18 @@ struct tree {
 	bool root; /* may make files of other users' */
 	unsigned int busy; /* a node must stay what it is meanwhile */
 	/* Volatile files that nobody has open: see volatile.c. */
-	uint32_t oldest, youngest;
+	struct extent_list files;
 	uint32_t nr_volatile, nr_purged;
-	_Atomic uint64_t lru_pages; /* also read with no lock */
 	_Atomic uint64_t purged_files, purged_pages; /* ever */
 	uint64_t stamp;
 	struct shrinker *shrinker;
-	/* Unpinned ranges: see volatile_range.c. */
+	/* Unpinned ranges: see vrange.h. */
 	struct table ranges;
 	struct avl_tree by_place;
-	struct vrange_list range_lru;
+	struct vrange *range; /* by the number of its record */
+	uint32_t range_top; /* those above have no memory */
 	uint32_t nr_ranges;
-	_Atomic uint64_t range_pages; /* also read with no lock */
+	struct extent_list unpinned;
 	struct shrinker *range_shrinker;
 	uint64_t blocks; /* of 512 bytes: see space_adopt() */
 	mode_t umask; /* of this process, while it makes a file for another */
@@ -230,7 +230,6 @@ void space_unlinked(struct pool *pool, int dirfd, const char *path);
 uint64_t space_used(struct pool *pool);
 
 /* volatile.c */
-int volatile_start(struct pool *pool);
 void volatile_stop(struct pool *pool);
 int volatile_adopt(struct pool *pool);
 /* A node that was just made is about to be seen, or one is freed. */
@@ -249,16 +248,28 @@ void volatile_relist(struct pool *pool);
 /* Removes @name of a file that has been purged.  Return: whether it was. */
 bool volatile_sweep(struct pool *pool, uint32_t node,
 		    const struct tree_path *p);
+/* What it would give back; the file must be where the node says. */
+int volatile_pages(struct pool *pool, uint32_t node, uint32_t *pages,
+		   uint32_t *nlink);
 const char *volatile_check(struct pool *pool);
 
-/* volatile_range.c */
+/* volatile_purge.c */
+int volatile_start(struct pool *pool);
+/* A worker may have been killed between its mark and the end of its content. */
+void volatile_purge_finish(struct pool *pool, uint32_t node);
+
+/* vrange.c */
 int ranges_adopt(struct pool *pool);
-int ranges_start(struct pool *pool);
 void ranges_stop(struct pool *pool);
+const char *ranges_check(struct pool *pool);
+
+/* vrange_purge.c */
+int ranges_start(struct pool *pool);
+
+/* volatile_range.c */
 /* What is behind @size is no more. */
 void ranges_truncated(struct pool *pool, uint32_t node, uint64_t size);
 void ranges_freed(struct pool *pool, uint32_t node);
-const char *ranges_check(struct pool *pool);
 
 /* Opens what is at @p.  As the owner, if modes forbid it to us. */
 int tree_openat(struct pool *pool, uint32_t node, struct tree_path *p,

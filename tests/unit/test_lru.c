@@ -206,8 +206,9 @@ static void test_budget(void)
 	ok(walk("yyyyyyyy", &budget) == 0 && budget == 0 && script.nr_seen == 7,
 	   "RETRY for ever ends with the budget");
 	budget = 12;
-	ok(walk("oooooooo", &budget) == 0 && budget == 0 && intact(),
-	   "so does ROTATE");
+	ok(walk("oooooooo", &budget) == 0 && budget == 7 && saw("23 30") &&
+		   intact(),
+	   "ROTATE for ever ends where it began");
 	finish();
 }
 

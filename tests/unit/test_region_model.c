@@ -29,7 +29,7 @@ struct op {
 	uint32_t first, nr; /* of the window */
 };
 
-struct extent {
+struct run {
 	uint32_t first, nr;
 };
 
@@ -39,7 +39,7 @@ static struct model {
 	enum page_state state[MOST];
 	bool populated[MOST];
 	char content[MOST];
-	struct extent list[MOST]; /* oldest first */
+	struct run list[MOST]; /* oldest first */
 	uint32_t nr_list;
 } model;
 
@@ -60,7 +60,7 @@ static void list_insert(uint32_t i, uint32_t first, uint32_t nr)
 {
 	memmove(&model.list[i + 1], &model.list[i],
 		(model.nr_list++ - i) * sizeof(model.list[0]));
-	model.list[i] = (struct extent){ first, nr };
+	model.list[i] = (struct run){ first, nr };
 }
 
 static uint32_t list_find(uint32_t page)
@@ -77,7 +77,7 @@ static uint32_t list_find(uint32_t page)
 static void model_take(uint32_t page)
 {
 	uint32_t i = list_find(page);
-	struct extent e = model.list[i];
+	struct run e = model.list[i];
 
 	list_delete(i);
 	if (page + 1 < e.first + e.nr)
@@ -94,7 +94,7 @@ static void model_put(uint32_t first, uint32_t nr)
 	for (i = 0; i < nr; i++)
 		model.state[first + i] = PAGE_AVAILABLE;
 	for (i = 0; i < model.nr_list; i++) {
-		struct extent e = model.list[i];
+		struct run e = model.list[i];
 
 		if (e.first + e.nr == first && first != model.cut) {
 			first = e.first;
@@ -213,7 +213,7 @@ static void real_do(const struct op *op)
 }
 
 struct seen {
-	struct extent list[MOST];
+	struct run list[MOST];
 	uint32_t nr;
 };
 
@@ -222,7 +222,7 @@ static enum lru_status look(struct lru *walked, struct lru_extent *e, void *arg)
 	struct seen *seen = arg;
 
 	must(seen->nr < MOST && e->region == region, "extent of somebody");
-	seen->list[seen->nr++] = (struct extent){ e->first - model.base,
+	seen->list[seen->nr++] = (struct run){ e->first - model.base,
 						  e->nr };
 	return LRU_SKIP;
 }
