@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One table of operations a kind of node.  ops.c decodes the node and calls
- * what its kind has; what a kind lacks is answered with the errno that fits.
+ * One table of operations a kind of node.  The ops*.c files decode the node and
+ * call what its kind has; what a kind lacks is answered with the errno that fits.
  *
  * Every operation replies exactly once, last; they run with pool->lock (1)
  * held, which no reply needs to wait for.
@@ -102,7 +102,7 @@ int entry_of(struct call *c, uint64_t child, struct fuse_entry_param *e);
 void reply_open(struct call *c, uint32_t handle, uint32_t flags,
 		int32_t backing_id);
 
-/** open_control - a handle that belongs to no box. */
+/** open_handle - a new handle, of who calls.  @box NULL: it belongs to none. */
 int open_handle(struct call *c, enum handle_kind kind, struct box *box,
 		uint32_t tx, int flags, uint32_t *handle);
 

@@ -128,6 +128,8 @@ int worker_backing_open(struct worker *w, int fd);
 void worker_handle_locked(struct worker *w, void *buf, size_t len);
 
 extern const struct fuse_lowlevel_ops worker_ops; /* ops.c */
+
+/* ops_attr.c */
 /** op_statx - answers the STATX being handled. */
 void op_statx(struct worker *w);
 
