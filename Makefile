@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# make                 builds build/poolfs
+# make                 builds build/poolfs and build/poolctl
 # make demo            installs what is missing, mounts, sends, reclaims
 # make check           runs every test; the last line counts them
 # make soak            the same with much longer loops
 # make bench           measures, and prints ratios
 # make check-format    clang-format has nothing to change
-# make install         program, header, script, manual; DESTDIR, PREFIX
+# make install         programs, header, script, manual; DESTDIR, PREFIX
 # make uninstall       removes them
 # make unit tools      builds what the tests run
 # make clean           removes build/
@@ -49,7 +49,9 @@ ALL_LDFLAGS = -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 
 SHRINKER_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard shrinker/*.c))
 POOL_OBJ     := $(patsubst %.c,$(BUILD)/%.o,$(wildcard pool/*.c))
-FS_OBJ       := $(patsubst %.c,$(BUILD)/%.o,$(wildcard fs/*.c))
+# poolctl is a program of its own.
+FS_OBJ       := $(patsubst %.c,$(BUILD)/%.o,\
+		$(filter-out fs/poolctl.c,$(wildcard fs/*.c)))
 UNIT         := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 TOOLS        := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tools/*.c))
 # What tests put between a program and its libc.
@@ -63,7 +65,7 @@ LIBFS        := $(BUILD)/libfs.a
 .PHONY: all unit tools check check-format bench soak demo install uninstall clean
 .SECONDARY:
 
-all: $(BUILD)/poolfs
+all: $(BUILD)/poolfs $(BUILD)/poolctl
 
 unit: $(UNIT)
 tools: $(TOOLS) $(PRELOAD)
@@ -71,6 +73,10 @@ tools: $(TOOLS) $(PRELOAD)
 $(BUILD)/poolfs: $(FS_OBJ) $(LIBS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(FS_OBJ) $(LIBS) $(PKG_LIBS)
+
+$(BUILD)/poolctl: $(BUILD)/fs/poolctl.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $<
 
 $(BUILD)/libshrinker.a: $(SHRINKER_OBJ)
 $(BUILD)/libpool.a: $(POOL_OBJ)
@@ -122,8 +128,10 @@ demo:
 
 install: all
 	install -D -m 755 $(BUILD)/poolfs $(DESTDIR)$(BINDIR)/poolfs
+	install -D -m 755 $(BUILD)/poolctl $(DESTDIR)$(BINDIR)/poolctl
 	install -D -m 644 fs/poolfs.h $(DESTDIR)$(INCLUDEDIR)/poolfs.h
 	install -D -m 755 scripts/poolfs-recv $(DESTDIR)$(BINDIR)/poolfs-recv
+	install -D -m 644 docs/poolctl.1 $(DESTDIR)$(MANDIR)/man1/poolctl.1
 	install -D -m 644 docs/poolfs-recv.1 \
 		$(DESTDIR)$(MANDIR)/man1/poolfs-recv.1
 	install -D -m 644 docs/poolfs_range.2 \
@@ -131,8 +139,10 @@ install: all
 	install -D -m 644 docs/poolfs.8 $(DESTDIR)$(MANDIR)/man8/poolfs.8
 
 uninstall:
-	rm -f $(DESTDIR)$(BINDIR)/poolfs $(DESTDIR)$(BINDIR)/poolfs-recv \
+	rm -f $(DESTDIR)$(BINDIR)/poolfs $(DESTDIR)$(BINDIR)/poolctl \
+		$(DESTDIR)$(BINDIR)/poolfs-recv \
 		$(DESTDIR)$(INCLUDEDIR)/poolfs.h \
+		$(DESTDIR)$(MANDIR)/man1/poolctl.1 \
 		$(DESTDIR)$(MANDIR)/man1/poolfs-recv.1 \
 		$(DESTDIR)$(MANDIR)/man2/poolfs_range.2 \
 		$(DESTDIR)$(MANDIR)/man8/poolfs.8

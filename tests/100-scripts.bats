@@ -252,13 +252,15 @@ check_pages() {
 	[[ $status == 2 ]]
 }
 
-# install_into DIR [VARIABLE=VALUE...]: without a build: POOLFS is installed.
+# install_into DIR [VARIABLE=VALUE...]: without a build: POOLFS is installed, and
+# POOLCTL.
 install_into() {
 	local dir=$1
 
 	shift
 	mkdir -p "$POOL_TMP/built"
 	cp "$POOLFS" "$POOL_TMP/built/poolfs"
+	cp "$POOLCTL" "$POOL_TMP/built/poolctl"
 	# -o all: it is not to be built
 	env -u MAKEFLAGS -u MAKELEVEL make -C "$TOP" -o all \
 		BUILD="$POOL_TMP/built" DESTDIR="$dir" "$@"
@@ -271,14 +273,17 @@ install_into() {
 		>"$POOL_TMP/list"
 	cat "$POOL_TMP/list"
 	diff - "$POOL_TMP/list" <<-'END'
+		755 usr/bin/poolctl
 		755 usr/bin/poolfs
 		755 usr/bin/poolfs-recv
 		644 usr/include/poolfs.h
+		644 usr/share/man/man1/poolctl.1
 		644 usr/share/man/man1/poolfs-recv.1
 		644 usr/share/man/man2/poolfs_range.2
 		644 usr/share/man/man8/poolfs.8
 	END
 	"$POOL_TMP/root/usr/bin/poolfs" --version
+	"$POOL_TMP/root/usr/bin/poolctl" --version
 	"$POOL_TMP/root/usr/bin/poolfs-recv" -h
 	install_into "$POOL_TMP/root" PREFIX=/usr uninstall
 	[[ -z $(find "$POOL_TMP/root" -type f) ]]

@@ -12,6 +12,7 @@
 # Variables a test may use:
 #
 #	POOLFS	the program			POOL	 the last mount point
+#	POOLCTL	the one beside it
 #	TOOLS	where tests/tools were built	POOL_TMP a directory all may enter
 #	MODES	the modes that can run here	POOL_LOG what the pool has printed
 #
@@ -21,10 +22,11 @@
 
 TOP=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 : "${POOLFS:=$TOP/build/poolfs}"
+: "${POOLCTL:=${POOLFS%/*}/poolctl}"
 : "${TOOLS:=$TOP/build/tests/tools}"
 : "${POOLFS_STATE:=${BATS_RUN_TMPDIR:-/tmp/poolfs-state.$$}/state}"
 : "${POOLFS_TEST_USER:=nobody}"
-export POOLFS TOOLS POOLFS_STATE
+export POOLFS POOLCTL TOOLS POOLFS_STATE
 mkdir -p "$POOLFS_STATE" 2>/dev/null || true # as_user may not, nor need to
 
 # ---- small things --------------------------------------------------------
