@@ -100,7 +100,9 @@ $(BUILD)/tests/unit/test_fs_%: $(BUILD)/tests/unit/test_fs_%.o $(LIBFS) $(LIBS)
 
 $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $<
+	$(Q)$(CC) -o $@ $< $(ALL_LDFLAGS)
+
+$(BUILD)/tests/tools/json_field: ALL_LDFLAGS += $(shell pkg-config --libs jansson)
 
 $(BUILD)/tests/tools/%.so: tests/preload/%.c Makefile
 	@mkdir -p $(@D)

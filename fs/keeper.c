@@ -45,6 +45,7 @@ struct keeper {
 	struct mount_shared *shared;
 	struct store store;
 	struct fuse_session *mount;
+	uint64_t mount_id; /* see mount_id() */
 	sigset_t signals;
 	pid_t worker;
 	int64_t started_ns;
@@ -103,6 +104,7 @@ static int keeper_mount(struct keeper *k)
 		return -EIO;
 	}
 	k->shared->device = mount_device(k->options->mountpoint);
+	k->mount_id = mount_id(k->options->mountpoint);
 	k->shared->mounted_ns = now_ns();
 	return 0;
 }
@@ -404,6 +406,9 @@ static void keeper_unmount(struct keeper *k)
 
 	mount_end(k->mount, dir, k->shared->device);
 	fuse_session_destroy(k->mount);
+	/* Who mounts anew at once may unmount at once, too: not while we look. */
+	if (mount_is_gone(k->mount_id))
+		return;
 	/* Our descriptors are closed, so this cannot wait for us; and it is not
 	 * answered out of the kernel's cache. */
 	if (statfs(dir, &sfs) < 0 && errno == ENOTCONN)

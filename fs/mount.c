@@ -2,15 +2,35 @@
 /* Unmounting, of our own file system and no other. */
 #include "fs/mount.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
+/* What Debian 12's headers do not know: Linux 6.8. */
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x4000U
+#endif
+#ifndef SYS_statmount
+#define SYS_statmount 457
+#endif
+
+struct statmount_request {
+	uint32_t size;
+	uint32_t spare;
+	uint64_t id;
+	uint64_t param;
+};
+
+#define STATMOUNT_BYTES 512 /* of its answer, which nobody reads */
 
 /* In mountinfo a space is "\\040", and so on. */
 static void unescape(char *s)
@@ -51,6 +71,28 @@ uint64_t mount_device(const char *dir)
 	if (f)
 		fclose(f);
 	return device;
+}
+
+uint64_t mount_id(const char *dir)
+{
+	struct statx stx;
+
+	/* Nobody has to answer that. */
+	if (statx(AT_FDCWD, dir, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT,
+		  STATX_MNT_ID_UNIQUE, &stx) < 0)
+		return 0;
+	return stx.stx_mask & STATX_MNT_ID_UNIQUE ? stx.stx_mnt_id : 0;
+}
+
+bool mount_is_gone(uint64_t id)
+{
+	struct statmount_request request = { sizeof(request), 0, id, 0 };
+	char answer[STATMOUNT_BYTES];
+
+	return id &&
+	       syscall(SYS_statmount, &request, answer, sizeof(answer), 0) <
+		       0 &&
+	       errno == ENOENT;
 }
 
 /* While it is, no other file system can have its device number. */

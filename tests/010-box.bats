@@ -239,7 +239,7 @@ permissions() {
 	# a box that anybody may send to
 	chmod 222 "$BOX/send"
 	is "0 2 0" "$(other_ops open "$BOX/send" w write hi close)"
-	is 54321 "$(header >/dev/null; header | jq .uid)"
+	is 54321 "$(header >/dev/null; header | json uid)"
 	# anybody may make one, and owns it
 	other mkdir "$B/theirs"
 	is 54321:54321 "$(stat -c %u:%g "$B/theirs")"

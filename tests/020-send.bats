@@ -19,9 +19,9 @@ arrives() {
 	local head id offset size
 
 	head=$(header)
-	id=$(jq .id <<<"$head")
-	offset=$(jq .offset <<<"$head")
-	size=$(jq .size <<<"$head")
+	id=$(json id <<<"$head")
+	offset=$(json offset <<<"$head")
+	size=$(json size <<<"$head")
 	is "$(stat -c %s "$1")" "$size"
 	is "$size" "$(stat -c %s "$BOX/tx/$id")"
 	cmp "$1" "$BOX/tx/$id"
@@ -72,8 +72,8 @@ pieces() {
 		echo between >"$BOX/send"
 		cat
 	) <"$f" >"$BOX/send"
-	is "before between" "$(cat "$BOX/tx/$(header | jq .id)" \
-		"$BOX/tx/$(header | jq .id)" | paste -sd ' ' -)"
+	is "before between" "$(cat "$BOX/tx/$(header | json id)" \
+		"$BOX/tx/$(header | json id)" | paste -sd ' ' -)"
 	arrives "$f"
 	rm "$BOX/tx"/*
 	is 0 "$(pool pages.used)"
@@ -273,7 +273,7 @@ threads() {
 			wait_until 5 box_has open 0
 			is 1 "$(transactions | wc -w)"
 			is "written" "$(cat "$BOX/tx"/*)"
-			is "$(cat "$W/pid")" "$(header | jq .pid)"
+			is "$(cat "$W/pid")" "$(header | json pid)"
 			rm "$BOX/tx"/*
 		done
 	done
@@ -610,16 +610,16 @@ suspicion() {
 	is "0 100 0" "$(other 54321 open "$BOX/send" w zeros 100 close)"
 	is 1 "$(suspects)"
 	events | grep '"suspect"' >"$W/event"
-	is 54321 "$(jq .uid "$W/event")"
-	is b "$(jq -r .box "$W/event")"
-	is 51 "$(jq .transactions "$W/event")"
-	is $((51 * 104)) "$(jq .bytes "$W/event")"
+	is 54321 "$(json uid "$W/event")"
+	is b "$(json box "$W/event")"
+	is 51 "$(json transactions "$W/event")"
+	is $((51 * 104)) "$(json bytes "$W/event")"
 	# until there was room again: now by bytes, more than a quarter
 	rm "$BOX/tx"/*
 	is "0 100 0" "$(other 54322 open "$BOX/send" w zeros 100 close)"
 	is "0 31000 0" "$(other 54323 open "$BOX/send" w zeros 31000 close)"
 	is 2 "$(suspects)"
-	is 54323 "$(events | grep '"suspect"' | tail -n 1 | jq .uid)"
+	is 54323 "$(events | grep '"suspect"' | tail -n 1 | json uid)"
 	# an owner is none
 	new_box mine 64K
 	is "0 65000 0" "$(ops open "$BOX/send" w zeros 65000 close)"

@@ -25,20 +25,20 @@ fields() {
 	is 1 "$(wc -l <<<"$line")"
 	is "gid id offset pid size time uid" \
 		"$(jq -r 'keys | join(" ")' <<<"$line")"
-	is 1 "$(jq .id <<<"$line")"
-	is 5 "$(jq .size <<<"$line")"
-	is "$(cat "$W/pid")" "$(jq .pid <<<"$line")"
-	is "$(id -u)" "$(jq .uid <<<"$line")"
-	is "$(id -g)" "$(jq .gid <<<"$line")"
-	time=$(jq .time <<<"$line")
+	is 1 "$(json id <<<"$line")"
+	is 5 "$(json size <<<"$line")"
+	is "$(cat "$W/pid")" "$(json pid <<<"$line")"
+	is "$(id -u)" "$(json uid <<<"$line")"
+	is "$(id -g)" "$(json gid <<<"$line")"
+	time=$(json time <<<"$line")
 	jq -en "$before <= $time and $time <= $after" >/dev/null ||
 		fail "$time is not from $before to $after"
-	is 12345 "$("$TOOLS/mapread" "$BOX/data" "$(jq .offset <<<"$line")" 5)"
+	is 12345 "$("$TOOLS/mapread" "$BOX/data" "$(json offset <<<"$line")" 5)"
 	line=$(header)
-	is 2 "$(jq .id <<<"$line")"
-	is 10 "$(jq .size <<<"$line")"
+	is 2 "$(json id <<<"$line")"
+	is 10 "$(json size <<<"$line")"
 	is 1234567890 "$("$TOOLS/mapread" "$BOX/data" \
-		"$(jq .offset <<<"$line")" 10)"
+		"$(json offset <<<"$line")" 10)"
 	# handed out, and still there
 	is "" "$(header 2>/dev/null || true)"
 	is "1 2" "$(transactions)"
@@ -47,7 +47,7 @@ fields() {
 	seq 20 | while read -r line; do
 		echo "$line" >"$BOX/send"
 	done
-	is "$(seq 3 22)" "$(for i in {1..20}; do header; done | jq .id)"
+	is "$(seq 3 22)" "$(for i in {1..20}; do header; done | json id)"
 }
 
 @test "the header says what there is to know" {
@@ -77,9 +77,9 @@ scripts() {
 	echo two >"$BOX/send"
 	# bash reads a byte at a time here
 	read -r line <"$BOX/recv"
-	is 1 "$(jq .id <<<"$line")"
+	is 1 "$(json id <<<"$line")"
 	read -r line <"$BOX/recv"
-	is 2 "$(jq .id <<<"$line")"
+	is 2 "$(json id <<<"$line")"
 	is EAGAIN "$(ops open "$BOX/recv" r,nonblock read 1 | cut -d ' ' -f 2)"
 }
 
@@ -124,7 +124,7 @@ polls() {
 	wait_until 5 said "$W/poll" '0 1:in 8:{"id":2,'
 	wait_until 5 said "$W/select" "0 1"
 	wait_until 5 said "$W/nonblock" "0 EAGAIN 1:in"
-	is "2 2" "$(header | jq .id) $(transactions | wc -w)"
+	is "2 2" "$(header | json id) $(transactions | wc -w)"
 	# and again, on the same descriptor
 	background timeout 20 "$TOOLS/recvtx" --poll --count 2 "$BOX" >"$W/two"
 	sleep 0.2
@@ -158,7 +158,7 @@ interruptions() {
 	done
 	# what comes then is nobody's yet
 	echo x >"$BOX/send"
-	is 1 "$(header | jq .id)"
+	is 1 "$(header | json id)"
 }
 
 @test "a waiting receiver can be interrupted and killed" {
@@ -225,19 +225,19 @@ in_parts() {
 	# not read to its end: it is the next one's
 	is 1 "$(box transactions.queued)"
 	whole=$(header)
-	is 1 "$(jq .id <<<"$whole")"
+	is 1 "$(json id <<<"$whole")"
 	echo y >"$BOX/send"
 	parts=$(timeout 20 dd if="$BOX/recv" bs=1 status=none \
 		count=$((${#whole} + 1)))
-	is 2 "$(jq .id <<<"$parts")"
+	is 2 "$(json id <<<"$parts")"
 	is '{"id"' "${parts:0:5}"
 	# among several, given back in its order
 	echo 3 >"$BOX/send"
 	echo 4 >"$BOX/send"
 	is "0 9:{\"id\":3,\"" "$(ops open "$BOX/recv" r read 9)"
 	wait_until 5 box_has transactions.queued 2
-	is 3 "$(header | jq .id)"
-	is 4 "$(header | jq .id)"
+	is 3 "$(header | json id)"
+	is 4 "$(header | json id)"
 }
 
 @test "a header may be read in parts, and is given back half read" {
@@ -272,7 +272,7 @@ killed() {
 	is '0 5:{"id" -9' "$(ops child open "$BOX/recv" r read 5 kill 9 end \
 		wait)"
 	wait_until 5 box_has transactions.queued 2
-	is 1 "$(header | jq .id)"
+	is 1 "$(header | json id)"
 	# having read it: it stays in tx/, and is not handed out again
 	ops child open "$BOX/recv" r read 200 kill 9 end wait >/dev/null
 	is "0 EAGAIN" "$(ops open "$BOX/recv" r,nonblock read 200)"

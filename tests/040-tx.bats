@@ -32,7 +32,7 @@ reading() {
 		cmp - <(tail -c +4097 "$f" | head -c 8192)
 	# looking takes nothing away
 	is "1 2" "$(transactions)"
-	is 1 "$(header | jq .id)"
+	is 1 "$(header | json id)"
 	is "1 2" "$(transactions)"
 }
 
@@ -74,7 +74,7 @@ frees() {
 		open "$BOX/tx/1" r)"
 	is 2 "$(transactions)"
 	# it was never received, and never will be
-	is 2 "$(header | jq .id)"
+	is 2 "$(header | json id)"
 	rm "$BOX/tx/2"
 	is 0 "$(pool pages.used)"
 	is 1048576 "$(box ranges.largest_free_bytes)"

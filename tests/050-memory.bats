@@ -124,7 +124,7 @@ three() {
 	cat "$F" >"$BOX/send"
 	head -c 434176 /dev/urandom >"$BOX/send"
 	header >/dev/null
-	AT=$(header | jq .offset)
+	AT=$(header | json offset)
 	rm "$BOX/tx"/{1,3}
 	is "50 206 0" "$(pages)"
 	is 206 "$(available)"

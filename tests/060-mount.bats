@@ -499,7 +499,7 @@ inside() {
 		"$TOOLS/sendtx" --text "in b" "$POOL/box/b/send"
 		# one of them is delivered already
 		id=$("$TOOLS/recvtx" --timeout 10 --header "$POOL/box/a" |
-			jq .id)
+			json id)
 		sum_a=$(cd "$POOL/box/a/tx" && sha256sum -- *)
 		sum_b=$(cd "$POOL/box/b/tx" && sha256sum -- *)
 		pool_stop
@@ -513,7 +513,7 @@ inside() {
 		[ "$(json transactions.delivered "$POOL/box/a/stat")" = 1 ]
 		[ -e "$POOL/box/a/tx/$id" ]
 		[ "$("$TOOLS/recvtx" --timeout 10 --header "$POOL/box/a" |
-			jq .size)" = 5 ]
+			json size)" = 5 ]
 		[ "$("$TOOLS/recvtx" --timeout 10 --free "$POOL/box/b")" = \
 			"in b" ]
 		rmdir "$POOL/box/b"

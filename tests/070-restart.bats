@@ -290,7 +290,7 @@ hold_up_notifier() {
 		kill_and_wait
 		exec 8>&-
 		[ "$("$TOOLS/recvtx" --timeout 10 --header --free "$box" |
-			jq .size)" = 0 ]
+			json size)" = 0 ]
 		wait_until 5 nothing_left "$box"
 		pool_stop
 	done

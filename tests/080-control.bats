@@ -444,9 +444,9 @@ open_metrics() {
 		sleep 0.3
 		timeout 0.5 cat <&7 >"$POOL_TMP/after" || true
 		exec 7<&-
-		[ "$(head -n 1 "$POOL_TMP/after" | jq -r .event)" = lost ]
+		[ "$(head -n 1 "$POOL_TMP/after" | json event)" = lost ]
 		[ "$(grep -c '"lost"' "$POOL_TMP/after")" = 1 ]
-		nr=$(head -n 1 "$POOL_TMP/after" | jq .count)
+		nr=$(head -n 1 "$POOL_TMP/after" | json count)
 		# those and the rest are as many as there were
 		[ $((nr + $(wc -l <"$POOL_TMP/after") - 1)) -ge 300 ]
 		[ "$(jq -s '[.[] | select(.event == "config") | .floor] |

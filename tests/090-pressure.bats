@@ -63,7 +63,7 @@ falls_below() {
 }
 
 source_state() {
-	json "sources[] | select(.path == \"$1\") | .state" \
+	jq -er ".sources[] | select(.path == \"$1\") | .state" \
 		"$POOL/.pool/pressure"
 }
 

@@ -124,7 +124,7 @@ receivers() {
 	# what they had read a part of comes again, to the next, in order
 	wait_until 5 box_has transactions.queued 20
 	for i in {1..20}; do
-		is "$i" "$(header | jq -r .id)"
+		is "$i" "$(header | json id)"
 	done
 	nothing_left
 }

@@ -94,7 +94,7 @@ other_ways_to_write() {
 	is 3:end "$(posix open f r pread 3 20971515 | cut -d ' ' -f 2)"
 	new_box a 32M
 	"$TOOLS/sendtx" --size 32M "$BOX/send"
-	is 33554432 "$("$TOOLS/recvtx" --timeout 20 --header "$B/a" | jq .size)"
+	is 33554432 "$("$TOOLS/recvtx" --timeout 20 --header "$B/a" | json size)"
 }
 
 @test "size=: to fallocate, copies, mappings, boxes" {

@@ -29,6 +29,17 @@ TOP=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 export POOLFS POOLCTL TOOLS POOLFS_STATE
 mkdir -p "$POOLFS_STATE" 2>/dev/null || true # as_user may not, nor need to
 
+# bats looks at the stack before each command, which takes ten times as long as
+# most commands.  When one has failed is early enough: twice, since it keeps the
+# last two.
+setup() {
+	declare -F bats_debug_trap >/dev/null || return 0
+	trap - DEBUG
+	trap 'bats_debug_trap "$BASH_SOURCE"
+		bats_debug_trap "$BASH_SOURCE"
+		bats_error_trap' ERR
+}
+
 # ---- small things --------------------------------------------------------
 
 # fail MESSAGE: end the test as failed.
@@ -85,10 +96,10 @@ wait_until() {
 	done
 }
 
-# json FIELD FILE: one value out of a JSON file, such as "pages.used".  Never
-# hangs on a mount that does not answer.
+# json FIELD [FILE]: one value out of a JSON file or of each line of standard
+# input, such as "pages.used".  Never hangs on a mount that does not answer.
 json() {
-	timeout -k 1 10 cat -- "$2" | jq -er ".${1#.}"
+	"$TOOLS/json_field" "$@"
 }
 
 # loops N: N, or many more in a soak.

@@ -487,7 +487,7 @@ static void test_idle_and_stop(void)
 	ok(st.interval_ms == 5000, "looks are %u ms apart", st.interval_ms);
 	begun = clock_ns();
 	reclaimer_stop(r);
-	ok(clock_ns() - begun < 200 * MSEC, "stopped in %.1f ms",
+	ok(clock_ns() - begun < 2500 * MSEC, "stopped in %.1f ms",
 	   (clock_ns() - begun) / 1e6);
 }
 

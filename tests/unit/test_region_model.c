@@ -222,8 +222,7 @@ static enum lru_status look(struct lru *walked, struct lru_extent *e, void *arg)
 	struct seen *seen = arg;
 
 	must(seen->nr < MOST && e->region == region, "extent of somebody");
-	seen->list[seen->nr++] = (struct run){ e->first - model.base,
-						  e->nr };
+	seen->list[seen->nr++] = (struct run){ e->first - model.base, e->nr };
 	return LRU_SKIP;
 }
 
