@@ -48,9 +48,15 @@ teardown() {
 	fails json mode "$POOL_TMP/f"
 }
 
-@test "loops are longer in a soak" {
-	[ "$(SOAK=0 loops 3)" = 3 ]
-	[ "$(SOAK=1 loops 3)" = 60 ]
+@test "loops are longer in a soak, and shorter under a sanitizer" {
+	tmp
+	POOLFS=$POOL_TMP/poolfs
+	: >"$POOLFS"
+	[ "$(SOAK=0 loops 4)" = 4 ]
+	[ "$(SOAK=1 loops 4)" = 80 ]
+	echo __asan_init >"$POOLFS"
+	[ "$(SOAK=0 loops 4)" = 2 ]
+	[ "$(SOAK=1 loops 4)" = 27 ]
 }
 
 @test "what is noted is found as a leftover, and cleaned" {

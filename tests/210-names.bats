@@ -389,6 +389,7 @@ many() {
 	local n i missing twice made
 
 	n=100000
+	[[ $WAY == root/passthrough ]] && ! sanitized || n=20000
 	mkdir "$POOL/many"
 	timeout 100 "$TOOLS/bigdir" fill "$POOL/many" $n
 	for i in 1 2; do
@@ -400,10 +401,11 @@ many() {
 	done
 	is $n "$(timeout 60 ls -U "$POOL/many" | wc -l)"
 	# any of them is found at once
-	is "100644 ENOENT" "$(posix stat "$POOL/many/stable-99999" |
-		cut -d : -f 1) $(posix stat "$POOL/many/stable-100000")"
+	is "100644 ENOENT" "$(posix stat "$POOL/many/stable-$((n - 1))" |
+		cut -d : -f 1) $(posix stat "$POOL/many/stable-$n")"
 }
 
+# the other ways differ in what stands in front of the same directory
 @test "100,000 names: each is listed once while others come and go" {
 	in_every_way many
 }

@@ -299,7 +299,7 @@ LIMIT=128M
 SWAP=128M
 FILES=300 # of 2 MiB
 # A sanitizer's own memory is charged to the group, too.
-if grep -qs __asan_init "${POOLFS:-}"; then
+if sanitized; then
 	LIMIT=256M
 	SWAP=192M
 	FILES=400

@@ -14,8 +14,8 @@ teardown() {
 
 # A million in all three ways together; a sanitizer is several times slower.
 model_ops() {
-	if grep -q __asan_init "$POOLFS"; then
-		loops 40000
+	if sanitized; then
+		loops 120000
 	else
 		loops 340000
 	fi

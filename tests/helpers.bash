@@ -16,7 +16,7 @@
 #	TOOLS	where tests/tools were built	POOL_TMP a directory all may enter
 #	MODES	the modes that can run here	POOL_LOG what the pool has printed
 #
-# SOAK=1 makes "loops N" longer; CI=true or POOLFS_NO_SKIP=1 makes a skip for a
+# SOAK=1 makes "loops N" longer, a sanitizer shorter; CI=true or POOLFS_NO_SKIP=1 makes a skip for a
 # missing feature a failure, unless POOLFS_MAY_SKIP, an extended regular
 # expression, matches its reason.
 
@@ -102,9 +102,17 @@ json() {
 	"$TOOLS/json_field" "$@"
 }
 
-# loops N: N, or many more in a soak.
+# sanitized: is this the program that is several times slower?
+sanitized() {
+	grep -qs __asan_init "$POOLFS"
+}
+
+# loops N: N, or many more in a soak, or a third of them under a sanitizer.
 loops() {
-	echo $(($1 * (${SOAK:-0} ? 20 : 1)))
+	local n=$(($1 * (${SOAK:-0} ? 20 : 1)))
+
+	! sanitized || n=$(((n + 2) / 3))
+	echo "$n"
 }
 
 # tmp: sets POOL_TMP, a directory for this test that other users may enter.
