@@ -93,6 +93,7 @@ static int pool_open_tables(struct pool *pool, bool fresh)
 	/* Free lists were made before the journal finished its work. */
 	for (int i = 0; i < 4; i++)
 		table_rescan(tables[i]);
+	table_rescan(&pool->tree->ranges);
 	pool->rec = table_get(&pool->txs, POOL_REC);
 	if (table_live(&pool->txs, POOL_REC))
 		return 0;

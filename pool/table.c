@@ -63,7 +63,7 @@ static int step_fill(struct table *t, uint32_t step)
 		       : 0;
 }
 
-void table_rescan(struct table *t)
+static void table_scan(struct table *t)
 {
 	t->first = 0;
 	t->nr_absent = 0;
@@ -132,7 +132,7 @@ int table_open(struct table *t, int dirfd, const char *name, size_t rec_size,
 		err = step_probe(&new, i);
 	if (err)
 		goto err_unmap;
-	table_rescan(&new);
+	table_scan(&new);
 	*t = new;
 	return 0;
 
@@ -204,6 +204,25 @@ int table_alloc(struct table *t, uint32_t *index)
 	return 0;
 }
 
+/* Steps at the end that have no memory are no more. */
+static void table_trim(struct table *t)
+{
+	uint32_t nr = table_nr_steps(t), absent = 0;
+
+	while (nr && !t->steps[nr - 1].present) {
+		absent++;
+		nr--;
+	}
+	if (!absent || ftruncate(t->fd, (off_t)nr * TABLE_STEP) < 0)
+		return;
+	t->nr = nr * t->per_step;
+	t->nr_absent -= absent;
+	if (t->first > nr)
+		t->first = nr;
+	/* One more than there are, so that there is always an array. */
+	table_need_steps(t, nr + 1);
+}
+
 static void step_drop(struct table *t, uint32_t step)
 {
 	if (fallocate(t->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
@@ -211,6 +230,7 @@ static void step_drop(struct table *t, uint32_t step)
 		return;
 	t->steps[step].present = false;
 	t->nr_absent++;
+	table_trim(t);
 }
 
 /* Of two that are empty the later one goes. */
@@ -227,6 +247,15 @@ static void step_emptied(struct table *t, uint32_t step)
 		t->spare = step;
 	}
 	step_drop(t, last);
+}
+
+void table_rescan(struct table *t)
+{
+	table_scan(t);
+	for (uint32_t i = 0; i < table_nr_steps(t); i++)
+		if (t->steps[i].present &&
+		    t->steps[i].nr_free == step_capacity(t, i))
+			step_emptied(t, i);
 }
 
 void table_free(struct table *t, uint32_t index)

@@ -69,7 +69,10 @@ void table_release(struct table *t);
  */
 int table_alloc(struct table *t, uint32_t *index);
 
-/** table_rescan - find out anew which records are free. */
+/**
+ * table_rescan - find out anew which records are free, and give back what only
+ * they have: the journal must have finished its work.
+ */
 void table_rescan(struct table *t);
 
 /** table_free - the record's state is 0 by now; its index may be given out. */

@@ -746,7 +746,7 @@ inside() {
 		keeper=$(pool_pid keeper)
 		worker=$(pool_pid worker)
 		sleep 0.2
-		seconds=$(loops 4)
+		seconds=$(lasting 4)
 		before=$(switches "$keeper" "$worker")
 		sleep "$seconds"
 		after=$(switches "$keeper" "$worker")

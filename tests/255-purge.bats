@@ -545,7 +545,7 @@ storm_of() {
 }
 
 storm() {
-	storm_of "$(loops 4)"
+	storm_of "$(lasting 4)"
 	(($(pool volatile.purged_files) > 500))
 }
 
@@ -557,7 +557,7 @@ storm() {
 
 storm_and_kills() {
 	background kill_often "$(pool_pid keeper)"
-	storm_of "$(loops 4)"
+	storm_of "$(lasting 4)"
 	kill -KILL "$BG_PID"
 	(($(pool restarts) > 8)) || fail "only $(pool restarts) restarts"
 }

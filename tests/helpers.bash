@@ -107,9 +107,16 @@ sanitized() {
 	grep -qs __asan_init "$POOLFS"
 }
 
-# loops N: N, or many more in a soak, or a third of them under a sanitizer.
+# lasting N: N seconds, or many more in a soak.
+lasting() {
+	echo $(($1 * (${SOAK:-0} ? 20 : 1)))
+}
+
+# loops N: N times, or many more in a soak, or a third under a sanitizer.
 loops() {
-	local n=$(($1 * (${SOAK:-0} ? 20 : 1)))
+	local n
+
+	n=$(lasting "$1")
 
 	! sanitized || n=$(((n + 2) / 3))
 	echo "$n"

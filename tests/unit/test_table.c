@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "pool/table.h"
 #include "tests/unit/scratch.h"
@@ -124,6 +125,59 @@ static void test_grow_and_end(void)
 	table_release(&t);
 }
 
+/* Memory of the file, in steps. */
+static unsigned int steps_of(struct table *t)
+{
+	struct stat st;
+
+	must(fstat(t->fd, &st) == 0, "fstat");
+	must(table_bytes(t) == (uint64_t)st.st_blocks * 512, "bytes");
+	return table_bytes(t) / TABLE_STEP;
+}
+
+static void retire_step(struct table *t, uint32_t step)
+{
+	for (uint32_t i = 0; i < IN_STEP; i++)
+		if (step || i)
+			retire(t, step * IN_STEP + i);
+}
+
+static void test_given_back(void)
+{
+	struct table t;
+	uint32_t i;
+
+	must(table_open(&t, dirfd_, "back", REC, 10 * IN_STEP) == 0, "open");
+	for (i = 1; i < 5 * IN_STEP; i++)
+		publish(&t, i);
+	ok(steps_of(&t) == 5, "five steps are full");
+	retire_step(&t, 1);
+	ok(steps_of(&t) == 5, "the first that is empty is kept");
+	retire_step(&t, 3);
+	ok(steps_of(&t) == 4 && t.nr == 5 * IN_STEP &&
+		   !table_live(&t, 3 * IN_STEP),
+	   "of two the later one is a hole");
+	retire_step(&t, 4);
+	ok(steps_of(&t) == 3 && t.nr == 3 * IN_STEP && !table_live(&t, i - 1),
+	   "at the end the table ends earlier");
+	table_release(&t);
+	must(table_open(&t, dirfd_, "back", REC, 10 * IN_STEP) == 0, "reopen");
+	ok(steps_of(&t) == 3 && t.nr == 3 * IN_STEP, "for the next one, too");
+	retire_step(&t, 0);
+	table_release(&t);
+	must(table_open(&t, dirfd_, "back", REC, 10 * IN_STEP) == 0, "reopen");
+	ok(steps_of(&t) == 3,
+	   "nothing goes before the journal has had its turn");
+	table_rescan(&t);
+	ok(steps_of(&t) == 2 && t.nr == 3 * IN_STEP, "a rescan gives back");
+	retire_step(&t, 2);
+	ok(steps_of(&t) == 1 && t.nr == IN_STEP, "one step is what is left");
+	for (i = 1; i < 4 * IN_STEP; i++)
+		must(publish(&t, i) == i, "record %u is back", i);
+	ok(steps_of(&t) == 4, "and it grows again");
+	table_release(&t);
+}
+
 /* Random use, with reopenings and rescans, against an array. */
 static void test_random(void)
 {
@@ -215,6 +269,7 @@ int main(void)
 	test_bad();
 	test_zeroed();
 	test_grow_and_end();
+	test_given_back();
 	test_random();
 	test_torn();
 	test_full_store();
