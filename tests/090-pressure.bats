@@ -4,8 +4,6 @@
 # Memory pressure: whatever its source is, memory that nobody needs goes back,
 # and what is used stays as it is.
 
-# bats file_tags=alone
-
 load helpers
 
 teardown() {
@@ -63,7 +61,7 @@ falls_below() {
 }
 
 source_state() {
-	jq -er ".sources[] | select(.path == \"$1\") | .state" \
+	json "sources[] | select(.path == \"$1\") | .state" \
 		"$POOL/.pool/pressure"
 }
 
@@ -282,6 +280,7 @@ state_is() {
 	done
 }
 
+# bats test_tags=alone
 @test "--min-free: reclaim without any pressure file" {
 	local mode total
 	total=$(($(awk '/^MemTotal:/ { print $2 }' /proc/meminfo) * 1024))
@@ -310,6 +309,7 @@ state_is() {
 	done
 }
 
+# bats test_tags=alone
 @test "pressure while senders and receivers work" {
 	local mode i
 	for mode in $MODES; do
@@ -363,16 +363,19 @@ real() {
 	pool_stop
 }
 
+# bats test_tags=alone
 @test "real pressure, passthrough: Available falls, Used stays bit for bit" {
 	need real_pressure passthrough
 	real passthrough --psi /proc/pressure/memory
 }
 
+# bats test_tags=alone
 @test "real pressure, cached: Available falls, Used stays bit for bit" {
 	need real_pressure
 	real cached
 }
 
+# bats test_tags=alone
 @test "real pressure reaches an ordinary user's pool" {
 	need real_pressure user_mount
 	pool_as_user_start
@@ -403,6 +406,7 @@ has_cgroup_v2_pressure() {
 		cat "$CGROUP/memory.pressure" >/dev/null 2>&1
 }
 
+# bats test_tags=alone
 @test "a cgroup's memory.pressure as the source, until the group is gone" {
 	need root cgroup_v2_pressure real_pressure
 	pool_start --psi "$CGROUP/memory.pressure"

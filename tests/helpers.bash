@@ -97,9 +97,14 @@ wait_until() {
 }
 
 # json FIELD [FILE]: one value out of a JSON file or of each line of standard
-# input, such as "pages.used".  Never hangs on a mount that does not answer.
+# input, such as "pages.used"; or what jq makes of it with ".FIELD".  Never hangs
+# on a mount that does not answer.
 json() {
-	"$TOOLS/json_field" "$@"
+	if [[ $1 =~ ^[][a-z0-9_.]+$ ]]; then
+		"$TOOLS/json_field" "$@"
+	else
+		timeout -k 1 10 cat -- "${2:--}" | jq -er ".${1#.}"
+	fi
 }
 
 # sanitized: is this the program that is several times slower?
