@@ -62,6 +62,8 @@ const char *mode_name(enum io_mode mode)
 					: "auto";
 }
 
+#define SIZE_NOT_SAID UINT64_MAX
+
 int size_parse(const char *text, uint64_t total, uint64_t *out)
 {
 	static const char units[] = "KMGT";
@@ -320,6 +322,27 @@ static int parse_places(struct options *o, int argc, char **argv)
 	return o->source ? -1 : complain("out of memory");
 }
 
+/*
+ * A store of our own is a file system with a limit.  In a directory only the
+ * worker counts, and what passthrough writes does not pass it.
+ */
+static int settle_size(struct options *o)
+{
+	bool said = o->size != SIZE_NOT_SAID;
+
+	if (!said)
+		o->size = machine_memory() / 2;
+	if (o->size < (1u << 20))
+		return complain("size=: at least 1M");
+	if (!said || !o->store)
+		return -1;
+	if (o->mode == MODE_PASSTHROUGH)
+		return complain("size= with --store: passthrough writes plain "
+				"files past it; take --mode=cached");
+	o->mode = MODE_CACHED;
+	return -1;
+}
+
 int options_parse(struct options *o, int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -335,7 +358,7 @@ int options_parse(struct options *o, int argc, char **argv)
 	};
 	int c, status = -1;
 
-	*o = (struct options){ .size = machine_memory() / 2,
+	*o = (struct options){ .size = SIZE_NOT_SAID,
 			       .root_mode = -1,
 			       .root_uid = -1,
 			       .root_gid = -1 };
@@ -379,8 +402,8 @@ int options_parse(struct options *o, int argc, char **argv)
 			return 2;
 		}
 	}
-	if (status < 0 && o->size < (1u << 20))
-		status = complain("size=: at least 1M");
+	if (status < 0)
+		status = settle_size(o);
 	if (status < 0)
 		status = parse_places(o, argc - optind, argv + optind);
 	return status;

@@ -158,6 +158,8 @@ waiters_ended() {
 	refused "'--store'" "$POOL" --store
 	refused "store" --store= "$POOL"
 	refused "store" -o store= "$POOL"
+	refused "size= with --store" --store "$POOL_TMP" -o size=8M \
+		--mode=passthrough "$POOL"
 	refused "psi" --psi= "$POOL"
 	[ -z "$(ls -A "$POOL")" ]
 }
@@ -525,6 +527,22 @@ inside() {
 		[ "$(cd "$POOL/box/a/tx" && sha256sum -- *)" = "$sum_a" ]
 		pool_stop
 	done
+}
+
+@test "--store DIR with size=: plain files are held to it" {
+	local store
+	tmp
+	store=$POOL_TMP/store
+	mkdir "$store"
+	pool_start --store "$store" -o size=16M
+	[ "$(json mode "$POOL/.pool/stats")" = cached ]
+	run timeout 20 dd if=/dev/zero of="$POOL/f" bs=1M count=32 status=none
+	[ "$status" = 1 ]
+	[[ $output == *"No space left on device"* ]]
+	[ "$(du -sm "$store/tree/files" | cut -f 1)" -le 16 ]
+	rm "$POOL/f"
+	dd if=/dev/zero of="$POOL/f" bs=1M count=8 status=none
+	pool_stop
 }
 
 @test "--store DIR after a kill -9 of both processes" {

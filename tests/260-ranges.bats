@@ -709,7 +709,7 @@ racing_with_kills() {
 
 	background kill_often "$(pool_pid keeper)"
 	killer=$BG_PID
-	race "$(loops 100)"
+	race "$(lasting 100)"
 	kill -KILL "$killer"
 	(($(pool restarts) > 5))
 }

@@ -112,7 +112,7 @@ sanitized() {
 	grep -qs __asan_init "$POOLFS"
 }
 
-# lasting N: N seconds, or many more in a soak.
+# lasting N: N, or many more in a soak: seconds, mostly.
 lasting() {
 	echo $(($1 * (${SOAK:-0} ? 20 : 1)))
 }
