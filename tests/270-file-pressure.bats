@@ -399,7 +399,7 @@ in_pool() {
 	pressure_stop
 }
 
-# bats test_tags=alone
+# bats test_tags=alone,once
 @test "more files than a memory group allows: tmpfs brings the OOM killer" {
 	need real_pressure
 	on_tmpfs
