@@ -67,10 +67,14 @@ static void table_scan(struct table *t)
 {
 	t->first = 0;
 	t->nr_absent = 0;
+	t->nr_free = 0;
 	t->spare = UINT32_MAX;
 	for (uint32_t i = 0; i < table_nr_steps(t); i++) {
 		step_scan(t, i);
-		t->nr_absent += !t->steps[i].present;
+		if (t->steps[i].present)
+			t->nr_free += t->steps[i].nr_free;
+		else
+			t->nr_absent++;
 	}
 }
 
@@ -89,6 +93,7 @@ static int table_grow(struct table *t)
 	t->steps[step].present = true;
 	t->nr += t->per_step;
 	step_scan(t, step);
+	t->nr_free += t->steps[step].nr_free;
 	return 0;
 }
 
@@ -177,6 +182,7 @@ static int table_find_step(struct table *t, uint32_t *step)
 	if (err)
 		return err;
 	t->steps[i].present = true;
+	t->nr_free += t->steps[i].nr_free;
 	t->nr_absent--;
 	t->first = i;
 	*step = i;
@@ -197,6 +203,7 @@ int table_alloc(struct table *t, uint32_t *index)
 	i = word * 64 + __builtin_ctzll(s->free[word]);
 	s->free[word] &= s->free[word] - 1;
 	s->nr_free--;
+	t->nr_free--;
 	if (t->spare == step)
 		t->spare = UINT32_MAX;
 	*index = step * t->per_step + i;
@@ -229,6 +236,7 @@ static void step_drop(struct table *t, uint32_t step)
 		      (off_t)step * TABLE_STEP, TABLE_STEP) < 0)
 		return;
 	t->steps[step].present = false;
+	t->nr_free -= t->steps[step].nr_free;
 	t->nr_absent++;
 	table_trim(t);
 }
@@ -249,6 +257,18 @@ static void step_emptied(struct table *t, uint32_t step)
 	step_drop(t, last);
 }
 
+/* The one that is kept goes when the others have room for a while. */
+static void table_drop_spare(struct table *t)
+{
+	uint32_t step = t->spare;
+
+	if (step == UINT32_MAX ||
+	    t->nr_free - t->steps[step].nr_free < t->per_step / 2)
+		return;
+	t->spare = UINT32_MAX;
+	step_drop(t, step);
+}
+
 void table_rescan(struct table *t)
 {
 	table_scan(t);
@@ -256,6 +276,7 @@ void table_rescan(struct table *t)
 		if (t->steps[i].present &&
 		    t->steps[i].nr_free == step_capacity(t, i))
 			step_emptied(t, i);
+	table_drop_spare(t);
 }
 
 void table_free(struct table *t, uint32_t index)
@@ -265,10 +286,12 @@ void table_free(struct table *t, uint32_t index)
 
 	s->free[i / 64] |= 1ull << i % 64;
 	s->nr_free++;
+	t->nr_free++;
 	if (t->first > step)
 		t->first = step;
 	if (s->nr_free == step_capacity(t, step))
 		step_emptied(t, step);
+	table_drop_spare(t);
 }
 
 uint64_t table_bytes(const struct table *t)

@@ -13,7 +13,8 @@
  * changed through the journal only.
  *
  * The file grows by steps of 64 KiB, and a step whose records are all free is
- * given back to the kernel (all but one, so that nothing goes back and forth):
+ * given back to the kernel (but for one that may soon be needed: so nothing goes
+ * back and forth):
  *
  *	step 0      step 1      step 2      step 3
  *	[1.11.1111] [..........] [ no memory ] [1........]
@@ -47,6 +48,7 @@ struct table {
 	struct table_step *steps;
 	uint32_t first; /* no step before it is present and has a free record */
 	uint32_t nr_absent;
+	uint32_t nr_free; /* records of steps that are present */
 	uint32_t spare; /* a step that is empty and present, or nr of steps */
 	int fd;
 };

@@ -348,7 +348,7 @@ void node_put(struct pool *pool, uint32_t node)
 
 		if (rec->nlookup || rec->opens || node_mem(t, node)->children ||
 		    node_is_pinned(pool, node))
-			return;
+			break;
 		node_free(pool, node);
 		if (!parent)
 			break;
