@@ -539,7 +539,7 @@ inside() {
 	run timeout 20 dd if=/dev/zero of="$POOL/f" bs=1M count=32 status=none
 	[ "$status" = 1 ]
 	[[ $output == *"No space left on device"* ]]
-	[ "$(du -sm "$store/tree/files" | cut -f 1)" -le 16 ]
+	(($(stat -c %s "$store/tree/files/f") <= 16 << 20))
 	rm "$POOL/f"
 	dd if=/dev/zero of="$POOL/f" bs=1M count=8 status=none
 	pool_stop
