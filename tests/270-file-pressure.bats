@@ -297,12 +297,12 @@ volatile_inodes() {
 
 LIMIT=128M
 SWAP=128M
-FILES=300 # of 2 MiB
+FILES=220 # of 2 MiB
 # A sanitizer's own memory is charged to the group, too.
 if sanitized; then
 	LIMIT=256M
 	SWAP=192M
-	FILES=400
+	FILES=300
 fi
 
 # group_setup: a group with a limit and swap; INSIDE enters it and runs what it
@@ -394,7 +394,7 @@ in_pool() {
 	# less than the memory there is, and not nothing
 	((n > 0 && n < 128))
 	$POOL_AS cmp "$TOP/Makefile" "$POOL/ordinary"
-	(($($POOL_AS json volatile.purged_files "$POOL/.pool/stats") > 100))
+	(($($POOL_AS json volatile.purged_files "$POOL/.pool/stats") > 50))
 	pool_stop
 	pressure_stop
 }
