@@ -98,3 +98,16 @@ enum process_end process_end(pid_t tid, uid_t uid, gid_t gid)
 	return (atoi(last) & 0x7f) || !may_trace(uid, gid) ? PROCESS_KILLED
 							   : PROCESS_EXITS;
 }
+
+int process_cpu(pid_t tid)
+{
+	char text[1024], *at;
+	int cpu;
+
+	proc_read_of(tid, "stat", text, sizeof(text));
+	at = strrchr(text, ')');
+	/* The 39th field; behind the name is the third. */
+	for (int field = 2; at && field < 39; field++)
+		at = strchr(at + 1, ' ');
+	return at && sscanf(at, "%d", &cpu) == 1 ? cpu : -1;
+}

@@ -23,4 +23,7 @@ enum process_end {
  */
 enum process_end process_end(pid_t tid, uid_t uid, gid_t gid);
 
+/** process_cpu - the processor that @tid has run on last, or -1. */
+int process_cpu(pid_t tid);
+
 #endif

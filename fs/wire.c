@@ -83,6 +83,7 @@ bool wire_parse(const void *buf, size_t len, struct wire_request *out)
 	out->raw_unique = in->unique;
 	out->resent = in->unique & WIRE_RESEND_BIT;
 	out->node = in->nodeid;
+	out->pid = in->pid;
 	out->kill_suidgid = wire_kills_suidgid(in, len);
 	switch (in->opcode) {
 	case FUSE_INIT:

@@ -39,6 +39,7 @@ struct wire_request {
 	uint64_t unique; /* without the resend bit */
 	uint64_t raw_unique; /* as an answer must name it */
 	uint64_t node;
+	uint32_t pid; /* of the thread; 0: of nobody's */
 	enum wire_op op;
 	bool resent;
 	/* SETATTR, WRITE, OPEN: what a write does to set-ID bits is to happen. */

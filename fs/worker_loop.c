@@ -11,6 +11,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "fs/follow.h"
+
 void worker_handle_locked(struct worker *w, void *buf, size_t len)
 {
 	struct fuse_buf fbuf = { .mem = buf, .size = len };
@@ -74,6 +76,7 @@ void worker_buffer_put(struct worker *w, void *buffer)
 
 int worker_loop(struct worker *w)
 {
+	struct follow follow = { 0 };
 	ssize_t n = -ENOMEM;
 
 	w->buffer = worker_buffer_get(w);
@@ -83,6 +86,7 @@ int worker_loop(struct worker *w)
 		pool_lock(w->pool);
 		worker_handle_locked(w, w->buffer, n);
 		pool_unlock(w->pool);
+		follow_client(&follow, w->request.pid);
 	}
 	free(w->buffer);
 	return n == -ENODEV ? WORKER_UNMOUNTED : WORKER_FAILED;
