@@ -91,10 +91,6 @@ static int plain_how(struct worker *w, uint32_t node, int flags,
 				   .flags = WIRE_NOFLUSH };
 	if (w->mode != MODE_PASSTHROUGH) {
 		out->flags |= WIRE_KEEP_CACHE;
-		/* Who only writes needs no copy in the kernel's cache: a new
-		 * file is written twice as fast, and is in memory once. */
-		if ((flags & O_ACCMODE) == O_WRONLY && w->features.direct_write)
-			out->flags |= WIRE_DIRECT_IO;
 		return 0;
 	}
 	err = plain_backing(w, node, &id);

@@ -11,9 +11,6 @@
 #include <unistd.h>
 
 /* Debian 12's <linux/fuse.h> ends at 7.38; these came with 7.40. */
-#ifndef FUSE_DIRECT_IO_ALLOW_MMAP
-#define FUSE_DIRECT_IO_ALLOW_MMAP (1ull << 36)
-#endif
 #ifndef FUSE_PASSTHROUGH
 #define FUSE_PASSTHROUGH (1ull << 37)
 #endif
@@ -152,9 +149,6 @@ void wire_init_offers(const void *request, size_t len,
 	flags = init->flags | (uint64_t)init->flags2 << 32;
 	out->passthrough = flags & FUSE_PASSTHROUGH;
 	out->resend = flags & FUSE_HAS_RESEND;
-	/* Nothing else says that a direct write drops cached pages: both came
-	 * with Linux 6.6. */
-	out->direct_write = flags & FUSE_DIRECT_IO_ALLOW_MMAP;
 }
 
 void wire_init_complete(struct iovec *iov, int count,

@@ -69,7 +69,6 @@ bool wire_parse_write(const void *buf, size_t len, struct wire_write *out);
 struct wire_features {
 	bool passthrough;
 	bool resend;
-	bool direct_write; /* a file may be open so, and cached for others */
 };
 
 /** wire_init_offers - what the kernel's INIT request offers. */
