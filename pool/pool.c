@@ -272,7 +272,8 @@ void pool_fit_limit(struct pool *pool)
 	volatile_stat(pool, &vs);
 	lru_stat(pool->lru, &ls);
 	want = pool->size + pool_overhead(pool) +
-	       (vs.available + vs.range_pages + ls.available) * pool->page_size;
+	       (vs.available + pool->tree->range_memory + ls.available) *
+		       pool->page_size;
 	if (want == pool->limit ||
 	    (pool->limit && want > pool->limit && want - pool->limit < step))
 		return;

@@ -159,6 +159,7 @@ int tree_close(struct pool *pool, uint32_t node)
 	if (rec->opens)
 		return rec->opens;
 	t->nr_open--;
+	ranges_changed(pool, node);
 	tree_fd_close(pool, node);
 	volatile_unpin(pool, node);
 	node_put(pool, node);

@@ -79,7 +79,7 @@ struct vrange_rec {
 	uint64_t stamp;
 };
 _Static_assert(sizeof(struct vrange_rec) == 32, "vrange_rec");
-#define VRANGE_MAX (1u << 22)
+#define VRANGE_MAX (1u << 20)
 
 struct vrange;
 
@@ -118,6 +118,7 @@ struct tree {
 	uint32_t range_top; /* those above have no memory */
 	uint32_t nr_ranges;
 	struct extent_list unpinned;
+	uint64_t range_memory; /* pages of them that are not holes */
 	struct shrinker *range_shrinker;
 	uint64_t blocks; /* of 512 bytes: see space_adopt() */
 	mode_t umask; /* of this process, while it makes a file for another */
@@ -239,6 +240,8 @@ void volatile_freed(struct pool *pool, uint32_t node);
 void volatile_pin(struct pool *pool, uint32_t node);
 /* Nobody has it open any more, or its size has changed. */
 void volatile_unpin(struct pool *pool, uint32_t node);
+/* It has less memory than before; its age stays. */
+void volatile_changed(struct pool *pool, uint32_t node);
 /* It has got or lost its name. */
 void volatile_placed(struct pool *pool, uint32_t node);
 /* Has an orphan other names, which the kernel may have forgotten? */
@@ -260,6 +263,8 @@ void volatile_purge_finish(struct pool *pool, uint32_t node);
 
 /* vrange.c */
 int ranges_adopt(struct pool *pool);
+/* A file has more or less memory than before. */
+void ranges_changed(struct pool *pool, uint32_t node);
 void ranges_stop(struct pool *pool);
 const char *ranges_check(struct pool *pool);
 

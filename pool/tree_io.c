@@ -199,6 +199,7 @@ int tree_fallocate(struct pool *pool, uint32_t node, int mode, off_t off,
 	if (err == -ENOSPC && make_room(pool, len))
 		err = fallocate(fd, mode, off, len) < 0 ? -errno : 0;
 	space_changed(pool, before, space_of(pool, fd));
+	ranges_changed(pool, node);
 	return err;
 }
 

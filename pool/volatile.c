@@ -119,6 +119,20 @@ void volatile_unpin(struct pool *pool, uint32_t node)
 	list_add(t, node);
 }
 
+void volatile_changed(struct pool *pool, uint32_t node)
+{
+	struct tree *t = pool->tree;
+	struct node *mem = node_mem(t, node);
+	uint32_t pages, nlink;
+
+	if (!mem->listed || volatile_pages(pool, node, &pages, &nlink))
+		return;
+	extent_list_count(&t->files, (int64_t)pages - mem->pages);
+	mem->pages = pages;
+	if (!pages)
+		list_del(t, node);
+}
+
 void volatile_placed(struct pool *pool, uint32_t node)
 {
 	if (!tree_opens(pool, node))
@@ -173,6 +187,7 @@ int tree_set_volatile(struct pool *pool, uint32_t node, bool on)
 	if (!S_ISREG(stx.stx_mode) && !S_ISDIR(stx.stx_mode))
 		return -EOPNOTSUPP;
 	volatile_mark(pool->tree, node, on);
+	ranges_changed(pool, node);
 	if (!tree_opens(pool, node))
 		volatile_unpin(pool, node);
 	return 0;

@@ -58,8 +58,9 @@ int tree_unpin_range(struct pool *pool, uint32_t node, uint64_t off,
 	v->node = node;
 	v->first = first;
 	v->end = end;
-	vrange_join(t, v);
+	vrange_join(pool, v);
 	ranges_kept(pool, node);
+	pool_fit_limit(pool);
 	return 0;
 }
 
@@ -77,9 +78,10 @@ static bool ranges_purged(struct tree *t, uint32_t node, uint64_t first,
 }
 
 /* Takes [first, end) out of all ranges; @spare is for one that is split. */
-static void ranges_cut(struct tree *t, uint32_t node, uint64_t first,
+static void ranges_cut(struct pool *pool, uint32_t node, uint64_t first,
 		       uint64_t end, struct vrange **spare)
 {
+	struct tree *t = pool->tree;
 	struct vrange *v;
 
 	while ((v = vrange_find(t, node, first, end))) {
@@ -93,12 +95,12 @@ static void ranges_cut(struct tree *t, uint32_t node, uint64_t first,
 			rest->purged = v->purged;
 			/* First, or a kill would lose what is purged of it;
 			 * the next worker joins the two again. */
-			vrange_show(t, rest);
-			vrange_resize(t, v, v->first, first);
+			vrange_show(pool, rest);
+			vrange_resize(pool, v, v->first, first);
 		} else if (v->first < first) {
-			vrange_resize(t, v, v->first, first);
+			vrange_resize(pool, v, v->first, first);
 		} else if (v->end > end) {
-			vrange_resize(t, v, end, v->end);
+			vrange_resize(pool, v, end, v->end);
 		} else {
 			vrange_drop(t, v);
 		}
@@ -140,9 +142,10 @@ int tree_pin_range(struct pool *pool, uint32_t node, uint64_t off, uint64_t len)
 	if (!spare)
 		return err;
 	err = pin_result(pool, node, first, end);
-	ranges_cut(t, node, first, end, &spare);
+	ranges_cut(pool, node, first, end, &spare);
 	vrange_unnew(t, spare);
 	ranges_kept(pool, node);
+	pool_fit_limit(pool);
 	journal_begin(&pool->journal, pool->token);
 	journal_commit(&pool->journal, err);
 	node_put(pool, node);
@@ -166,7 +169,7 @@ void ranges_truncated(struct pool *pool, uint32_t node, uint64_t size)
 	if (!(node_rec(t, node)->flags & NODE_RANGES))
 		return;
 	/* Nothing is behind it, so nothing is split. */
-	ranges_cut(t, node, (size + pool->page_size - 1) / pool->page_size,
+	ranges_cut(pool, node, (size + pool->page_size - 1) / pool->page_size,
 		   UINT64_MAX, &none);
 	ranges_kept(pool, node);
 }

@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define RANGES_KEPT 1024 /* whose memory stays when there are none */
 
@@ -91,13 +92,51 @@ static const struct extent_ops range_extents = {
 	.pages = vrange_pages,
 };
 
-static void vrange_list(struct tree *t, struct vrange *v)
+/*
+ * What of it is memory.  Whoever unpins a hole gives up nothing; and what a
+ * volatile file has counts with the file.
+ */
+static uint64_t vrange_memory(struct pool *pool, const struct vrange *v)
 {
+	off_t at = (off_t)v->first * pool->page_size, data;
+	off_t end = (off_t)v->end * pool->page_size;
+	uint64_t bytes = 0;
+	int fd = -1;
+
+	if (!v->purged && !tree_is_volatile(pool, v->node))
+		fd = tree_fd(pool, v->node, false);
+	if (fd < 0)
+		return 0;
+	while (at < end && (data = lseek(fd, at, SEEK_DATA)) >= 0 &&
+	       data < end) {
+		at = lseek(fd, data, SEEK_HOLE);
+		if (at <= data)
+			break;
+		bytes += (at < end ? at : end) - data;
+	}
+	tree_fd_done(pool, v->node);
+	return bytes / pool->page_size;
+}
+
+static void vrange_measure(struct pool *pool, struct vrange *v)
+{
+	struct tree *t = pool->tree;
+
+	t->range_memory -= v->memory;
+	v->memory = vrange_memory(pool, v);
+	t->range_memory += v->memory;
+}
+
+static void vrange_list(struct pool *pool, struct vrange *v)
+{
+	struct tree *t = pool->tree;
+
 	if (v->purged)
 		return;
 	vrange_rec(t, v)->stamp = ++t->stamp;
 	extent_list_add_young(&t->unpinned, v - t->range);
 	extent_list_count(&t->unpinned, v->end - v->first);
+	vrange_measure(pool, v);
 }
 
 static void vrange_unlist(struct tree *t, struct vrange *v)
@@ -106,6 +145,8 @@ static void vrange_unlist(struct tree *t, struct vrange *v)
 		return;
 	extent_list_del(&t->unpinned, v - t->range);
 	extent_list_count(&t->unpinned, v->first - v->end);
+	t->range_memory -= v->memory;
+	v->memory = 0;
 }
 
 struct vrange *vrange_new(struct pool *pool, int *err)
@@ -128,10 +169,12 @@ void vrange_unnew(struct tree *t, struct vrange *v)
 		table_free(&t->ranges, v - t->range);
 }
 
-void vrange_show(struct tree *t, struct vrange *v)
+void vrange_show(struct pool *pool, struct vrange *v)
 {
+	struct tree *t = pool->tree;
+
 	avl_insert(&t->by_place, &v->by_place);
-	vrange_list(t, v);
+	vrange_list(pool, v);
 	vrange_store(t, v);
 	t->nr_ranges++;
 }
@@ -145,19 +188,23 @@ void vrange_drop(struct tree *t, struct vrange *v)
 	vrange_unnew(t, v);
 }
 
-void vrange_resize(struct tree *t, struct vrange *v, uint64_t first,
+void vrange_resize(struct pool *pool, struct vrange *v, uint64_t first,
 		   uint64_t end)
 {
+	struct tree *t = pool->tree;
+
 	if (!v->purged)
 		extent_list_count(&t->unpinned,
 				  (end - first) - (v->end - v->first));
 	v->first = first;
 	v->end = end;
 	vrange_store(t, v);
+	vrange_measure(pool, v);
 }
 
-void vrange_join(struct tree *t, struct vrange *v)
+void vrange_join(struct pool *pool, struct vrange *v)
 {
+	struct tree *t = pool->tree;
 	struct vrange *o;
 
 	while ((o = vrange_find(t, v->node, v->first, v->end))) {
@@ -171,7 +218,7 @@ void vrange_join(struct tree *t, struct vrange *v)
 		vrange_store(t, v);
 		vrange_drop(t, o);
 	}
-	vrange_show(t, v);
+	vrange_show(pool, v);
 }
 
 void vrange_set_purged(struct tree *t, struct vrange *v)
@@ -193,6 +240,20 @@ static void vranges_gone(struct tree *t)
 	t->range_top = 0;
 }
 
+void ranges_changed(struct pool *pool, uint32_t node)
+{
+	struct tree *t = pool->tree;
+	uint64_t at = 0;
+	struct vrange *v;
+
+	if (!(node_rec(t, node)->flags & NODE_RANGES))
+		return;
+	for (; (v = vrange_find(t, node, at, UINT64_MAX)); at = v->end)
+		if (!v->purged)
+			vrange_measure(pool, v);
+	pool_fit_limit(pool);
+}
+
 void ranges_kept(struct pool *pool, uint32_t node)
 {
 	struct node_rec *rec = node_rec(pool->tree, node);
@@ -211,35 +272,33 @@ static int by_age(const void *a, const void *b)
 	return (*x)->stamp < (*y)->stamp ? -1 : (*x)->stamp > (*y)->stamp;
 }
 
-static int vrange_adopt(struct pool *pool, const struct vrange_rec *rec)
+static void vrange_adopt(struct pool *pool, uint32_t id)
 {
 	struct tree *t = pool->tree;
-	struct vrange *v;
-	int err = 0;
+	struct vrange_rec *rec = table_get(&t->ranges, id);
+	struct vrange *v = &t->range[id];
 
-	if (!tree_valid(pool, rec->node))
-		return 0;
-	v = vrange_new(pool, &err);
-	if (!v)
-		return err;
+	if (!tree_valid(pool, rec->node)) {
+		rec->state = 0;
+		table_free(&t->ranges, id);
+		return;
+	}
 	v->node = rec->node;
 	v->first = rec->first;
 	v->end = rec->end;
 	v->purged = rec->state != VRANGE_UNPINNED;
 	if (rec->state == VRANGE_PURGING)
 		vrange_punch(pool, v);
-	vrange_join(t, v);
+	vrange_join(pool, v);
 	ranges_kept(pool, v->node);
-	return 0;
 }
 
-/* Each is made anew, in the order of age, and the old record dropped. */
+/* In the order of age.  It takes no record: there may be none. */
 int ranges_adopt(struct pool *pool)
 {
 	struct tree *t = pool->tree;
 	struct vrange_rec **all;
 	uint32_t nr = 0;
-	int err = 0;
 
 	t->by_place.cmp = cmp_place;
 	extent_list_init(&t->unpinned, &range_extents, t);
@@ -261,16 +320,13 @@ int ranges_adopt(struct pool *pool)
 		all[nr++] = rec;
 	}
 	qsort(all, nr, sizeof(*all), by_age);
-	for (uint32_t i = 0; i < nr && !err; i++) {
-		err = vrange_adopt(pool, all[i]);
-		if (err)
-			break;
-		all[i]->state = 0;
-		table_free(&t->ranges,
-			   ((char *)all[i] - t->ranges.base) / sizeof(**all));
-	}
+	if (nr)
+		t->range_top = t->ranges.nr;
+	for (uint32_t i = 0; i < nr; i++)
+		vrange_adopt(pool,
+			     ((char *)all[i] - t->ranges.base) / sizeof(**all));
 	free(all);
-	return err;
+	return 0;
 }
 
 void ranges_stop(struct pool *pool)
@@ -292,7 +348,7 @@ const char *ranges_check(struct pool *pool)
 {
 	struct tree *t = pool->tree;
 	struct vrange *before = NULL, *v;
-	uint64_t unpinned = 0;
+	uint64_t unpinned = 0, memory = 0;
 
 	if (!avl_check(&t->by_place))
 		return "the index of volatile ranges is out of order";
@@ -305,9 +361,13 @@ const char *ranges_check(struct pool *pool)
 		unpinned += !v->purged;
 		before = v;
 	}
-	for (uint32_t i = t->unpinned.oldest; i; i = t->range[i].link.younger)
+	for (uint32_t i = t->unpinned.oldest; i; i = t->range[i].link.younger) {
 		if (t->range[i].purged)
 			return "a purged range is on the LRU";
+		memory += t->range[i].memory;
+	}
+	if (memory != t->range_memory)
+		return "the memory of volatile ranges is miscounted";
 	if (unpinned != t->unpinned.extents)
 		return "an unpinned range is not on the LRU";
 	return extent_list_check(&t->unpinned);

@@ -20,6 +20,7 @@ struct vrange {
 	struct extent_link link; /* on the LRU, unless purged */
 	uint32_t node;
 	uint64_t first, end; /* pages */
+	uint64_t memory; /* pages of them that are not holes; as last seen */
 	bool purged;
 };
 
@@ -40,13 +41,13 @@ struct vrange *vrange_new(struct pool *pool, int *err);
 void vrange_unnew(struct tree *t, struct vrange *v);
 
 /** vrange_show - place and state of a new one are set: it counts, youngest. */
-void vrange_show(struct tree *t, struct vrange *v);
+void vrange_show(struct pool *pool, struct vrange *v);
 
 /** vrange_join - the same; it takes in whatever it touches. */
-void vrange_join(struct tree *t, struct vrange *v);
+void vrange_join(struct pool *pool, struct vrange *v);
 
 /** vrange_resize - its place in both orders stays. */
-void vrange_resize(struct tree *t, struct vrange *v, uint64_t first,
+void vrange_resize(struct pool *pool, struct vrange *v, uint64_t first,
 		   uint64_t end);
 
 /** vrange_set_purged - off the LRU; the next worker purges it, too. */

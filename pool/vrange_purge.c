@@ -37,8 +37,8 @@ static struct vrange *vrange_front(struct pool *pool, struct vrange *v,
 	front->node = v->node;
 	front->first = v->first;
 	front->end = cut;
-	vrange_resize(pool->tree, v, cut, v->end);
-	vrange_show(pool->tree, front);
+	vrange_resize(pool, v, cut, v->end);
+	vrange_show(pool, front);
 	return front;
 }
 
@@ -78,6 +78,7 @@ static uint64_t vrange_purge(struct pool *pool, struct vrange *v)
 	vrange_rec(t, v)->state = VRANGE_PURGED;
 	if (freed < 0)
 		return 0;
+	volatile_changed(pool, v->node);
 	t->purged_pages += freed;
 	if (pool->ops && pool->ops->range_purged)
 		pool->ops->range_purged(pool->arg, v->node,

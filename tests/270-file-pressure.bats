@@ -115,6 +115,38 @@ ranges_give_way() {
 	in_every_way ranges_give_way -o size=64M
 }
 
+# holds_to_size FILE: what ordinary content there is room for.
+holds_to_size() {
+	of_size "$1" 200 2>/dev/null || true
+	(($(stat -c %s "$1") <= 66 << 20)) ||
+		fail "$(stat -c %s "$1") bytes in $1"
+	rm "$1"
+}
+
+nothing_given_up() {
+	cd "$POOL"
+	# a hole
+	truncate -s 2G sparse
+	is 0 "$("$TOOLS/pinrange" unpin sparse 0 0)"
+	holds_to_size a
+	# memory that was there when it was unpinned
+	of_size punched 30
+	is 0 "$("$TOOLS/pinrange" unpin punched 0 0)"
+	fallocate -p -l 30M punched
+	holds_to_size b
+	rm sparse punched
+	# twice: as a range, and with its file
+	mkdir v
+	volatile v
+	of_size v/f 30
+	is 0 "$("$TOOLS/pinrange" unpin v/f 0 0)"
+	holds_to_size c
+}
+
+@test "size=: who unpins what is no memory gets none for it" {
+	in_every_way nothing_given_up -o size=64M
+}
+
 ordinary_does_not() {
 	local n used
 
