@@ -25,6 +25,7 @@
 #include "fs/wire.h"
 #include "pool/pool.h"
 #include "pool/tree.h"
+#include "shrinker/memwatch.h"
 #include "shrinker/reclaim.h"
 
 #define INIT_MAX 512
@@ -71,6 +72,8 @@ struct worker {
 	int fuse_fd;
 	struct pool *pool;
 	struct reclaimer *reclaimer;
+	struct memwatch memory; /* the loop's own look at it */
+	int64_t look_ns; /* CLOCK_MONOTONIC: when to look again */
 	struct events events;
 	enum io_mode mode;
 	struct wire_features features;
@@ -118,7 +121,7 @@ void worker_buffer_put(struct worker *w, void *buffer);
 bool worker_make_room(struct worker *w, size_t bytes);
 
 /** worker_trim - writers do not tell us how much they write: have what the pool
- * holds beyond its size purged.  Holds 1. */
+ * holds beyond its size, or beyond what memory is left, purged.  Holds 1. */
 void worker_trim(struct worker *w);
 
 /** worker_backing_open - as wire_backing_open(). */

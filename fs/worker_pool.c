@@ -51,10 +51,56 @@ bool worker_make_room(struct worker *w, size_t bytes)
 	       pool_asks_reclaim(w, bytes / sysconf(_SC_PAGESIZE) + 1);
 }
 
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
+}
+
+/* Bytes a nanosecond: nobody writes faster. */
+#define WRITER_SPEED 8
+#define LOOK_LEAST_NS 1000000ll
+#define LOOK_MOST_NS 100000000ll
+
+/*
+ * Pages that are missing to what is to stay free.  The reclaimer looks, too, but
+ * who writes without a pause can use up the rest before its thread has run once;
+ * who has to wait for an open or a close cannot.  The next look comes before the
+ * fastest writer has used what is there.
+ */
+static uint64_t worker_memory_missing(struct worker *w)
+{
+	struct meminfo *mem = &w->memory.mem;
+	struct reclaim_status rs;
+	int64_t now = now_ns(), pause = LOOK_LEAST_NS;
+	uint64_t least, missing = 0;
+
+	if (!w->reclaimer || now < w->look_ns)
+		return 0;
+	memwatch_look(&w->memory);
+	reclaimer_status(w->reclaimer, &rs);
+	least = rs.tuning.min_free;
+	if (w->memory.err)
+		pause = LOOK_MOST_NS;
+	else if (mem->available < least)
+		missing = (least - mem->available) / sysconf(_SC_PAGESIZE);
+	else
+		pause = (mem->available - least) / WRITER_SPEED;
+	if (pause < LOOK_LEAST_NS)
+		pause = LOOK_LEAST_NS;
+	w->look_ns = now + (pause < LOOK_MOST_NS ? pause : LOOK_MOST_NS);
+	return missing;
+}
+
 void worker_trim(struct worker *w)
 {
 	uint64_t excess = pool_excess(w->pool);
+	uint64_t missing = worker_memory_missing(w);
 
+	if (excess < missing)
+		excess = missing;
 	if (excess)
 		pool_asks_reclaim(w, excess);
 }
@@ -188,6 +234,10 @@ int worker_start_reclaimer(struct worker *w)
 		.arg = w,
 	};
 
+	int err = memwatch_init(&w->memory, NULL, NULL);
+
+	if (err)
+		return err;
 	w->reclaimer = reclaimer_start(&opts);
 	return w->reclaimer ? 0 : -errno;
 }
