@@ -354,13 +354,15 @@ static ssize_t plain_listxattr(struct call *c, char *list, size_t size)
 			     : 0;
 	ssize_t n;
 
-	if (size && size <= own)
-		return size < own ? -ERANGE
-				  : xattr_copy(VOLATILE_XATTR, own, list, size);
-	n = tree_listxattr(c->w->pool, c->index, list, size ? size - own : 0);
-	if (n >= 0 && size)
-		memcpy(list + n, VOLATILE_XATTR, own);
-	return n < 0 ? n : n + (ssize_t)own;
+	/* A size of 0 only asks how long the others are. */
+	n = tree_listxattr(c->w->pool, c->index, list,
+			   size > own ? size - own : 0);
+	if (n < 0 || !size)
+		return n < 0 ? n : n + (ssize_t)own;
+	if (size < n + own)
+		return -ERANGE;
+	memcpy(list + n, VOLATILE_XATTR, own);
+	return n + (ssize_t)own;
 }
 
 static int set_volatile(struct call *c, const char *value, size_t size,

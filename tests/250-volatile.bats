@@ -58,10 +58,13 @@ attribute_beside_others() {
 	local all=$((${#ATTRIBUTE} + 1 + 14))
 	[[ $(posix listxattr f $all) == "$all"* ]]
 	is ERANGE "$(posix listxattr f $((all - 1)))"
-	is ERANGE "$(posix listxattr f 5)"
+	is "ERANGE ERANGE ERANGE" "$(posix listxattr f 5 \
+		listxattr f $((all - 14)) listxattr f $((all - 13)))"
 	setfattr -x user.a f
 	setfattr -x user.c f
 	is "$ATTRIBUTE" "$(getfattr f | grep user)"
+	is "$((all - 14)) ERANGE" "$(posix listxattr f $((all - 14)) \
+		listxattr f $((all - 15)) | sed 's/:[^ ]*//')"
 }
 
 @test "the attribute beside others" {
