@@ -269,10 +269,11 @@ void pool_fit_limit(struct pool *pool)
 
 	if (!pool->store->detached)
 		return;
+	volatile_look(pool);
 	volatile_stat(pool, &vs);
 	lru_stat(pool->lru, &ls);
 	want = pool->size + pool_overhead(pool) +
-	       (vs.available + pool->tree->range_memory + ls.available) *
+	       (vs.idle + pool->tree->range_memory + ls.available) *
 		       pool->page_size;
 	if (want == pool->limit ||
 	    (pool->limit && want > pool->limit && want - pool->limit < step))
@@ -306,13 +307,12 @@ uint64_t pool_used(struct pool *pool)
 	volatile_stat(pool, &vs);
 	if (!pool->store->detached || store_space(pool->store, &st)) {
 		used = ls.used + space_used(pool) / pool->page_size;
-		return used > vs.available ? used - vs.available : 0;
+		return used > vs.idle ? used - vs.idle : 0;
 	}
 	used = (uint64_t)(st.f_blocks - st.f_bfree) * st.f_frsize;
 	used = used > tables ? (used - tables) / pool->page_size : 0;
-	return used > vs.available + ls.available
-		       ? used - vs.available - ls.available
-		       : 0;
+	return used > vs.idle + ls.available ? used - vs.idle - ls.available
+					     : 0;
 }
 
 uint64_t pool_excess(struct pool *pool)

@@ -107,6 +107,7 @@ struct volatile_stat {
 	uint64_t range_pages; /* of those that are not purged */
 	uint64_t files; /* volatile ones */
 	uint64_t available; /* pages of those that nobody has open */
+	uint64_t idle; /* pages of those that nobody has mapped either */
 	uint64_t purged_files; /* ever, since the worker started */
 	uint64_t purged_pages;
 };

@@ -83,6 +83,8 @@ _Static_assert(sizeof(struct vrange_rec) == 32, "vrange_rec");
 
 struct vrange;
 
+#define DOUBTFUL_MAX 64
+
 struct node {
 	uint32_t next; /* in its bucket, 0: the last */
 	uint32_t children; /* nodes whose parent it is */
@@ -90,6 +92,7 @@ struct node {
 	bool fd_writes;
 	/* A volatile file that nobody has open: its place on the LRU. */
 	bool listed;
+	bool idle; /* nobody has it mapped either */
 	struct extent_link link;
 	uint32_t pages;
 };
@@ -107,6 +110,9 @@ struct tree {
 	unsigned int busy; /* a node must stay what it is meanwhile */
 	/* Volatile files that nobody has open: see volatile.c. */
 	struct extent_list files;
+	uint64_t idle_pages; /* of those that nobody has mapped either */
+	uint32_t doubtful[DOUBTFUL_MAX]; /* mapped, when they were looked at */
+	uint32_t nr_doubtful, next_doubtful;
 	uint32_t nr_volatile, nr_purged;
 	_Atomic uint64_t purged_files, purged_pages; /* ever */
 	uint64_t stamp;
@@ -256,7 +262,14 @@ int volatile_pages(struct pool *pool, uint32_t node, uint32_t *pages,
 		   uint32_t *nlink);
 const char *volatile_check(struct pool *pool);
 
+/* Looks again at one that was mapped. */
+void volatile_look(struct pool *pool);
+/* It is mapped: the pool has to hold it, like what is open. */
+void volatile_not_idle(struct pool *pool, uint32_t node);
+
 /* volatile_purge.c */
+/* Is nobody but us at the file of a node that nobody has open? */
+bool volatile_is_idle(struct pool *pool, uint32_t node);
 int volatile_start(struct pool *pool);
 /* A worker may have been killed between its mark and the end of its content. */
 void volatile_purge_finish(struct pool *pool, uint32_t node);

@@ -48,6 +48,52 @@ static const struct extent_ops file_extents = {
 	.pages = listed_pages,
 };
 
+static void set_idle(struct tree *t, struct node *mem, bool idle)
+{
+	if (mem->idle == idle)
+		return;
+	mem->idle = idle;
+	if (idle)
+		t->idle_pages += mem->pages;
+	else
+		t->idle_pages -= mem->pages;
+}
+
+void volatile_not_idle(struct pool *pool, uint32_t node)
+{
+	set_idle(pool->tree, node_mem(pool->tree, node), false);
+}
+
+/* A file that was just closed may seem to be mapped for a moment. */
+static void look_at(struct pool *pool, uint32_t node)
+{
+	struct tree *t = pool->tree;
+
+	if (volatile_is_idle(pool, node)) {
+		set_idle(t, node_mem(t, node), true);
+	} else {
+		/* The oldest is forgotten: until a walk comes by it counts as
+		 * mapped. */
+		t->doubtful[t->next_doubtful++ % DOUBTFUL_MAX] = node;
+		if (t->nr_doubtful < DOUBTFUL_MAX)
+			t->nr_doubtful++;
+	}
+}
+
+void volatile_look(struct pool *pool)
+{
+	struct tree *t = pool->tree;
+	uint32_t node;
+
+	if (!t->nr_doubtful || t->busy || pool->journal.begun)
+		return;
+	node = t->doubtful[(t->next_doubtful - t->nr_doubtful--) %
+			   DOUBTFUL_MAX];
+	if (tree_valid(pool, node) && node_mem(t, node)->listed &&
+	    !node_mem(t, node)->idle)
+		look_at(pool, node);
+}
+
 static void list_add(struct tree *t, uint32_t node)
 {
 	struct node *mem = node_mem(t, node);
@@ -63,6 +109,7 @@ static void list_del(struct tree *t, uint32_t node)
 
 	if (!mem->listed)
 		return;
+	set_idle(t, mem, false);
 	mem->listed = false;
 	extent_list_del(&t->files, node);
 	extent_list_count(&t->files, -(int64_t)mem->pages);
@@ -117,18 +164,22 @@ void volatile_unpin(struct pool *pool, uint32_t node)
 	rec->stamp = ++t->stamp;
 	node_mem(t, node)->pages = pages;
 	list_add(t, node);
+	look_at(pool, node);
 }
 
 void volatile_changed(struct pool *pool, uint32_t node)
 {
 	struct tree *t = pool->tree;
 	struct node *mem = node_mem(t, node);
+	bool idle = mem->idle;
 	uint32_t pages, nlink;
 
 	if (!mem->listed || volatile_pages(pool, node, &pages, &nlink))
 		return;
+	set_idle(t, mem, false);
 	extent_list_count(&t->files, (int64_t)pages - mem->pages);
 	mem->pages = pages;
+	set_idle(t, mem, idle);
 	if (!pages)
 		list_del(t, node);
 }
@@ -235,6 +286,7 @@ void volatile_stat(struct pool *pool, struct volatile_stat *out)
 	out->range_pages = t->unpinned.pages;
 	out->files = t->nr_volatile;
 	out->available = t->files.pages;
+	out->idle = t->idle_pages;
 	out->purged_files = t->purged_files;
 	out->purged_pages = t->purged_pages;
 }
@@ -271,8 +323,10 @@ static void volatile_adopt_file(struct pool *pool, uint32_t node)
 	if (!volatile_pages(pool, node, &mem->pages, &nlink)) {
 		if (mem->pages &&
 		    (nlink > 1 ||
-		     !(node_rec(pool->tree, node)->flags & NODE_ORPHAN)))
+		     !(node_rec(pool->tree, node)->flags & NODE_ORPHAN))) {
 			list_add(pool->tree, node);
+			look_at(pool, node);
+		}
 	} else if (!volatile_in_between(pool)) {
 		node_lose(pool, node); /* the worker before did it */
 	}
@@ -338,6 +392,7 @@ void volatile_stop(struct pool *pool)
 const char *volatile_check(struct pool *pool)
 {
 	struct tree *t = pool->tree;
+	uint64_t idle = 0;
 
 	for (uint32_t i = t->files.oldest; i;
 	     i = node_mem(t, i)->link.younger) {
@@ -347,6 +402,10 @@ const char *volatile_check(struct pool *pool)
 			return "a file on the LRU is not volatile, or open";
 		if (!node_mem(t, i)->listed)
 			return "a file on the LRU does not know";
+		if (node_mem(t, i)->idle)
+			idle += node_mem(t, i)->pages;
 	}
+	if (idle != t->idle_pages)
+		return "pages of idle volatile files are miscounted";
 	return extent_list_check(&t->files);
 }

@@ -33,6 +33,28 @@ static bool purge_lease(int fd)
 	       fcntl(fd, F_SETLEASE, F_WRLCK) == 0;
 }
 
+bool volatile_is_idle(struct pool *pool, uint32_t node)
+{
+	struct tree *t = pool->tree;
+	struct tree_path p;
+	bool idle;
+	int fd;
+
+	/* Without passthrough a mapping is one of our own open files. */
+	if (!pool->leases)
+		return true;
+	if (tree_path(pool, node, &p))
+		return false;
+	t->busy++;
+	fd = tree_openat(pool, node, &p, O_RDWR);
+	t->busy--;
+	idle = fd >= 0 && purge_lease(fd);
+	if (fd >= 0)
+		close(fd);
+	tree_path_release(&p);
+	return idle;
+}
+
 /* The name that only kept it is not one that somebody could look up. */
 static void purge_orphan(struct pool *pool, uint32_t node)
 {
@@ -140,10 +162,14 @@ static uint64_t purge(struct pool *pool, uint32_t node)
 	t->busy++;
 	fd = tree_openat(pool, node, &p, O_RDWR);
 	t->busy--;
-	/* Without passthrough a mapping is one of our own open files. */
-	if (fd < 0 || (pool->leases && !purge_lease(fd)) ||
-	    purge_file(pool, node, &p, fd, nlink))
+	if (fd < 0) {
 		pages = 0;
+	} else if (pool->leases && !purge_lease(fd)) {
+		volatile_not_idle(pool, node);
+		pages = 0;
+	} else if (purge_file(pool, node, &p, fd, nlink)) {
+		pages = 0;
+	}
 	if (fd >= 0)
 		close(fd);
 	if (pages)

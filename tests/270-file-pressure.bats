@@ -147,6 +147,28 @@ nothing_given_up() {
 	in_every_way nothing_given_up -o size=64M
 }
 
+mapped_does_not() {
+	cd "$POOL"
+	mkdir v
+	volatile v
+	of_size v/0 40
+	background "$TOOLS/mapread" --sum --close --hold 30 v/0 >"$W/sum"
+	wait_until 10 test -s "$W/sum"
+	fails of_size v/1 40 2>/dev/null
+	(($(stat -c %s v/1) <= 26 << 20)) ||
+		fail "$(stat -c %s v/1) bytes beside 40 MiB that are mapped"
+	kill_worker
+	fails of_size v/1 40 2>/dev/null
+	kill "$BG_PID"
+	wait "$BG_PID" || true
+	# the limit follows with the next that is opened or closed
+	of_size v/1 40 2>/dev/null || of_size v/1 40
+}
+
+@test "size=: nor do volatile files that are closed, and mapped" {
+	in_every_way mapped_does_not -o size=64M
+}
+
 ordinary_does_not() {
 	local n used
 
