@@ -11,10 +11,15 @@
  *	queue job, answer sender
  *	defer requests on the box    drop cached pages (no lock)
  *	                             take 1: publish, handle the deferred
+ *
+ * The kernel does not just drop a page that a mapping has written: it writes it
+ * back first.  For a purged range that would fill the hole again, with what is
+ * lost.  So until its copies are dropped, what is written back to it goes nowhere.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 #include <unistd.h>
 
 #include "fs/worker.h"
@@ -26,6 +31,8 @@ struct settle_job {
 	bool lseek; /* or an lseek, when its node's cache is dropped */
 	int whence;
 	bool plain; /* serial is a plain file's node */
+	TAILQ_ENTRY(settle_job) gone; /* on that list, if plain */
+	uint64_t lost; /* up to here what is written back is old */
 	uint64_t serial;
 	uint64_t off, len; /* 0, 0: all of it */
 	uint32_t slot; /* 0: no transaction waits for it */
@@ -56,6 +63,8 @@ static int notify_add(struct worker *w, const struct settle_job *model)
 	*job = *model;
 	pthread_mutex_lock(&w->notify_lock);
 	TAILQ_INSERT_TAIL(&w->jobs, job, link);
+	if (job->plain)
+		TAILQ_INSERT_TAIL(&w->gone, job, gone);
 	pthread_cond_signal(&w->notify_cond);
 	pthread_mutex_unlock(&w->notify_lock);
 	return 0;
@@ -151,7 +160,49 @@ void notify_range_gone(struct worker *w, uint32_t node, uint64_t off,
 		.plain = true, .serial = node, .off = off, .len = len
 	};
 
+	job.lost = off + len;
 	notify_add(w, &job);
+}
+
+uint64_t notify_lost(struct worker *w, uint32_t node, uint64_t off,
+		     uint64_t len, bool *gone)
+{
+	struct settle_job *job;
+	uint64_t end = off + len;
+
+	*gone = false;
+	pthread_mutex_lock(&w->notify_lock);
+	for (job = TAILQ_FIRST(&w->gone); job; job = TAILQ_NEXT(job, gone)) {
+		if (job->serial != node || job->lost <= off || job->off >= end)
+			continue;
+		end = job->off > off ? job->off : MIN(end, job->lost);
+		*gone = job->off <= off;
+		if (*gone)
+			break;
+	}
+	pthread_mutex_unlock(&w->notify_lock);
+	return end - off;
+}
+
+void notify_range_cut(struct worker *w, uint32_t node, uint64_t off)
+{
+	struct settle_job *job;
+
+	pthread_mutex_lock(&w->notify_lock);
+	for (job = TAILQ_FIRST(&w->gone); job; job = TAILQ_NEXT(job, gone)) {
+		if (job->serial == node && job->lost > off)
+			job->lost = MAX(off, job->off);
+	}
+	pthread_mutex_unlock(&w->notify_lock);
+}
+
+static void notify_range(struct worker *w, struct settle_job *job)
+{
+	fuse_lowlevel_notify_inval_inode(w->se, job->serial, job->off,
+					 job->len);
+	pthread_mutex_lock(&w->notify_lock);
+	TAILQ_REMOVE(&w->gone, job, gone);
+	pthread_mutex_unlock(&w->notify_lock);
 }
 
 /* Has requests on the box wait until the kernel's copies are dropped. */
@@ -232,8 +283,7 @@ static void notify_do(struct worker *w, struct settle_job *job)
 		return;
 	}
 	if (job->plain)
-		fuse_lowlevel_notify_inval_inode(w->se, job->serial, job->off,
-						 job->len);
+		notify_range(w, job);
 	else if (!job->req)
 		notify_inval(w, job->serial, job->off, job->len);
 	pool_lock(w->pool);

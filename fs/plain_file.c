@@ -217,11 +217,34 @@ void plain_read(struct call *c, size_t size, off_t off,
 		fuse_reply_buf(c->req, w->io_buffer, n);
 }
 
+/* What a mapping has written; what was purged since then stays so. */
+static ssize_t plain_write_back(struct call *c, const char *buf, size_t size,
+				off_t off)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		bool gone;
+		ssize_t n = notify_lost(c->w, c->index, off + done, size - done,
+					&gone);
+
+		if (!gone)
+			n = tree_write(c->w->pool, c->index, buf + done, n,
+				       off + done);
+		if (n <= 0)
+			return done ? (ssize_t)done : n;
+		done += n;
+	}
+	return done;
+}
+
 void plain_write(struct call *c, const void *buf, size_t size, off_t off,
 		 struct fuse_file_info *fi)
 {
 	struct worker *w = c->w;
-	ssize_t n = tree_write(w->pool, c->index, buf, size, off);
+	ssize_t n = fi->writepage
+			    ? plain_write_back(c, buf, size, off)
+			    : tree_write(w->pool, c->index, buf, size, off);
 
 	if (n >= 0 && w->request.kill_suidgid)
 		plain_kill_suidgid(c, c->index);
@@ -252,6 +275,18 @@ off_t plain_lseek(struct call *c, off_t off, int whence)
 	return at < 0 ? -errno : at;
 }
 
+/*
+ * Behind the notifier's jobs, so that the caller finds zeros, and nothing that it
+ * writes is taken for old.
+ */
+static bool plain_pin_waits(struct call *c)
+{
+	bool gone;
+
+	return notify_lost(c->w, c->index, 0, UINT64_MAX, &gone) < UINT64_MAX ||
+	       gone;
+}
+
 void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,
 		 size_t in_size)
 {
@@ -271,7 +306,8 @@ void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,
 		result = tree_range_state(pool, c->index, r->offset, r->length);
 	if (result < 0)
 		fuse_reply_err(c->req, -result);
-	else if (result && c->w->mode == MODE_CACHED)
+	else if (c->w->mode == MODE_CACHED && cmd == POOLFS_IOC_PIN &&
+		 (result || plain_pin_waits(c)))
 		notify_reply_ioctl(c->w, c->req, result);
 	else
 		fuse_reply_ioctl(c->req, result, NULL, 0);

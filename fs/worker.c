@@ -87,6 +87,7 @@ static int worker_start_threads(struct worker *w)
 	pthread_mutex_init(&w->notify_lock, NULL);
 	pthread_cond_init(&w->notify_cond, NULL);
 	TAILQ_INIT(&w->jobs);
+	TAILQ_INIT(&w->gone);
 	err = notify_start(w);
 	if (err)
 		return err;

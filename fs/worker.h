@@ -95,6 +95,7 @@ struct worker {
 	pthread_mutex_t notify_lock; /* 4 */
 	pthread_cond_t notify_cond;
 	struct settle_jobs jobs; /* notify_lock */
+	struct settle_jobs gone; /* notify_lock: ranges the kernel has still */
 	bool events_added; /* notify_lock */
 	bool pressure; /* notify_lock: it has begun */
 	char config_error[256]; /* 1 */
@@ -172,5 +173,13 @@ int notify_then_lseek(struct worker *w, fuse_req_t req, uint32_t node,
 /** notify_range_gone - copies of these bytes of a plain file are old. */
 void notify_range_gone(struct worker *w, uint32_t node, uint64_t off,
 		       uint64_t len);
+/**
+ * notify_lost - does the kernel still have old copies of these bytes?
+ * Return: for how many from @off on *@gone is the answer; all of @len if for all.
+ */
+uint64_t notify_lost(struct worker *w, uint32_t node, uint64_t off,
+		     uint64_t len, bool *gone);
+/** notify_range_cut - what it has from @off on is not old, or no more. */
+void notify_range_cut(struct worker *w, uint32_t node, uint64_t off);
 
 #endif

@@ -148,6 +148,11 @@ static void pool_says_range_purged(void *arg, uint32_t node, uint64_t off,
 	notify_range_gone(w, node, off, len);
 }
 
+static void pool_says_range_cut(void *arg, uint32_t node, uint64_t off)
+{
+	notify_range_cut(arg, node, off);
+}
+
 static const struct pool_ops passthrough_pool_ops = {
 	.space = pool_says_space,
 	.queued = pool_says_queued,
@@ -166,6 +171,7 @@ static const struct pool_ops cached_pool_ops = {
 	.reclaim = pool_asks_reclaim,
 	.purged = pool_says_purged,
 	.range_purged = pool_says_range_purged,
+	.range_cut = pool_says_range_cut,
 	.suspect = pool_says_suspect,
 };
 

@@ -64,6 +64,8 @@ struct pool_ops {
 	/* So were bytes of a plain file that were unpinned. */
 	void (*range_purged)(void *arg, uint32_t node, uint64_t off,
 			     uint64_t len, uint64_t pages);
+	/* It is cut at @off: what is behind it is new, or another file's. */
+	void (*range_cut)(void *arg, uint32_t node, uint64_t off);
 	/* @uid fills the box. */
 	void (*suspect)(void *arg, struct box *box, uid_t uid, uint64_t bytes,
 			uint32_t transactions);

@@ -161,11 +161,19 @@ int tree_range_state(struct pool *pool, uint32_t node, uint64_t off,
 	return err ? err : !!vrange_find(pool->tree, node, first, end);
 }
 
+static void ranges_say_cut(struct pool *pool, uint32_t node, uint64_t off)
+{
+	if (pool->ops && pool->ops->range_cut)
+		pool->ops->range_cut(pool->arg, node, off);
+}
+
 void ranges_truncated(struct pool *pool, uint32_t node, uint64_t size)
 {
 	struct tree *t = pool->tree;
 	struct vrange *none = NULL;
 
+	/* Also if they are pinned by now. */
+	ranges_say_cut(pool, node, size);
 	if (!(node_rec(t, node)->flags & NODE_RANGES))
 		return;
 	/* Nothing is behind it, so nothing is split. */
@@ -179,6 +187,7 @@ void ranges_freed(struct pool *pool, uint32_t node)
 	struct tree *t = pool->tree;
 	struct vrange *v;
 
+	ranges_say_cut(pool, node, 0);
 	if (!(node_rec(t, node)->flags & NODE_RANGES))
 		return;
 	while ((v = vrange_find(t, node, 0, UINT64_MAX)))

@@ -438,6 +438,71 @@ zeros_are_seen() {
 	in_every_way neighbours
 }
 
+# mapped_pages FIRST PAGES WAIT: of 64 that only a mapping has written, which
+# stays, so many are purged; WAIT says when.
+mapped_pages() {
+	local i
+	local -a pokes=() peeks=()
+
+	for ((i = 0; i < 64; i++)); do
+		pokes+=(poke "page$((i + 100))" $((i * 4096)))
+		peeks+=(peek 7 $((i * 4096)))
+	done
+	REFERENCE_FILE=$W/reference
+	rm -f f "$REFERENCE_FILE" "$W"/{poked,purged,peeked,seen}
+	posix open "$REFERENCE_FILE" rw,creat truncate 256K map-rw 256K \
+		"${pokes[@]}" >/dev/null
+	zeros "$1" "$2"
+	"$TOOLS/posixops" open "$REFERENCE_FILE" r map 256K "${peeks[@]}" \
+		>"$W/wanted"
+	truncate -s 256K f
+	posix_into "$W/said" open f rw map-rw 256K "${pokes[@]}" \
+		touch "$W/poked" await "$W/purged" "${peeks[@]}" \
+		poke again 80K touch "$W/peeked" await "$W/seen"
+	wait_until 5 test -e "$W/poked"
+	is 0 "$(ranges unpin f "$1" "$2")"
+	purge_ranges 1000
+	"$3" "$1" "$2"
+	touch "$W/purged"
+	wait_until 5 test -e "$W/peeked"
+	is "$(grep ^7: "$W/wanted")" "$(grep ^7: "$W/said")"
+	# what is written after that is new
+	posix open f rw fsync >/dev/null
+	printf again | dd of="$REFERENCE_FILE" bs=1 seek=80K conv=notrunc \
+		status=none
+	same f
+	touch "$W/seen"
+}
+
+nothing_left() {
+	[[ $(posix open f rw fsync blocks) == "0 0 0" ]]
+}
+
+by_itself() {
+	wait_until 5 nothing_left || fail "$(stat -c %b f) blocks"
+	is 1 "$(ranges pin f "$@")"
+}
+
+by_a_pin() {
+	is 1 "$(ranges pin f "$@")"
+	[[ $2 != 64 ]] || nothing_left || fail "$(stat -c %b f) blocks"
+}
+
+written_by_mapping() {
+	local i
+
+	cd "$POOL"
+	for i in {1..5}; do
+		mapped_pages 0 64 by_a_pin
+		mapped_pages 8 48 by_a_pin
+	done
+	mapped_pages 0 64 by_itself
+}
+
+@test "what only a mapping has written is purged, too" {
+	in_every_way written_by_mapping
+}
+
 pressed() {
 	local i
 
