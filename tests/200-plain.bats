@@ -308,6 +308,19 @@ copies() {
 	same_as_tmpfs copies
 }
 
+same_page() {
+	local writes lost
+
+	read -r writes lost < <(timeout 30 "$TOOLS/samepage" "$POOL/page" \
+		"$(lasting 2)")
+	((writes > 100)) || fail "only $writes writes"
+	is "0 0" "$lost"
+}
+
+@test "one page, written and mapped at the same time: nothing is lost" {
+	in_every_way same_page
+}
+
 # ---- mappings --------------------------------------------------------------
 
 mappings() {
