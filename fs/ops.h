@@ -140,6 +140,8 @@ void plain_fsync(struct call *c, struct fuse_file_info *fi);
 void plain_release(struct call *c, struct fuse_file_info *fi);
 /* As a write by the caller does to set-ID bits. */
 int plain_kill_suidgid(struct call *c, uint32_t node);
+/* As a new access list, or none, by the caller does to the set-group-ID bit. */
+int plain_kill_sgid(struct call *c, uint32_t node);
 int plain_fallocate(struct call *c, int mode, off_t off, off_t len);
 off_t plain_lseek(struct call *c, off_t off, int whence);
 void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,

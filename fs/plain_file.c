@@ -17,23 +17,35 @@
  * bit that it could keep. */
 #define GROUPS_MAX 256
 
-/* The kernel leaves it to us, and does not look at the mode again. */
-int plain_kill_suidgid(struct call *c, uint32_t node)
+/* @how: TREE_KILL_*; @bits: those of the mode that it may take. */
+static int plain_kill(struct call *c, uint32_t node, uint32_t how, mode_t bits)
 {
 	gid_t groups[GROUPS_MAX + 1] = { c->ctx->gid };
-	struct tree_attr kill = { .set = TREE_KILL_SUIDGID, .groups = groups };
+	struct tree_attr kill = { .set = how, .groups = groups };
 	struct worker *w = c->w;
 	struct statx stx;
 	int n, err;
 
 	err = tree_stat(w->pool, node, &stx);
-	if (err || !(stx.stx_mode & (S_ISUID | S_ISGID)))
+	if (err || !(stx.stx_mode & bits))
 		return err;
 	n = fuse_req_getgroups(c->req, GROUPS_MAX, groups + 1);
 	kill.nr_groups = 1 + (n > GROUPS_MAX ? GROUPS_MAX : n > 0 ? n : 0);
 	err = tree_setattr(w->pool, node, &kill);
 	notify_attributes(w, node);
 	return err;
+}
+
+/* The kernel leaves it to us, and does not look at the mode again. */
+int plain_kill_suidgid(struct call *c, uint32_t node)
+{
+	return plain_kill(c, node, TREE_KILL_SUIDGID, S_ISUID | S_ISGID);
+}
+
+/* Here, too, but without being asked: the store sees root set the list. */
+int plain_kill_sgid(struct call *c, uint32_t node)
+{
+	return c->ctx->uid ? plain_kill(c, node, TREE_KILL_SGID, S_ISGID) : 0;
 }
 
 /* --- passthrough --- */

@@ -379,18 +379,29 @@ static int set_volatile(struct call *c, const char *value, size_t size,
 	return tree_set_volatile(c->w->pool, c->index, *value == '1');
 }
 
+/* Who changes the list of a file of a group he is not in, takes its bit. */
+static int access_list_set(struct call *c, const char *name, int err)
+{
+	if (err || strcmp(name, "system.posix_acl_access"))
+		return err;
+	return plain_kill_sgid(c, c->index);
+}
+
 static int plain_setxattr(struct call *c, const char *name, const void *value,
 			  size_t size, int flags)
 {
 	if (!strcmp(name, VOLATILE_XATTR))
 		return set_volatile(c, value, size, flags);
-	return tree_setxattr(c->w->pool, c->index, name, value, size, flags);
+	return access_list_set(c, name,
+			       tree_setxattr(c->w->pool, c->index, name, value,
+					     size, flags));
 }
 
 static int plain_removexattr(struct call *c, const char *name)
 {
 	if (strcmp(name, VOLATILE_XATTR))
-		return tree_removexattr(c->w->pool, c->index, name);
+		return access_list_set(
+			c, name, tree_removexattr(c->w->pool, c->index, name));
 	if (!tree_is_volatile(c->w->pool, c->index))
 		return -ENODATA;
 	return tree_set_volatile(c->w->pool, c->index, false);

@@ -185,7 +185,7 @@ struct tree_attr {
 	gid_t gid;
 	uint64_t size;
 	struct timespec atime, mtime; /* tv_nsec may be UTIME_NOW */
-	/* TREE_KILL_SUIDGID: the groups its caller is in. */
+	/* TREE_KILL_*: the groups its caller is in. */
 	const gid_t *groups;
 	int nr_groups;
 };
@@ -196,6 +196,7 @@ struct tree_attr {
 #define TREE_SET_ATIME (1u << 4)
 #define TREE_SET_MTIME (1u << 5)
 #define TREE_KILL_SUIDGID (1u << 6) /* as a write by its caller does */
+#define TREE_KILL_SGID (1u << 7) /* as an access list that its caller sets */
 int tree_setattr(struct pool *pool, uint32_t node, const struct tree_attr *a);
 
 /*

@@ -210,6 +210,18 @@ static int kill_suidgid(const struct tree_path *p, const struct tree_attr *a)
 	return mode == st.st_mode ? 0 : path_chmod(p, mode);
 }
 
+/* As the kernel's posix_acl_update_mode(): of any kind of file. */
+static int kill_sgid(const struct tree_path *p, const struct tree_attr *a)
+{
+	struct stat st;
+
+	if (fstatat(p->dirfd, p->path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (!(st.st_mode & S_ISGID) || is_in_groups(a, st.st_gid))
+		return 0;
+	return path_chmod(p, st.st_mode & ~S_ISGID);
+}
+
 static int set_owner(const struct tree_path *p, const struct tree_attr *a)
 {
 	uid_t uid = a->set & TREE_SET_UID ? a->uid : (uid_t)-1;
@@ -269,6 +281,8 @@ int tree_setattr(struct pool *pool, uint32_t node, const struct tree_attr *a)
 		err = set_size(pool, node, a->size);
 	if (!err && a->set & TREE_KILL_SUIDGID)
 		err = kill_suidgid(&p, a);
+	if (!err && a->set & TREE_KILL_SGID)
+		err = kill_sgid(&p, a);
 	if (!err && a->set & (TREE_SET_ATIME | TREE_SET_MTIME))
 		err = set_times(&p, a);
 	tree_path_release(&p);

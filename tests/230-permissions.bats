@@ -351,6 +351,56 @@ lists() {
 	shared lists
 }
 
+# listing UID GID GROUPS CMD...: CMD, then what is left of the modes of f and d,
+# which began as 6755 and as 2775.
+listing() {
+	local uid=$1 gid=$2 groups=$3
+
+	shift 3
+	chmod 6755 f
+	chmod 2775 d
+	setpriv --reuid "$uid" --regid "$gid" --groups "$groups" \
+		timeout -k 1 60 "$@" 2>/dev/null || printf 'failed '
+	stat -c %a f d | paste -sd ' ' -
+}
+
+list_makers() {
+	local fd
+
+	umask 022
+	: >f
+	mkdir d
+	chown 1001:2000 f d
+	# one of the group: by its first, or by another one; and root of none
+	is "6755 2775" "$(listing 1001 2000 7 setfacl -m u:1002:rx f d)"
+	is "6755 2775" "$(listing 1001 1001 7,2000,8 setfacl -m u:1003:rx f d)"
+	is "6755 2775" "$(listing 0 0 7 setfacl -m u:1004:rx f d)"
+	# the owner alone
+	is "4755 775" "$(listing 1001 1001 7 setfacl -m u:1005:rx f d)"
+	is "4755 775" "$(listing 1001 1001 7 setfacl -x u:1005 f d)"
+	# also with the bit seen before, by who has it open
+	exec {fd}<f
+	is "4755 2775" "$(listing 1001 1001 7 setfacl -m u:1005:rx f)"
+	is 4755 "$(stat -L -c %a "/proc/self/fd/$fd")"
+	exec {fd}<&-
+	# a default list is not the file's own, nor are other attributes
+	is "6755 2775" "$(listing 1001 1001 7 setfacl -d -m u:1005:rx d)"
+	is "6755 2775" "$(listing 1001 1001 7 setfattr -n user.x -v 1 f)"
+	# who may not set one takes nothing
+	is "failed 6755 2775" "$(listing 1002 1002 7 setfacl -m u:1006:rx f d)"
+	# the list goes, and the bit with it
+	show listing 1001 1001 7 setfacl -b f d
+	show listing 1001 1001 7 setfacl -b f d
+	show listing 1001 1001 7 setfacl -m u::rwx f d
+	setfacl -m u:1005:rx f
+	show listing 1001 2000 7 setfacl -b f
+	show getfacl -cnpE f d
+}
+
+@test "an access list takes the set-group-ID bit, unless its maker is of the group" {
+	shared list_makers
+}
+
 # ---- the pool of an ordinary user ------------------------------------------
 
 of_a_user() {
