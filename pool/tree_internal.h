@@ -140,7 +140,7 @@ static inline struct node *node_mem(struct tree *t, uint32_t i)
 	return &t->chunk[i / NODE_CHUNK][i % NODE_CHUNK];
 }
 
-#define PATH_LENT 8
+#define PATH_LENT 64
 
 /* A path from a descriptor on; released when it is used. */
 struct tree_path {

@@ -144,6 +144,39 @@ read_only_maker() {
 	same_as_tmpfs read_only_maker
 }
 
+# Each directory on its way is closed, from the bottom up.
+far_below() {
+	local dir=1 fd i
+
+	for i in {2..12}; do
+		dir+=/$i
+	done
+	mkdir -p "$dir"
+	printf before >"$dir/f"
+	exec {fd}<>"$dir/f"
+	chmod 000 "$dir/f"
+	while [[ $dir == */* ]]; do
+		chmod 000 "$dir"
+		dir=${dir%/*}
+	done
+	chmod 000 1
+	is before "$(dd status=none bs=6 count=1 <&"$fd")"
+	printf after >&"$fd"
+	is "0 11" "$(stat -L -c '%a %s' "/proc/self/fd/$fd")"
+	exec {fd}<&-
+	# nothing was left open
+	for i in {1..12}; do
+		is 0 "$(stat -c %a "$dir")"
+		chmod 755 "$dir"
+		dir+=/$((i + 1))
+	done
+	is 0 "$(stat -c %a "${dir%/*}/f")"
+}
+
+@test "who has a file open goes on, whatever becomes of 12 directories above" {
+	same_as_tmpfs far_below
+}
+
 # ---- content ---------------------------------------------------------------
 
 sizes() {
