@@ -694,6 +694,74 @@ limited() {
 	same_as_tmpfs limited
 }
 
+# ---- what it costs ---------------------------------------------------------
+
+# requests OP...: how many these make, and reading the stats once.
+requests() {
+	local before
+
+	before=$(pool requests)
+	"$TOOLS/posixops" open "$POOL/f" rw "$@" >"$W/said"
+	echo $(($(pool requests) - before))
+}
+
+no_requests() {
+	local reads=() writes=() none with i
+
+	text 65536 >"$POOL/f"
+	for i in {0..999}; do
+		reads+=(pread 9 $((i * 61)))
+		writes+=(pwrite x $((i * 63)))
+	done
+	requests >/dev/null # what is asked only once
+	none=$(requests)
+	with=$(requests "${reads[@]}" "${writes[@]}")
+	is 2000 "$(grep -c '^9:\|^1$' "$W/said")"
+	# the kernel asks for attributes anew now and then
+	((with <= none + 20)) ||
+		fail "2,000 reads and writes made $with requests, $none without"
+}
+
+@test "passthrough: reads and writes of an open file make no request" {
+	need root passthrough
+	in_way root/passthrough no_requests
+}
+
+# of_store PID: how many descriptors of plain files it has.
+of_store() {
+	find "/proc/$1/fd" -lname '*/files/*' -o -lname '*/orphan/*' \
+		2>/dev/null | wc -l
+}
+
+few_descriptors() {
+	local worker fd i
+
+	mkdir "$POOL/d"
+	worker=$(pool worker)
+	exec {fd}<>"$POOL/d/open"
+	printf x >&"$fd"
+	is x "$(<"$POOL/d/open")"
+	for i in {1..2000}; do
+		printf x >"$POOL/d/$i"
+	done
+	is 2000x "$(cat "$POOL"/d/[1-9]* | wc -c)x"
+	# a last close is known a moment later
+	if [[ $MODE == passthrough ]]; then
+		wait_until 5 eval '(($(of_store "$worker") <= 1))'
+	else
+		wait_until 5 eval '(($(of_store "$worker") == 1))'
+		exec {fd}<&-
+		wait_until 5 eval '(($(of_store "$worker") == 0))'
+	fi
+	(($(find "/proc/$worker/fd" -type l | wc -l) < 50)) ||
+		fail "descriptors: $(find "/proc/$worker/fd" -type l | wc -l)"
+	is "$worker" "$(pool worker)"
+}
+
+@test "a closed file costs no descriptor" {
+	as_root_in_every_mode few_descriptors
+}
+
 # ---- all together ----------------------------------------------------------
 
 tree_of() {
