@@ -138,6 +138,13 @@ static void purge_tell(struct pool *pool, uint32_t node, uint32_t parent,
 				  strrchr(path, '/') + 1, path + top, pages);
 }
 
+/* Is that what is said of a file that is not there?  If not, it may only have
+ * been that there was no descriptor or no memory to look. */
+static bool is_gone(int err)
+{
+	return err == -ENOENT || err == -ESTALE || err == -ENOTDIR;
+}
+
 /* Return: pages given back, 0: it is in use, or cannot be had. */
 static uint64_t purge(struct pool *pool, uint32_t node)
 {
@@ -146,10 +153,12 @@ static uint64_t purge(struct pool *pool, uint32_t node)
 	uint32_t parent = node_rec(t, node)->place.parent;
 	uint32_t pages, nlink;
 	struct tree_path p;
-	int fd;
+	int fd, err;
 
-	if (volatile_pages(pool, node, &pages, &nlink)) {
-		node_lose(pool, node);
+	err = volatile_pages(pool, node, &pages, &nlink);
+	if (err) {
+		if (is_gone(err))
+			node_lose(pool, node);
 		return 0;
 	}
 	/* Ranges of it were purged since it was listed: nothing can be had. */

@@ -567,3 +567,32 @@ storm_and_kills() {
 	in_every_way storm_and_kills
 	cat "$FACTS" >&3
 }
+
+# A path that is too long for one call takes a descriptor to begin at.
+no_descriptor() {
+	local worker i name
+
+	cd "$POOL"
+	name=$(text 250)
+	for i in {1..20}; do
+		mkdir "$name"
+		cd "$name"
+	done
+	made f 4096
+	settled 1
+	worker=$(pool worker)
+	prlimit --pid "$worker" --nofile=0:1024
+	purge 10 || true
+	prlimit --pid "$worker" --nofile=1024:1024
+	is "$worker" "$(pool worker)"
+	is "$SUM" "$(sum f)"
+	settled 1
+	purge 10
+	settled 0
+	gone f
+}
+
+@test "a file that cannot be looked at for want of descriptors is not lost" {
+	need root
+	as_root_in_every_mode no_descriptor
+}
