@@ -268,6 +268,8 @@ void volatile_look(struct pool *pool);
 void volatile_not_idle(struct pool *pool, uint32_t node);
 
 /* volatile_purge.c */
+/* Does that error mean that there is no such file? */
+bool volatile_is_gone(int err);
 /* Is nobody but us at the file of a node that nobody has open? */
 bool volatile_is_idle(struct pool *pool, uint32_t node);
 int volatile_start(struct pool *pool);

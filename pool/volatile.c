@@ -319,15 +319,16 @@ static void volatile_adopt_file(struct pool *pool, uint32_t node)
 {
 	struct node *mem = node_mem(pool->tree, node);
 	uint32_t nlink;
+	int err = volatile_pages(pool, node, &mem->pages, &nlink);
 
-	if (!volatile_pages(pool, node, &mem->pages, &nlink)) {
+	if (!err) {
 		if (mem->pages &&
 		    (nlink > 1 ||
 		     !(node_rec(pool->tree, node)->flags & NODE_ORPHAN))) {
 			list_add(pool->tree, node);
 			look_at(pool, node);
 		}
-	} else if (!volatile_in_between(pool)) {
+	} else if (volatile_is_gone(err) && !volatile_in_between(pool)) {
 		node_lose(pool, node); /* the worker before did it */
 	}
 }

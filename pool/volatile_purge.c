@@ -140,7 +140,7 @@ static void purge_tell(struct pool *pool, uint32_t node, uint32_t parent,
 
 /* Is that what is said of a file that is not there?  If not, it may only have
  * been that there was no descriptor or no memory to look. */
-static bool is_gone(int err)
+bool volatile_is_gone(int err)
 {
 	return err == -ENOENT || err == -ESTALE || err == -ENOTDIR;
 }
@@ -157,7 +157,7 @@ static uint64_t purge(struct pool *pool, uint32_t node)
 
 	err = volatile_pages(pool, node, &pages, &nlink);
 	if (err) {
-		if (is_gone(err))
+		if (volatile_is_gone(err))
 			node_lose(pool, node);
 		return 0;
 	}
