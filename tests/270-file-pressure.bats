@@ -347,6 +347,31 @@ volatile_inodes() {
 	[ -z "$(find "$USER_RUN" -mindepth 1)" ]
 }
 
+# Whether the kernel's tmpfs has quotas is seen on a tmpfs of its own.
+@test "usrquota: EDQUOT for a user as on tmpfs, or a refusal that names it" {
+	local probe options=usrquota,usrquota_block_hardlimit=1M
+	need root
+	tmp
+	probe=$POOL_TMP/probe
+	POOL=$(mktemp -d "$POOL_TMP/mnt.XXXXXX")
+	mkdir "$probe"
+	if mount -t tmpfs -o "$options" none "$probe" 2>/dev/null; then
+		umount "$probe"
+		pool_mount -o "allow_other,$options"
+		chmod 1777 "$POOL"
+		user_setup
+		run as_user dd if=/dev/zero of="$POOL/f" bs=64K count=32
+		[ "$status" = 1 ]
+		[[ $output == *"quota exceeded"* ]]
+		pool_stop
+	else
+		run timeout 20 "$POOLFS" -o "$options" "$POOL"
+		[ "$status" = 1 ]
+		[[ $output == *"-o usrquota: this kernel's tmpfs does not"* ]]
+		fails is_mounted "$POOL"
+	fi
+}
+
 # ---- a memory group that is smaller than the files ---------------------------
 
 LIMIT=128M
