@@ -43,25 +43,39 @@ static unsigned long box_pages_scan(struct shrinker *shrinker,
 	return scanned ? freed : SHRINK_STOP;
 }
 
-static int pool_register_shrinker(struct pool *pool)
+int pool_add_shrinker(struct pool *pool, const char *name, unsigned int flags,
+		      const struct shrinker *kind, struct shrinker **out)
 {
-	struct shrinker *s = shrinker_alloc(SHRINKER_NUMA_AWARE, "box-pages");
+	struct shrinker *s = shrinker_alloc(flags, "%s", name);
 	int err;
 
 	if (!s)
 		return -errno;
-	s->count_objects = box_pages_count;
-	s->scan_objects = box_pages_scan;
-	s->batch = BOX_PAGES_BATCH;
-	s->seeks = BOX_PAGES_SEEKS;
+	s->count_objects = kind->count_objects;
+	s->scan_objects = kind->scan_objects;
+	s->batch = kind->batch;
+	s->seeks = kind->seeks;
 	s->private_data = pool;
 	err = shrinker_register(s);
 	if (err) {
 		shrinker_free(s);
 		return err;
 	}
-	pool->shrinker = s;
+	*out = s;
 	return 0;
+}
+
+static int pool_register_shrinker(struct pool *pool)
+{
+	static const struct shrinker kind = {
+		.count_objects = box_pages_count,
+		.scan_objects = box_pages_scan,
+		.batch = BOX_PAGES_BATCH,
+		.seeks = BOX_PAGES_SEEKS,
+	};
+
+	return pool_add_shrinker(pool, "box-pages", SHRINKER_NUMA_AWARE, &kind,
+				 &pool->shrinker);
 }
 
 static int pool_open_tables(struct pool *pool, bool fresh)

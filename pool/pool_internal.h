@@ -219,6 +219,9 @@ int pool_record(struct pool *pool, struct table *table, uint32_t *slot);
  * hold it on top of the pool's size, until reclaim has taken it.
  */
 void pool_fit_limit(struct pool *pool);
+/* Registers one for the pool with what @kind has.  Return: 0 with *@out set. */
+int pool_add_shrinker(struct pool *pool, const char *name, unsigned int flags,
+		      const struct shrinker *kind, struct shrinker **out);
 
 /* box.c */
 struct box *box_of_slot(struct pool *pool, uint32_t slot);

@@ -268,6 +268,16 @@ void volatile_look(struct pool *pool);
 void volatile_not_idle(struct pool *pool, uint32_t node);
 
 /* volatile_purge.c */
+struct volatile_walk {
+	struct pool *pool;
+	uint64_t scanned, freed; /* pages; @fn counts */
+};
+/* A shrinker's scan of one of the two lists; @fn is given a volatile_walk. */
+unsigned long volatile_walk(struct pool *pool, struct extent_list *list,
+			    enum lru_status (*fn)(struct extent_list *list,
+						  struct extent *extent,
+						  void *arg),
+			    struct shrink_control *sc);
 /* Does that error mean that there is no such file? */
 bool volatile_is_gone(int err);
 /* Is nobody but us at the file of a node that nobody has open? */

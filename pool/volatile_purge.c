@@ -33,26 +33,36 @@ static bool purge_lease(int fd)
 	       fcntl(fd, F_SETLEASE, F_WRLCK) == 0;
 }
 
-bool volatile_is_idle(struct pool *pool, uint32_t node)
+/* Return: the file's descriptor, -EBUSY: somebody has it mapped, or -errno.
+ * While it is open nobody else can open it. */
+static int purge_open(struct pool *pool, uint32_t node, struct tree_path *p)
 {
-	struct tree *t = pool->tree;
-	struct tree_path p;
-	bool idle;
 	int fd;
 
+	pool->tree->busy++;
+	fd = tree_openat(pool, node, p, O_RDWR);
+	pool->tree->busy--;
 	/* Without passthrough a mapping is one of our own open files. */
+	if (fd < 0 || !pool->leases || purge_lease(fd))
+		return fd;
+	close(fd);
+	return -EBUSY;
+}
+
+bool volatile_is_idle(struct pool *pool, uint32_t node)
+{
+	struct tree_path p;
+	int fd;
+
 	if (!pool->leases)
 		return true;
 	if (tree_path(pool, node, &p))
 		return false;
-	t->busy++;
-	fd = tree_openat(pool, node, &p, O_RDWR);
-	t->busy--;
-	idle = fd >= 0 && purge_lease(fd);
+	fd = purge_open(pool, node, &p);
 	if (fd >= 0)
 		close(fd);
 	tree_path_release(&p);
-	return idle;
+	return fd >= 0;
 }
 
 /* The name that only kept it is not one that somebody could look up. */
@@ -168,17 +178,11 @@ static uint64_t purge(struct pool *pool, uint32_t node)
 	}
 	if (tree_path(pool, node, &p))
 		return 0;
-	t->busy++;
-	fd = tree_openat(pool, node, &p, O_RDWR);
-	t->busy--;
-	if (fd < 0) {
-		pages = 0;
-	} else if (pool->leases && !purge_lease(fd)) {
+	fd = purge_open(pool, node, &p);
+	if (fd == -EBUSY)
 		volatile_not_idle(pool, node);
+	if (fd < 0 || purge_file(pool, node, &p, fd, nlink))
 		pages = 0;
-	} else if (purge_file(pool, node, &p, fd, nlink)) {
-		pages = 0;
-	}
 	if (fd >= 0)
 		close(fd);
 	if (pages)
@@ -196,11 +200,6 @@ static unsigned long volatile_count(struct shrinker *shrinker,
 	return n ? n : SHRINK_EMPTY;
 }
 
-struct volatile_walk {
-	struct pool *pool;
-	uint64_t scanned, freed; /* pages */
-};
-
 static enum lru_status volatile_purge(struct extent_list *list,
 				      struct extent *e, void *arg)
 {
@@ -217,10 +216,12 @@ static enum lru_status volatile_purge(struct extent_list *list,
 		       : LRU_REMOVED;
 }
 
-static unsigned long volatile_scan(struct shrinker *shrinker,
-				   struct shrink_control *sc)
+unsigned long volatile_walk(struct pool *pool, struct extent_list *list,
+			    enum lru_status (*fn)(struct extent_list *list,
+						  struct extent *extent,
+						  void *arg),
+			    struct shrink_control *sc)
 {
-	struct pool *pool = shrinker->private_data;
 	struct volatile_walk walk = { .pool = pool };
 	uint64_t budget = sc->nr_to_scan;
 	bool mine = pool_is_mine(pool);
@@ -228,7 +229,7 @@ static unsigned long volatile_scan(struct shrinker *shrinker,
 	if (mine ? pool->tree->busy || pool->journal.begun
 		 : !pool_trylock(pool))
 		return SHRINK_STOP;
-	extent_list_walk(&pool->tree->files, volatile_purge, &walk, &budget);
+	extent_list_walk(list, fn, &walk, &budget);
 	pool_fit_limit(pool);
 	if (!mine)
 		pool_unlock(pool);
@@ -236,23 +237,23 @@ static unsigned long volatile_scan(struct shrinker *shrinker,
 	return walk.scanned ? walk.freed : SHRINK_STOP;
 }
 
+static unsigned long volatile_scan(struct shrinker *shrinker,
+				   struct shrink_control *sc)
+{
+	struct pool *pool = shrinker->private_data;
+
+	return volatile_walk(pool, &pool->tree->files, volatile_purge, sc);
+}
+
 int volatile_start(struct pool *pool)
 {
-	struct shrinker *s = shrinker_alloc(0, "volatile-files");
-	int err;
+	static const struct shrinker kind = {
+		.count_objects = volatile_count,
+		.scan_objects = volatile_scan,
+		.batch = VOLATILE_BATCH,
+		.seeks = VOLATILE_SEEKS,
+	};
 
-	if (!s)
-		return -errno;
-	s->count_objects = volatile_count;
-	s->scan_objects = volatile_scan;
-	s->batch = VOLATILE_BATCH;
-	s->seeks = VOLATILE_SEEKS;
-	s->private_data = pool;
-	err = shrinker_register(s);
-	if (err) {
-		shrinker_free(s);
-		return err;
-	}
-	pool->tree->shrinker = s;
-	return 0;
+	return pool_add_shrinker(pool, "volatile-files", 0, &kind,
+				 &pool->tree->shrinker);
 }

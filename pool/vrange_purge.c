@@ -97,15 +97,10 @@ static unsigned long vrange_count(struct shrinker *shrinker,
 	return n ? n : SHRINK_EMPTY;
 }
 
-struct vrange_walk {
-	struct pool *pool;
-	uint64_t scanned, freed; /* pages */
-};
-
 static enum lru_status vrange_shrink(struct extent_list *list, struct extent *e,
 				     void *arg)
 {
-	struct vrange_walk *walk = arg;
+	struct volatile_walk *walk = arg;
 	struct tree *t = list->owner;
 	struct vrange *v = &t->range[e->id], *front;
 
@@ -122,38 +117,19 @@ static unsigned long vrange_scan(struct shrinker *shrinker,
 				 struct shrink_control *sc)
 {
 	struct pool *pool = shrinker->private_data;
-	struct vrange_walk walk = { .pool = pool };
-	uint64_t budget = sc->nr_to_scan;
-	struct tree *t = pool->tree;
-	bool mine = pool_is_mine(pool);
 
-	if (mine ? t->busy || pool->journal.begun : !pool_trylock(pool))
-		return SHRINK_STOP;
-	extent_list_walk(&t->unpinned, vrange_shrink, &walk, &budget);
-	pool_fit_limit(pool);
-	if (!mine)
-		pool_unlock(pool);
-	sc->nr_scanned = walk.scanned;
-	return walk.scanned ? walk.freed : SHRINK_STOP;
+	return volatile_walk(pool, &pool->tree->unpinned, vrange_shrink, sc);
 }
 
 int ranges_start(struct pool *pool)
 {
-	struct shrinker *s = shrinker_alloc(0, "volatile-ranges");
-	int err;
+	static const struct shrinker kind = {
+		.count_objects = vrange_count,
+		.scan_objects = vrange_scan,
+		.batch = RANGE_BATCH,
+		.seeks = RANGE_SEEKS,
+	};
 
-	if (!s)
-		return -errno;
-	s->count_objects = vrange_count;
-	s->scan_objects = vrange_scan;
-	s->batch = RANGE_BATCH;
-	s->seeks = RANGE_SEEKS;
-	s->private_data = pool;
-	err = shrinker_register(s);
-	if (err) {
-		shrinker_free(s);
-		return err;
-	}
-	pool->tree->range_shrinker = s;
-	return 0;
+	return pool_add_shrinker(pool, "volatile-ranges", 0, &kind,
+				 &pool->tree->range_shrinker);
 }
