@@ -29,6 +29,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "fs/clock.h"
 #include "fs/mount.h"
 #include "fs/worker.h"
 
@@ -67,14 +68,6 @@ __attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
-}
-
 static int keeper_mount(struct keeper *k)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
@@ -105,7 +98,7 @@ static int keeper_mount(struct keeper *k)
 	}
 	k->shared->device = mount_device(k->options->mountpoint);
 	k->mount_id = mount_id(k->options->mountpoint);
-	k->shared->mounted_ns = now_ns();
+	k->shared->mounted_ns = clock_ns();
 	return 0;
 }
 
@@ -113,7 +106,7 @@ static int keeper_start_worker(struct keeper *k)
 {
 	pid_t pid;
 
-	k->started_ns = now_ns();
+	k->started_ns = clock_ns();
 	pid = fork();
 	if (pid < 0)
 		return -errno;
@@ -163,7 +156,7 @@ static void keeper_wait_to_restart(const struct keeper *k, int status)
 					WEXITSTATUS(status) == WORKER_FAILED
 				? FAILED_NS
 				: RESTART_NS;
-	int64_t left = k->started_ns + least - now_ns();
+	int64_t left = k->started_ns + least - clock_ns();
 	struct timespec delay = { .tv_sec = left / 1000000000,
 				  .tv_nsec = left % 1000000000 };
 
@@ -274,7 +267,7 @@ static void keeper_refuse_requests(struct keeper *k)
 
 static void keeper_stop(struct keeper *k)
 {
-	int64_t end = now_ns() + STOP_SECONDS * 1000000000ll;
+	int64_t end = clock_ns() + STOP_SECONDS * 1000000000ll;
 	struct timespec step = { .tv_nsec = 100000000 };
 	sigset_t child;
 	int status;
@@ -287,7 +280,7 @@ static void keeper_stop(struct keeper *k)
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	while (waitpid(k->worker, &status, WNOHANG) == 0) {
-		if (now_ns() > end)
+		if (clock_ns() > end)
 			kill(k->worker, SIGKILL);
 		if (is_zombie(k->worker))
 			keeper_refuse_requests(k);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fs/clock.h"
 #include "fs/ops.h"
 
 static uint64_t page_size(void)
@@ -51,11 +52,7 @@ static char *render_json(json_t *j)
 
 static double uptime(struct worker *w)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (ts.tv_sec * 1000000000ll + ts.tv_nsec - w->shared->mounted_ns) /
-	       1e9;
+	return (clock_ns() - w->shared->mounted_ns) / 1e9;
 }
 
 static char *render_stats(struct worker *w)

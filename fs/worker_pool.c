@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the pool and the reclaimer tell the worker, and ask of it: space and
- * transactions that somebody waits for, what was purged, memory that is wanted.
+ * What the pool and the reclaimer tell the worker: space and transactions that
+ * somebody waits for, what was purged.
  *
  * Locks: 1 is held when the pool calls, none when the reclaimer does.
  */
 #include "fs/worker_priv.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "fs/ops.h"
 
@@ -26,83 +25,6 @@ static void pool_says_queued(void *arg, struct box *box)
 		notify_listing(arg, node_of_box(box, BOX_TX));
 	}
 	wait_wake_box(arg, box);
-}
-
-static uint64_t pool_asks_reclaim(void *arg, uint64_t pages)
-{
-	struct worker *w = arg;
-	uint64_t freed;
-
-	if (!w->reclaimer)
-		return 0;
-	freed = reclaim_direct(w->reclaimer, pages);
-	if (freed < pages) {
-		/* Readers that touch holes can have filled the store. */
-		box_rescan(w->pool, NULL);
-		freed += reclaim_direct(w->reclaimer, pages - freed);
-	}
-	return freed;
-}
-
-/* Also of the files that the front end keeps in the store. */
-bool worker_make_room(struct worker *w, size_t bytes)
-{
-	return pool_lend_limit(w->pool, bytes + sysconf(_SC_PAGESIZE)) ||
-	       pool_asks_reclaim(w, bytes / sysconf(_SC_PAGESIZE) + 1);
-}
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
-}
-
-/* Bytes a nanosecond: nobody writes faster. */
-#define WRITER_SPEED 8
-#define LOOK_LEAST_NS 1000000ll
-#define LOOK_MOST_NS 100000000ll
-
-/*
- * Pages that are missing to what is to stay free.  The reclaimer looks, too, but
- * who writes without a pause can use up the rest before its thread has run once;
- * who has to wait for an open or a close cannot.  The next look comes before the
- * fastest writer has used what is there.
- */
-static uint64_t worker_memory_missing(struct worker *w)
-{
-	struct meminfo *mem = &w->memory.mem;
-	struct reclaim_status rs;
-	int64_t now = now_ns(), pause = LOOK_LEAST_NS;
-	uint64_t least, missing = 0;
-
-	if (!w->reclaimer || now < w->look_ns)
-		return 0;
-	memwatch_look(&w->memory);
-	reclaimer_status(w->reclaimer, &rs);
-	least = rs.tuning.min_free;
-	if (w->memory.err)
-		pause = LOOK_MOST_NS;
-	else if (mem->available < least)
-		missing = (least - mem->available) / sysconf(_SC_PAGESIZE);
-	else
-		pause = (mem->available - least) / WRITER_SPEED;
-	if (pause < LOOK_LEAST_NS)
-		pause = LOOK_LEAST_NS;
-	w->look_ns = now + (pause < LOOK_MOST_NS ? pause : LOOK_MOST_NS);
-	return missing;
-}
-
-void worker_trim(struct worker *w)
-{
-	uint64_t excess = pool_excess(w->pool);
-	uint64_t missing = worker_memory_missing(w);
-
-	if (excess < missing)
-		excess = missing;
-	if (excess)
-		pool_asks_reclaim(w, excess);
 }
 
 static void pool_says_suspect(void *arg, struct box *box, uid_t uid,
@@ -156,7 +78,7 @@ static void pool_says_range_cut(void *arg, uint32_t node, uint64_t off)
 static const struct pool_ops passthrough_pool_ops = {
 	.space = pool_says_space,
 	.queued = pool_says_queued,
-	.reclaim = pool_asks_reclaim,
+	.reclaim = worker_reclaim,
 	.purged = pool_says_purged,
 	.range_purged = pool_says_range_purged,
 	.suspect = pool_says_suspect,
@@ -168,7 +90,7 @@ static const struct pool_ops cached_pool_ops = {
 	.settle = notify_settle,
 	.invalidate = notify_invalidate,
 	.invalidate_later = notify_invalidate_later,
-	.reclaim = pool_asks_reclaim,
+	.reclaim = worker_reclaim,
 	.purged = pool_says_purged,
 	.range_purged = pool_says_range_purged,
 	.range_cut = pool_says_range_cut,
@@ -239,7 +161,6 @@ int worker_start_reclaimer(struct worker *w)
 		.event = reclaimer_says,
 		.arg = w,
 	};
-
 	int err = memwatch_init(&w->memory, NULL, NULL);
 
 	if (err)

@@ -25,6 +25,10 @@ void worker_drop_sys_resource(void);
 int worker_open_pool(struct worker *w);
 int worker_start_reclaimer(struct worker *w);
 
+/* worker_memory.c */
+/** worker_reclaim - what the pool asks for.  Return: pages given back. */
+uint64_t worker_reclaim(void *arg, uint64_t pages);
+
 /* worker_loop.c */
 /** worker_read - one request into @buf, of REQUEST_MAX bytes.  Return: its
  * length, or -errno; -ENODEV: unmounted. */

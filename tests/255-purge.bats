@@ -557,9 +557,9 @@ storm() {
 
 storm_and_kills() {
 	background kill_often "$(pool_pid keeper)"
-	storm_of "$(lasting 4)"
+	storm_of "$(lasting 8)"
 	kill -KILL "$BG_PID"
-	(($(pool restarts) > 4)) || fail "only $(pool restarts) restarts"
+	(($(pool restarts) > 8)) || fail "only $(pool restarts) restarts"
 }
 
 @test "a purge storm, and the worker is killed again and again" {
