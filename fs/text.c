@@ -278,7 +278,7 @@ static void events_open_file(struct call *c, struct fuse_file_info *fi)
 static int events_some(struct worker *w, fuse_req_t req, uint32_t handle,
 		       size_t size)
 {
-	uint64_t cursor = handle_cursor(w->pool, handle);
+	uint64_t cursor = handle_cursor_start(w->pool, handle);
 	char buf[4 * EVENT_LINE];
 	size_t len;
 
@@ -292,8 +292,8 @@ static int events_some(struct worker *w, fuse_req_t req, uint32_t handle,
 	len = events_read(&w->events, &cursor, buf, size);
 	if (!len)
 		return -EAGAIN;
-	fuse_reply_buf(req, buf, len);
 	handle_set_cursor(w->pool, handle, cursor);
+	fuse_reply_buf(req, buf, len);
 	return 0;
 }
 

@@ -252,9 +252,23 @@ uint64_t handle_cursor(struct pool *pool, uint32_t handle)
 	return handle_rec(pool, handle)->cursor;
 }
 
+uint64_t handle_cursor_start(struct pool *pool, uint32_t handle)
+{
+	int64_t before;
+
+	if (journal_replayed(&pool->journal, pool->token, &before))
+		return before;
+	return handle_cursor(pool, handle);
+}
+
 void handle_set_cursor(struct pool *pool, uint32_t handle, uint64_t cursor)
 {
-	handle_rec(pool, handle)->cursor = cursor;
+	struct handle_rec *h = handle_rec(pool, handle);
+	uint64_t before = handle_cursor_start(pool, handle);
+
+	journal_begin(&pool->journal, pool->token);
+	jset(&pool->journal, h->cursor, cursor);
+	journal_commit(&pool->journal, before);
 }
 
 uint32_t handle_next_polling(struct pool *pool, struct box *box, uint32_t after)

@@ -263,8 +263,13 @@ int handle_flags(struct pool *pool, uint32_t handle);
  * 0 for none. */
 uint64_t handle_poll_key(struct pool *pool, uint32_t handle);
 void handle_set_poll_key(struct pool *pool, uint32_t handle, uint64_t key);
-/* A cursor of the front end's (events). */
+/*
+ * A cursor of the front end's (events).  A read starts at handle_cursor_start()
+ * and sets the cursor before it answers: a request that comes again starts where
+ * it did before, and one that was answered does not come again.
+ */
 uint64_t handle_cursor(struct pool *pool, uint32_t handle);
+uint64_t handle_cursor_start(struct pool *pool, uint32_t handle);
 void handle_set_cursor(struct pool *pool, uint32_t handle, uint64_t cursor);
 /** handle_next_polling - handles of @box with a poll key, for wake-ups. */
 uint32_t handle_next_polling(struct pool *pool, struct box *box,

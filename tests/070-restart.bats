@@ -389,6 +389,39 @@ hold_up_notifier() {
 	done
 }
 
+@test "a worker killed at its answer: no event is lost, none comes twice" {
+	local mode when reader
+	export DIE_AT_REPLY
+	tmp
+	DIE_AT_REPLY=$POOL_TMP/die
+	for mode in $MODES; do
+		LD_PRELOAD=$TOOLS/die_at_reply.so \
+			ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 \
+			pool_start --mode="$mode"
+		for when in before after; do
+			background timeout 60 cat "$POOL/.pool/events" \
+				>"$POOL_TMP/events"
+			reader=$BG_PID
+			wait_until 5 waiting "$POOL" 1
+			echo "$when \"floor\":7" >"$DIE_AT_REPLY"
+			# the answer that dies is the waiting reader's
+			echo '{"floor": 7}' >"$POOL/.pool/config"
+			wait_until 5 eval '! test -e "$DIE_AT_REPLY"'
+			pool_pid worker >/dev/null
+			echo '{"floor": 8}' >"$POOL/.pool/config"
+			wait_until 5 grep -q '"floor":8' "$POOL_TMP/events"
+			sleep 0.3
+			timeout 1 cat "$POOL/.pool/events" \
+				>"$POOL_TMP/all" || true
+			cmp "$POOL_TMP/events" "$POOL_TMP/all"
+			kill "$reader"
+			wait_until 5 not_running "$reader"
+		done
+		[ "$(json restarts "$POOL/.pool/stats")" = 2 ]
+		pool_stop
+	done
+}
+
 @test "a reader of events loses no line" {
 	local mode i
 	for mode in $MODES; do

@@ -204,6 +204,20 @@ static void setup_receiver(void)
 	at.handle = open_kind(HANDLE_RECV, the_box());
 }
 
+static void setup_cursor(void)
+{
+	at.handle = open_kind(HANDLE_CONTROL, NULL);
+	handle_set_cursor(pool, at.handle, 7);
+}
+
+static int64_t op_move_cursor(void)
+{
+	uint64_t from = handle_cursor_start(pool, at.handle);
+
+	handle_set_cursor(pool, at.handle, from + 3);
+	return from;
+}
+
 static void setup_half_read(void)
 {
 	char piece[10];
@@ -350,6 +364,7 @@ static const struct scenario scenarios[] = {
 	{ "open recv", setup_box, op_open_recv, ANY },
 	{ "open data", setup_box, op_open_data, ANY },
 	{ "open a transaction", setup_queued, op_open_tx, ANY },
+	{ "move a cursor", setup_cursor, op_move_cursor, 7 },
 	{ "close send, nothing written", setup_sender, op_close, 0 },
 	{ "close send, written", setup_written, op_close, 0 },
 	{ "close send, killed", setup_killed, op_close, 0 },
