@@ -267,6 +267,19 @@ pool_pid() {
 	$POOL_AS json "$1" "$POOL/.pool/stats"
 }
 
+# where_is PID...: their threads, and what each is waiting for in the kernel.
+where_is() {
+	local pid task
+
+	for pid; do
+		for task in "/proc/$pid/task"/*; do
+			echo "$task $(cat "$task/comm" "$task/wchan" 2>&1 |
+				tr "\n" " ")"
+			cat "$task/stack" 2>&1
+		done
+	done
+}
+
 # pool_stop: asks the keeper to end and says whether it did: the mount is gone,
 # and so are both processes.
 pool_stop() {
@@ -275,8 +288,10 @@ pool_stop() {
 	keeper=$(pool_pid keeper)
 	worker=$(pool_pid worker)
 	kill -TERM "$keeper"
-	wait_until 10 not_running "$keeper" || fail "the keeper did not end"
-	wait_until 2 not_running "$worker" || fail "the worker did not end"
+	wait_until 10 not_running "$keeper" ||
+		fail "the keeper did not end: $(where_is "$keeper" "$worker")"
+	wait_until 2 not_running "$worker" ||
+		fail "the worker did not end: $(where_is "$worker")"
 	fails is_mounted "$POOL"
 	forget "pool.${POOL//\//_}"
 }
