@@ -105,6 +105,17 @@ void worker_forget_listings(struct worker *w)
 		notify_listing(w, node_of_box(box, BOX_TX));
 }
 
+static void forget_range(void *arg, uint32_t node, uint64_t off, uint64_t len)
+{
+	notify_range_gone(arg, node, off, len);
+}
+
+/* The worker that purged them may have been killed before it said so. */
+void worker_forget_ranges(struct worker *w)
+{
+	tree_each_lost(w->pool, forget_range, w);
+}
+
 /* Pollers of before are known by their handles only. */
 void worker_adopt_pollers(struct worker *w)
 {

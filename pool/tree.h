@@ -102,6 +102,14 @@ int tree_pin_range(struct pool *pool, uint32_t node, uint64_t off,
 int tree_range_state(struct pool *pool, uint32_t node, uint64_t off,
 		     uint64_t len);
 
+typedef void tree_lost_fn(void *arg, uint32_t node, uint64_t off, uint64_t len);
+
+/**
+ * tree_each_lost - the bytes that have no memory in ranges that were purged and
+ * that nobody has pinned since.
+ */
+void tree_each_lost(struct pool *pool, tree_lost_fn *lost, void *arg);
+
 struct volatile_stat {
 	uint64_t ranges; /* unpinned or purged */
 	uint64_t range_pages; /* of those that are not purged */

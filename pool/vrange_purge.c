@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 /* Dearer than a message, cheaper than a file. */
 #define RANGE_SEEKS 2
@@ -86,6 +87,37 @@ static uint64_t vrange_purge(struct pool *pool, struct vrange *v)
 					(v->end - v->first) * pool->page_size,
 					freed);
 	return freed;
+}
+
+/* The holes in [at, end) of the file. */
+static void each_hole(struct pool *pool, uint32_t node, off_t at, off_t end,
+		      tree_lost_fn *lost, void *arg)
+{
+	int fd = tree_fd(pool, node, false);
+	off_t hole, data;
+
+	if (fd < 0)
+		return;
+	while (at < end && (hole = lseek(fd, at, SEEK_HOLE)) >= 0 &&
+	       hole < end) {
+		data = lseek(fd, hole, SEEK_DATA);
+		at = data < 0 || data > end ? end : data;
+		lost(arg, node, hole, at - hole);
+	}
+	tree_fd_done(pool, node);
+}
+
+void tree_each_lost(struct pool *pool, tree_lost_fn *lost, void *arg)
+{
+	struct tree *t = pool->tree;
+
+	for (struct avl_node *n = avl_first(&t->by_place); n; n = avl_next(n)) {
+		struct vrange *v = avl_entry(n, struct vrange, by_place);
+
+		if (v->purged)
+			each_hole(pool, v->node, v->first * pool->page_size,
+				  v->end * pool->page_size, lost, arg);
+	}
 }
 
 static unsigned long vrange_count(struct shrinker *shrinker,

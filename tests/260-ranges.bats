@@ -763,6 +763,35 @@ racing() {
 	race "$(loops 150)"
 }
 
+@test "a worker killed right after a purge: no old bytes in a cache" {
+	need root
+	local f scan worker
+	tmp
+	export SLOW_REPLIES=$POOL_TMP/slow
+	LD_PRELOAD=$TOOLS/slow_replies.so \
+		ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 \
+		pool_start --mode=cached
+	f=$POOL/f
+	W=$POOL_TMP
+	new_file "$f" 16
+	# the kernel has all of it
+	same "$f"
+	is 0 "$(ranges unpin "$f" 4 8)"
+	touch "$SLOW_REPLIES"
+	scan=$(of_ranges scan)
+	background timeout 30 sh -c "echo 0 0 8 >'$scan'"
+	wait_until 5 test -e "$SLOW_REPLIES.invalidating"
+	worker=$(pool_pid worker)
+	rm "$SLOW_REPLIES"
+	kill -KILL "$worker"
+	[ "$(pool_pid worker)" != "$worker" ]
+	zeros 4 8
+	wait_until 5 eval 'same "$f" 2>&- >&-'
+	is 1 "$(ranges pin "$f" 4 8)"
+	same "$f"
+	pool_stop
+}
+
 @test "pin and unpin race with the shrinker" {
 	facts_to_show
 	in_every_way racing

@@ -3,7 +3,7 @@
  * null_fuse - the cheapest possible FUSE server, as a measure for the others.
  *
  *	null_fuse [--sink=KIND] [--cpu N] [--region SIZE] [--huge SETTING]
- *		[--max-write SIZE] MOUNTPOINT CMD [ARG...]
+ *		[--max-write SIZE] [--cached] MOUNTPOINT CMD [ARG...]
  *
  * Mounts a file system of one file, MOUNTPOINT/null, runs CMD, and ends with
  * its status.  The mount is made in a mount name space of its own: nobody else
@@ -21,8 +21,9 @@
  *	pipe	   splice() into a pipe, then read() the pipe into the mapping
  *	splice	   splice() into a pipe, then splice() on into the tmpfs file
  *
- * The last two want a pipe of more than --max-write bytes, and a pipe of more
- * than 1 MiB wants CAP_SYS_RESOURCE.
+ * With --cached the kernel keeps what is written in its page cache, too.  The
+ * last two kinds want a pipe of more than --max-write bytes, and a pipe of
+ * more than 1 MiB wants CAP_SYS_RESOURCE.
  */
 #include "bench.h"
 
@@ -66,6 +67,7 @@ static const char *const sink_names[] = {
 static struct {
 	int dev;
 	enum sink sink;
+	uint32_t open_flags;
 	int pipe[2];
 	int file; /* where payloads go, a ring of region bytes */
 	char *map;
@@ -152,7 +154,7 @@ static void do_getattr(const struct fuse_in_header *in)
 static void do_open(const struct fuse_in_header *in)
 {
 	struct fuse_open_out out = {
-		.open_flags = FOPEN_DIRECT_IO | FOPEN_STREAM | FOPEN_NOFLUSH,
+		.open_flags = server.open_flags,
 	};
 
 	reply(in->unique, 0, &out, sizeof(out));
@@ -429,6 +431,7 @@ int main(int argc, char **argv)
 		{ "region", required_argument, NULL, 'r' },
 		{ "huge", required_argument, NULL, 'h' },
 		{ "max-write", required_argument, NULL, 'm' },
+		{ "cached", no_argument, NULL, 'k' },
 		{},
 	};
 	const char *huge = "within_size", *where;
@@ -437,6 +440,7 @@ int main(int argc, char **argv)
 
 	server.region = 4 * MAX_WRITE;
 	server.max_write = MAX_WRITE;
+	server.open_flags = FOPEN_DIRECT_IO | FOPEN_STREAM | FOPEN_NOFLUSH;
 	while ((opt = getopt_long(argc, argv, "+", longopts, NULL)) != -1) {
 		if (opt == 's')
 			server.sink = sink_of(optarg);
@@ -448,6 +452,8 @@ int main(int argc, char **argv)
 			huge = optarg;
 		else if (opt == 'm')
 			server.max_write = bench_size(optarg);
+		else if (opt == 'k')
+			server.open_flags = FOPEN_NOFLUSH;
 		else
 			return 2;
 	}
