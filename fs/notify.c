@@ -97,7 +97,10 @@ void notify_file_gone(struct worker *w, uint32_t node, uint32_t parent,
 		free(job.name);
 }
 
-/* Its names that are not told of are looked up again when it is found stale. */
+/*
+ * Only one of its names is told of.  Where the kernel does not know how to forget
+ * the others, they are looked up again when it is found stale.
+ */
 static void notify_gone(struct worker *w, struct settle_job *job)
 {
 	notify_attributes(w, job->off);
@@ -105,6 +108,7 @@ static void notify_gone(struct worker *w, struct settle_job *job)
 	if (job->serial)
 		fuse_lowlevel_notify_inval_entry(w->se, job->serial, job->name,
 						 strlen(job->name));
+	wire_notify_prune(w->fuse_fd, job->off);
 	free(job->name);
 	free(job);
 }

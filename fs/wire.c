@@ -27,6 +27,7 @@ struct fuse_backing_map {
 #define FUSE_DEV_IOC_BACKING_CLOSE _IOW(229, 2, uint32_t)
 #endif
 #define WIRE_NOTIFY_RESEND 7
+#define WIRE_NOTIFY_PRUNE 9 /* Linux 6.18 */
 #define WIRE_OP_TMPFILE 51
 #define WIRE_OP_STATX 52
 #ifndef FUSE_WRITE_KILL_SUIDGID
@@ -205,6 +206,18 @@ int wire_notify_resend(int fuse_fd)
 	struct fuse_out_header out = { .error = WIRE_NOTIFY_RESEND };
 
 	return wire_send(fuse_fd, &out, NULL, 0);
+}
+
+int wire_notify_prune(int fuse_fd, uint64_t node)
+{
+	struct fuse_out_header out = { .error = WIRE_NOTIFY_PRUNE };
+	struct {
+		uint32_t count, pad;
+		uint64_t spare;
+		uint64_t node;
+	} body = { .count = 1, .node = node };
+
+	return wire_send(fuse_fd, &out, &body, sizeof(body));
 }
 
 int wire_notify_poll(int fuse_fd, uint64_t key)

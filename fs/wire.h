@@ -119,6 +119,11 @@ int wire_backing_close(int fuse_fd, int id);
 
 /** wire_notify_resend - have requests that nobody answered sent again. */
 int wire_notify_resend(int fuse_fd);
+/**
+ * wire_notify_prune - have all names of a node that nobody uses forgotten.
+ * Return: 0, or -EINVAL where the kernel does not know of it.
+ */
+int wire_notify_prune(int fuse_fd, uint64_t node);
 /** wire_notify_poll - whoever polls the file with this key looks again. */
 int wire_notify_poll(int fuse_fd, uint64_t key);
 /** wire_reply_write - answer the WRITE request at @buf: @len bytes written. */

@@ -21,14 +21,27 @@ model_ops() {
 	fi
 }
 
-# reclaim_on: scans all that is volatile, until the test ends it.
+# reclaim_on: until the test ends it, volatile files beyond what the pool may
+# hold, and now and then a scan of all that is volatile.
 reclaim_on() {
-	while sleep 0.02; do
+	local i scan
+
+	mkdir "$POOL/cache"
+	setfattr -n user.pool.volatile -v 1 "$POOL/cache"
+	for ((i = 0;; i++)); do
+		sleep 0.02
+		if ((i % 16)); then
+			head -c 1M /dev/zero >"$POOL/cache/$((i % 40))"
+			continue
+		fi
 		for scan in "$POOL"/.pool/shrinker/*/scan; do
-			echo "0 0 64" >"$scan"
+			echo "0 0 100000" >"$scan"
 		done
 	done
 }
+
+# Far more than the model has, and less than the cache would have.
+SIZE=16M
 
 model() {
 	local ops reclaimer
@@ -36,21 +49,20 @@ model() {
 	ops=$(model_ops)
 	background reclaim_on
 	reclaimer=$BG_PID
-	timeout -s TERM 110 "$TOOLS/fsmodel" --unpin --seed "$RANDOM" \
+	timeout -s TERM 110 "$TOOLS/fsmodel" --volatile --seed "$RANDOM" \
 		--ops "$ops" "$POOL/model" >"$W/out" 2>&1 || fail "$(<"$W/out")"
 	kill "$reclaimer"
-	grep -q "^$ops operations" "$W/out"
-	[ "$(json volatile.purged_pages "$POOL/.pool/stats")" -gt 0 ]
+	grep -q "^$ops operations, .* [1-9][0-9]* files gone" "$W/out"
 }
 
 @test "random operations on plain files do what a model says" {
-	in_every_way model
+	in_every_way model -o size="$SIZE"
 }
 
 killed() {
 	local end
 
-	background timeout -s TERM 60 "$TOOLS/fsmodel" --unpin \
+	background timeout -s TERM 60 "$TOOLS/fsmodel" --volatile \
 		--seed "$RANDOM" --ops "$(loops 90000)" "$POOL/model" \
 		>"$W/out" 2>&1
 	end=$((SECONDS + 50))
@@ -64,6 +76,28 @@ killed() {
 
 @test "the same while the worker is killed again and again" {
 	in_every_way killed
+}
+
+# The reclaimer alone takes what is volatile.
+model_in_pressure() {
+	local ops end=$((SECONDS + 30))
+
+	ops=$(loops 30000)
+	until [ "$(json volatile.purged_pages "$POOL/.pool/stats")" -gt 0 ]; do
+		((SECONDS < end)) || fail "nothing was purged"
+		timeout -s TERM 60 "$TOOLS/fsmodel" --volatile \
+			--seed "$RANDOM" --ops "$ops" "$POOL/model" \
+			>"$W/out" 2>&1 || fail "$(<"$W/out")"
+		grep -q "^$ops operations" "$W/out"
+	done
+}
+
+# bats test_tags=alone,once
+@test "the same while the machine waits for memory" {
+	need real_pressure
+	real_pressure_start 110
+	in_every_way model_in_pressure
+	pressure_stop
 }
 
 # The sources of this program, without what is built.

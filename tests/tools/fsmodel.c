@@ -9,7 +9,7 @@
  *	--files N		files at a time, and names a directory; 16
  *	--max-size BYTES	of a file; 256K
  *	--no-mmap		no mappings
- *	--unpin			volatile ranges as well: for a mounted pool
+ *	--volatile		volatile files and ranges: for a mounted pool
  *
  * DIR is made if it is not there, and must be empty.  What each operation
  * returned and touched is compared at once, a whole file or directory now and
@@ -26,7 +26,7 @@
 
 #define USAGE                                                              \
 	"[--seed N] [--ops N] [--files N] [--max-size BYTES] [--no-mmap] " \
-	"[--unpin] DIR"
+	"[--volatile] DIR"
 
 static const struct operation {
 	const char *name;
@@ -77,6 +77,8 @@ static const struct operation {
 	{ "stream", op_stream, 40 },
 	{ "unpin", op_unpin, 20 },
 	{ "pin", op_pin, 10 },
+	{ "volatile", op_volatile, 6 },
+	{ "let-go", op_let_go, 12 },
 };
 
 #define NR_OPERATIONS (sizeof(operations) / sizeof(operations[0]))
@@ -203,7 +205,7 @@ int main(int argc, char **argv)
 		{ "files", required_argument, NULL, 'f' },
 		{ "max-size", required_argument, NULL, 'm' },
 		{ "no-mmap", no_argument, NULL, 'n' },
-		{ "unpin", no_argument, NULL, 'u' },
+		{ "volatile", no_argument, NULL, 'v' },
 		{},
 	};
 	int c;
@@ -219,8 +221,8 @@ int main(int argc, char **argv)
 			opt.max_size = to_size(optarg);
 		else if (c == 'n')
 			opt.no_mmap = true;
-		else if (c == 'u')
-			opt.unpin = true;
+		else if (c == 'v')
+			opt.volatiles = true;
 		else
 			usage(USAGE);
 	}
@@ -235,7 +237,7 @@ int main(int argc, char **argv)
 	close_everything();
 	op_name = "remove everything";
 	remove_all(root);
-	printf("%ju operations, %ju bytes compared\n", (uintmax_t)opt.ops,
-	       (uintmax_t)compared);
+	printf("%ju operations, %ju bytes compared, %ju files gone\n",
+	       (uintmax_t)opt.ops, (uintmax_t)compared, (uintmax_t)nr_gone);
 	return 0;
 }

@@ -57,6 +57,8 @@ struct node {
 	bool mtime_known;
 	bool map_dirty; /* mtime may change until the next fsync */
 	bool linkable; /* O_TMPFILE that has never had a name */
+	bool is_volatile;
+	int held; /* a volatile file: the model's own descriptor, or 0 */
 	struct xattr xattr[NR_XATTRS];
 
 	unsigned char *data; /* file */
@@ -101,7 +103,7 @@ struct stream {
 static struct {
 	uint64_t seed, ops, files;
 	size_t max_size;
-	bool no_mmap, unpin;
+	bool no_mmap, volatiles;
 } opt = { 1, 100000, 16, 256 << 10, false, false };
 
 static struct node *nodes, *root;
@@ -284,6 +286,8 @@ static void node_put(struct node *n)
 	if (n->nlink || n->users)
 		return;
 	n->kind = FREE;
+	if (n->held)
+		close(n->held);
 	free(n->unpinned);
 	n->unpinned = NULL;
 }

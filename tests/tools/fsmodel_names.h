@@ -6,7 +6,7 @@
 #ifndef POOLFS_FSMODEL_NAMES_H
 #define POOLFS_FSMODEL_NAMES_H
 
-#include "fsmodel_unpin.h"
+#include "fsmodel_volatile.h"
 
 #include <stdio.h>
 
@@ -83,6 +83,7 @@ static bool op_open(void)
 	if (made) {
 		made->nlink = 1;
 		entry_set(dir, at, made);
+		inherit_volatile(made, dir);
 	}
 	if (flags & O_TRUNC)
 		data_resize(n, 0);
@@ -140,6 +141,7 @@ static bool op_tmpfile(void)
 		  n, flags);
 	outcome("open", o->fd, 0);
 	n->linkable = !(flags & O_EXCL);
+	inherit_volatile(n, dir);
 	compare_fstat(n, o->fd);
 	return true;
 }
@@ -256,6 +258,7 @@ static bool op_mkdir(void)
 		    dir->entry[idx] ? EEXIST : 0)) {
 		n->nlink = 1;
 		entry_set(dir, idx, n);
+		inherit_volatile(n, dir);
 	}
 	node_put(n);
 	return true;

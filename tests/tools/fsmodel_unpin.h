@@ -92,7 +92,7 @@ static bool settle(struct node *n)
 
 static bool op_unpin(void)
 {
-	struct open *o = opt.unpin ? rnd_open() : NULL;
+	struct open *o = opt.volatiles ? rnd_open() : NULL;
 	struct poolfs_range r;
 	struct node *n;
 	size_t pages;
