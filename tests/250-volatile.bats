@@ -439,6 +439,25 @@ linked() {
 	in_every_way linked
 }
 
+every_name() {
+	cd "$POOL"
+	mkdir d
+	made f 5000
+	ln f d/g
+	ln f h
+	is "$SUM $SUM $SUM" "$(sum f) $(sum d/g) $(sum h)"
+	settled 2
+	purge 1
+	# an older kernel learns it from the first look
+	linux_has 6 18 || posix stat f stat d/g stat h
+	is "0 ENOENT 0" "$(posix mkdir d/g 0755 rmdir h mkdir f 0755)"
+	is "$(printf '%s\n' d d/g f)" "$(find d f h 2>/dev/null)"
+}
+
+@test "a purged file is gone by every name, also for who has looked at it" {
+	in_every_way every_name
+}
+
 truncated() {
 	cd "$POOL"
 	made f 100000

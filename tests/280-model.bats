@@ -7,6 +7,8 @@
 
 load helpers
 load boxes
+load posix
+load volatile
 
 teardown() {
 	clean_up
@@ -21,22 +23,17 @@ model_ops() {
 	fi
 }
 
-# reclaim_on: until the test ends it, volatile files beyond what the pool may
-# hold, and now and then a scan of all that is volatile.
+# reclaim_on: until the test ends it, scans of ranges, and volatile files beyond
+# what the pool may hold.
 reclaim_on() {
-	local i scan
+	local i
 
 	mkdir "$POOL/cache"
-	setfattr -n user.pool.volatile -v 1 "$POOL/cache"
+	volatile "$POOL/cache"
 	for ((i = 0;; i++)); do
 		sleep 0.02
-		if ((i % 16)); then
-			head -c 1M /dev/zero >"$POOL/cache/$((i % 40))"
-			continue
-		fi
-		for scan in "$POOL"/.pool/shrinker/*/scan; do
-			echo "0 0 100000" >"$scan"
-		done
+		echo "0 0 64" >"$(of_ranges scan)"
+		head -c 1M /dev/zero >"$POOL/cache/$((i % 40))"
 	done
 }
 
@@ -49,8 +46,9 @@ model() {
 	ops=$(model_ops)
 	background reclaim_on
 	reclaimer=$BG_PID
-	timeout -s TERM 110 "$TOOLS/fsmodel" --volatile --seed "$RANDOM" \
-		--ops "$ops" "$POOL/model" >"$W/out" 2>&1 || fail "$(<"$W/out")"
+	timeout -s TERM 110 "$TOOLS/fsmodel" --volatile \
+		--scan "$(of_files scan)" --seed "$RANDOM" --ops "$ops" \
+		"$POOL/model" >"$W/out" 2>&1 || fail "$(<"$W/out")"
 	kill "$reclaimer"
 	grep -q "^$ops operations, .* [1-9][0-9]* files gone" "$W/out"
 }

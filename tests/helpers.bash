@@ -391,12 +391,16 @@ has_user_mount() {
 		command -v setpriv >/dev/null
 }
 
-# Linux 6.9 and CAP_SYS_ADMIN (21).
-has_passthrough() {
+# linux_has MAJOR MINOR: is it at least that?
+linux_has() {
 	local major minor
 
 	IFS=.- read -r major minor _ < <(uname -r)
-	((major > 6 || (major == 6 && minor >= 9))) && has_capability 21
+	((major > $1 || (major == $1 && minor >= $2)))
+}
+
+has_passthrough() {
+	linux_has 6 9 && has_capability 21 # CAP_SYS_ADMIN
 }
 
 has_psi() {

@@ -10,6 +10,7 @@
  *	--max-size BYTES	of a file; 256K
  *	--no-mmap		no mappings
  *	--volatile		volatile files and ranges: for a mounted pool
+ *	--scan FILE		has them purged by writing to this one
  *
  * DIR is made if it is not there, and must be empty.  What each operation
  * returned and touched is compared at once, a whole file or directory now and
@@ -26,7 +27,7 @@
 
 #define USAGE                                                              \
 	"[--seed N] [--ops N] [--files N] [--max-size BYTES] [--no-mmap] " \
-	"[--volatile] DIR"
+	"[--volatile] [--scan FILE] DIR"
 
 static const struct operation {
 	const char *name;
@@ -197,6 +198,15 @@ static void prepare(const char *dir)
 	compare_dir(root); /* it is empty */
 }
 
+static int open_scan(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		fail(path);
+	return fd;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option longopts[] = {
@@ -206,6 +216,7 @@ int main(int argc, char **argv)
 		{ "max-size", required_argument, NULL, 'm' },
 		{ "no-mmap", no_argument, NULL, 'n' },
 		{ "volatile", no_argument, NULL, 'v' },
+		{ "scan", required_argument, NULL, 'S' },
 		{},
 	};
 	int c;
@@ -223,6 +234,8 @@ int main(int argc, char **argv)
 			opt.no_mmap = true;
 		else if (c == 'v')
 			opt.volatiles = true;
+		else if (c == 'S')
+			opt.scan = open_scan(optarg);
 		else
 			usage(USAGE);
 	}

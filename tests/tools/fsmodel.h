@@ -104,7 +104,8 @@ static struct {
 	uint64_t seed, ops, files;
 	size_t max_size;
 	bool no_mmap, volatiles;
-} opt = { 1, 100000, 16, 256 << 10, false, false };
+	int scan; /* a shrinker's file to write to, or 0 */
+} opt = { 1, 100000, 16, 256 << 10, false, false, 0 };
 
 static struct node *nodes, *root;
 static int nr_nodes;

@@ -13,6 +13,7 @@
 #include <sys/xattr.h>
 
 #define VOLATILE "user.pool.volatile"
+#define SCAN "0 0 100000\n" /* for all there is */
 #define LET_GO_US 20000 /* at most */
 #define TOLD_US 2000000 /* until the kernel knows of a purge, at most */
 
@@ -139,7 +140,10 @@ static bool op_let_go(void)
 	note("%s, #%ju, %u users", label_of(dir, idx), (uintmax_t)n->id,
 	     n->users);
 	unhold(n);
-	if (one_in(4))
+	if (opt.scan && one_in(4))
+		outcome_size("scan", write(opt.scan, SCAN, strlen(SCAN)),
+			     strlen(SCAN));
+	else if (one_in(4))
 		usleep(rnd(LET_GO_US));
 	path = path_of(dir, idx);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
