@@ -27,7 +27,8 @@
 struct settle_job {
 	TAILQ_ENTRY(settle_job) link;
 	fuse_req_t req; /* to answer, and nothing else: a write of len bytes */
-	bool ioctl; /* or an ioctl, with len */
+	bool pin; /* or a pin of a plain file's range, to be carried out */
+	uint64_t token;
 	bool lseek; /* or an lseek, when its node's cache is dropped */
 	int whence;
 	bool plain; /* serial is a plain file's node */
@@ -38,6 +39,7 @@ struct settle_job {
 	uint32_t slot; /* 0: no transaction waits for it */
 	bool settling; /* requests on the box wait for it */
 	char *name; /* drop it in directory serial; node off is gone */
+	bool more; /* it may have been in any other directory, too */
 };
 
 static void notify_inval(struct worker *w, uint64_t serial, uint64_t off,
@@ -86,15 +88,30 @@ void notify_attributes(struct worker *w, uint64_t node)
 }
 
 void notify_file_gone(struct worker *w, uint32_t node, uint32_t parent,
-		      const char *name)
+		      const char *name, bool more)
 {
 	struct settle_job job = { .serial = parent,
 				  .off = node,
-				  .name = strdup(name) };
+				  .name = strdup(name),
+				  .more = more };
 
 	/* If not, who opens it hears that it is stale, and looks again. */
 	if (job.name && notify_add(w, &job))
 		free(job.name);
+}
+
+/* The kernel keeps those of directories that nobody has changed for a while. */
+static void notify_all_listings(struct worker *w)
+{
+	uint32_t node = 0;
+
+	do {
+		pool_lock(w->pool);
+		node = tree_next_known(w->pool, node, TREE_KNOWN_DIR);
+		pool_unlock(w->pool);
+		if (node)
+			notify_listing(w, node);
+	} while (node);
 }
 
 /*
@@ -103,12 +120,18 @@ void notify_file_gone(struct worker *w, uint32_t node, uint32_t parent,
  */
 static void notify_gone(struct worker *w, struct settle_job *job)
 {
-	notify_attributes(w, job->off);
+	if (job->off)
+		notify_attributes(w, job->off);
 	/* Waits for whoever changes that directory now. */
-	if (job->serial)
+	if (job->off && job->serial)
 		fuse_lowlevel_notify_inval_entry(w->se, job->serial, job->name,
 						 strlen(job->name));
-	wire_notify_prune(w->fuse_fd, job->off);
+	if (job->off)
+		wire_notify_prune(w->fuse_fd, job->off);
+	if (job->serial)
+		notify_listing(w, job->serial);
+	if (job->more)
+		notify_all_listings(w);
 	free(job->name);
 	free(job);
 }
@@ -119,14 +142,6 @@ void notify_reply_write(struct worker *w, fuse_req_t req, size_t len)
 
 	if (notify_add(w, &job))
 		fuse_reply_write(req, len);
-}
-
-void notify_reply_ioctl(struct worker *w, fuse_req_t req, int result)
-{
-	struct settle_job job = { .req = req, .ioctl = true, .len = result };
-
-	if (notify_add(w, &job))
-		fuse_reply_ioctl(req, result, NULL, 0);
 }
 
 int notify_then_lseek(struct worker *w, fuse_req_t req, uint32_t node,
@@ -209,6 +224,53 @@ static void notify_range(struct worker *w, struct settle_job *job)
 	pthread_mutex_unlock(&w->notify_lock);
 }
 
+bool notify_has_lost(struct worker *w, uint32_t node)
+{
+	bool gone;
+
+	return notify_lost(w, node, 0, UINT64_MAX, &gone) < UINT64_MAX || gone;
+}
+
+int notify_then_pin(struct worker *w, fuse_req_t req, uint32_t node,
+		    uint64_t off, uint64_t len)
+{
+	struct settle_job job = { .req = req,
+				  .pin = true,
+				  .token = w->request.unique,
+				  .serial = node,
+				  .off = off,
+				  .len = len };
+
+	return notify_add(w, &job);
+}
+
+/*
+ * Carried out and answered under one lock: the journal knows only of the last
+ * request that was.
+ */
+static void notify_pin(struct worker *w, struct settle_job *job)
+{
+	int result;
+
+	pool_lock(w->pool);
+	if (notify_has_lost(w, job->serial)) {
+		/* purged once more meanwhile */
+		pthread_mutex_lock(&w->notify_lock);
+		TAILQ_INSERT_TAIL(&w->jobs, job, link);
+		pthread_mutex_unlock(&w->notify_lock);
+		pool_unlock(w->pool);
+		return;
+	}
+	pool_set_token(w->pool, job->token);
+	result = tree_pin_range(w->pool, job->serial, job->off, job->len);
+	if (result < 0)
+		fuse_reply_err(job->req, -result);
+	else
+		fuse_reply_ioctl(job->req, result, NULL, 0);
+	pool_unlock(w->pool);
+	free(job);
+}
+
 /* Has requests on the box wait until the kernel's copies are dropped. */
 static int notify_queue(struct worker *w, struct box *box, uint32_t slot,
 			uint64_t off, uint64_t len)
@@ -286,14 +348,16 @@ static void notify_do(struct worker *w, struct settle_job *job)
 		free(job);
 		return;
 	}
+	if (job->pin) {
+		notify_pin(w, job);
+		return;
+	}
 	if (job->plain)
 		notify_range(w, job);
 	else if (!job->req)
 		notify_inval(w, job->serial, job->off, job->len);
 	pool_lock(w->pool);
-	if (job->req && job->ioctl)
-		fuse_reply_ioctl(job->req, job->len, NULL, 0);
-	else if (job->req)
+	if (job->req)
 		fuse_reply_write(job->req, job->len);
 	if (job->slot)
 		pool_settled(w->pool, job->slot);

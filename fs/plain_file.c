@@ -287,16 +287,17 @@ off_t plain_lseek(struct call *c, off_t off, int whence)
 	return at < 0 ? -errno : at;
 }
 
-/*
- * Behind the notifier's jobs, so that the caller finds zeros, and nothing that it
- * writes is taken for old.
- */
-static bool plain_pin_waits(struct call *c)
+/* Return: the notifier will do it, unless *@err is set. */
+static bool plain_pin_later(struct call *c, const struct poolfs_range *r,
+			    int *err)
 {
-	bool gone;
+	struct worker *w = c->w;
 
-	return notify_lost(c->w, c->index, 0, UINT64_MAX, &gone) < UINT64_MAX ||
-	       gone;
+	if (w->mode != MODE_CACHED || !notify_has_lost(w, c->index) ||
+	    pool_replays(w->pool, w->request.unique))
+		return false;
+	*err = notify_then_pin(w, c->req, c->index, r->offset, r->length);
+	return *err == 0;
 }
 
 void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,
@@ -304,12 +305,16 @@ void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,
 {
 	struct pool *pool = c->w->pool;
 	const struct poolfs_range *r = in;
-	int result = -ENOTTY;
+	int result = -ENOTTY, err = 0;
 
 	if (_IOC_TYPE(cmd) == _IOC_TYPE(POOLFS_IOC_PIN) && in_size < sizeof(*r))
 		result = -ENOTTY;
+	else if (cmd == POOLFS_IOC_PIN && plain_pin_later(c, r, &err))
+		return;
 	else if (cmd == POOLFS_IOC_PIN)
-		result = tree_pin_range(pool, c->index, r->offset, r->length);
+		result = err ? err
+			     : tree_pin_range(pool, c->index, r->offset,
+					      r->length);
 	else if (cmd == POOLFS_IOC_UNPIN && fh == O_RDONLY)
 		result = -EBADF;
 	else if (cmd == POOLFS_IOC_UNPIN)
@@ -318,9 +323,6 @@ void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,
 		result = tree_range_state(pool, c->index, r->offset, r->length);
 	if (result < 0)
 		fuse_reply_err(c->req, -result);
-	else if (c->w->mode == MODE_CACHED && cmd == POOLFS_IOC_PIN &&
-		 (result || plain_pin_waits(c)))
-		notify_reply_ioctl(c->w, c->req, result);
 	else
 		fuse_reply_ioctl(c->req, result, NULL, 0);
 }

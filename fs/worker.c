@@ -173,12 +173,12 @@ int worker_run(const struct options *options, struct mount_shared *shared,
 		worker_set_root(w);
 	config_load(w);
 	worker_say_started(w);
-	if (w->mode == MODE_CACHED && shared->restarts) {
+	if (w->mode == MODE_CACHED && shared->restarts)
 		err = notify_forget(w);
-		worker_forget_ranges(w);
-	}
-	if (shared->restarts)
+	if (shared->restarts) {
 		worker_forget_listings(w);
+		worker_forget_purged(w);
+	}
 	pool_resettle(w->pool);
 	worker_adopt_pollers(w);
 	/* Other doors than those that earlier workers have opened. */

@@ -145,10 +145,13 @@ int notify_start(struct worker *w);
 /** notify_forget - an earlier worker knew what the kernel has copies of, and
  * this one does not: have all of them dropped.  Return: 0 or -ENOMEM. */
 int notify_forget(struct worker *w);
-/** notify_file_gone - plain file @node is gone by itself; so is its @name in
- * directory @parent, if that is not 0. */
+/**
+ * notify_file_gone - plain file @node, if that is not 0, is gone by itself; so is
+ * its @name in directory @parent, if that is not 0; and if @more, names that
+ * nobody knows of, in any directory.
+ */
 void notify_file_gone(struct worker *w, uint32_t node, uint32_t parent,
-		      const char *name);
+		      const char *name, bool more);
 void notify_events(struct worker *w);
 /** notify_attributes - the kernel must look at them again. */
 void notify_attributes(struct worker *w, uint64_t node);
@@ -163,7 +166,13 @@ void notify_invalidate_later(void *arg, uint64_t serial, uint64_t off,
 			     uint64_t len);
 /** notify_reply_write - when all that was asked for before is done. */
 void notify_reply_write(struct worker *w, fuse_req_t req, size_t len);
-void notify_reply_ioctl(struct worker *w, fuse_req_t req, int result);
+/**
+ * notify_then_pin - the request in hand, when nothing is lost of the file any
+ * more: the caller finds zeros, and nothing that it writes is taken for old.
+ * Return: 0, or -ENOMEM: nothing will come.
+ */
+int notify_then_pin(struct worker *w, fuse_req_t req, uint32_t node,
+		    uint64_t off, uint64_t len);
 /**
  * notify_then_lseek - what mappings have written is in the kernel's cache only:
  * have it written, then answer.  Return: 0, or -ENOMEM: nothing will come.
@@ -179,6 +188,8 @@ void notify_range_gone(struct worker *w, uint32_t node, uint64_t off,
  */
 uint64_t notify_lost(struct worker *w, uint32_t node, uint64_t off,
 		     uint64_t len, bool *gone);
+/** notify_has_lost - of any byte of the file. */
+bool notify_has_lost(struct worker *w, uint32_t node);
 /** notify_range_cut - what it has from @off on is not old, or no more. */
 void notify_range_cut(struct worker *w, uint32_t node, uint64_t off);
 

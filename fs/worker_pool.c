@@ -41,7 +41,8 @@ static void pool_says_suspect(void *arg, struct box *box, uid_t uid,
 }
 
 static void pool_says_purged(void *arg, uint32_t node, uint32_t parent,
-			     const char *name, const char *path, uint64_t pages)
+			     const char *name, const char *path, uint64_t pages,
+			     bool more)
 {
 	struct worker *w = arg;
 
@@ -49,8 +50,7 @@ static void pool_says_purged(void *arg, uint32_t node, uint32_t parent,
 		   json_pack("{s:o,s:I}", "path", json_name(path), "pages",
 			     (json_int_t)pages));
 	notify_events(w);
-	if (node)
-		notify_file_gone(w, node, parent, name);
+	notify_file_gone(w, node, parent, name, more);
 }
 
 static void pool_says_range_purged(void *arg, uint32_t node, uint64_t off,

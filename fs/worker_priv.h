@@ -43,7 +43,7 @@ bool worker_refuses(struct worker *w);
  * Return: 0, or -errno: then another worker must try. */
 int worker_handle_resent(struct worker *w);
 void worker_forget_listings(struct worker *w);
-void worker_forget_ranges(struct worker *w);
+void worker_forget_purged(struct worker *w);
 void worker_adopt_pollers(struct worker *w);
 
 #endif

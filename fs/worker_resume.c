@@ -110,10 +110,18 @@ static void forget_range(void *arg, uint32_t node, uint64_t off, uint64_t len)
 	notify_range_gone(arg, node, off, len);
 }
 
-/* The worker that purged them may have been killed before it said so. */
-void worker_forget_ranges(struct worker *w)
+/* The worker that purged it may have been killed before it said so. */
+void worker_forget_purged(struct worker *w)
 {
-	tree_each_lost(w->pool, forget_range, w);
+	uint32_t node = 0;
+
+	while ((node = tree_next_known(w->pool, node, TREE_KNOWN_GONE)))
+		notify_file_gone(w, node, 0, "", false);
+	/* nor of a file that the kernel has seen in a listing only */
+	notify_file_gone(w, 0, 0, "", true);
+	/* In passthrough mode there are no copies. */
+	if (w->mode == MODE_CACHED)
+		tree_each_lost(w->pool, forget_range, w);
 }
 
 /* Pollers of before are known by their handles only. */

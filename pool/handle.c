@@ -264,9 +264,15 @@ uint64_t handle_cursor_start(struct pool *pool, uint32_t handle)
 void handle_set_cursor(struct pool *pool, uint32_t handle, uint64_t cursor)
 {
 	struct handle_rec *h = handle_rec(pool, handle);
-	uint64_t before = handle_cursor_start(pool, handle);
+	int64_t before;
 
+	/* What the journal has of it must stay until it is answered. */
+	if (journal_replayed(&pool->journal, pool->token, &before)) {
+		h->cursor = cursor;
+		return;
+	}
 	journal_begin(&pool->journal, pool->token);
+	before = h->cursor;
 	jset(&pool->journal, h->cursor, cursor);
 	journal_commit(&pool->journal, before);
 }

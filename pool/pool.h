@@ -57,10 +57,11 @@ struct pool_ops {
 	/*
 	 * A volatile file was purged.  @node: what the kernel knows it by, 0:
 	 * it does not.  @parent, @name: where it was; @path: the same for
-	 * people.  0 and "": that is not known.
+	 * people.  0 and "": that is not known.  @more: it had other names.
 	 */
 	void (*purged)(void *arg, uint32_t node, uint32_t parent,
-		       const char *name, const char *path, uint64_t pages);
+		       const char *name, const char *path, uint64_t pages,
+		       bool more);
 	/* So were bytes of a plain file that were unpinned. */
 	void (*range_purged)(void *arg, uint32_t node, uint64_t off,
 			     uint64_t len, uint64_t pages);

@@ -132,7 +132,7 @@ void volatile_purge_finish(struct pool *pool, uint32_t node)
 
 /* Where it was, for those who are told. */
 static void purge_tell(struct pool *pool, uint32_t node, uint32_t parent,
-		       const char *path, uint64_t pages)
+		       const char *path, uint64_t pages, bool more)
 {
 	const size_t top = sizeof(STORE_FILES);
 
@@ -142,10 +142,11 @@ static void purge_tell(struct pool *pool, uint32_t node, uint32_t parent,
 		return;
 	/* An orphan's other names are known to whoever looks them up. */
 	if (strncmp(path, STORE_FILES "/", top))
-		pool->ops->purged(pool->arg, node, 0, "", "", pages);
+		pool->ops->purged(pool->arg, node, 0, "", "", pages, true);
 	else
 		pool->ops->purged(pool->arg, node, parent,
-				  strrchr(path, '/') + 1, path + top, pages);
+				  strrchr(path, '/') + 1, path + top, pages,
+				  more);
 }
 
 /* Is that what is said of a file that is not there?  If not, it may only have
@@ -153,6 +154,23 @@ static void purge_tell(struct pool *pool, uint32_t node, uint32_t parent,
 bool volatile_is_gone(int err)
 {
 	return err == -ENOENT || err == -ESTALE || err == -ENOTDIR;
+}
+
+uint32_t tree_next_known(struct pool *pool, uint32_t node, enum tree_known what)
+{
+	struct tree *t = pool->tree;
+
+	while (++node < t->nodes.nr) {
+		struct node_rec *rec = node_rec(t, node);
+
+		if (table_live(&t->nodes, node) && rec->state == NODE_LIVE &&
+		    rec->nlookup &&
+		    rec->flags & (what == TREE_KNOWN_DIR
+					  ? NODE_DIR
+					  : NODE_GONE | NODE_PURGED))
+			return node;
+	}
+	return 0;
 }
 
 /* Return: pages given back, 0: it is in use, or cannot be had. */
@@ -186,7 +204,7 @@ static uint64_t purge(struct pool *pool, uint32_t node)
 	if (fd >= 0)
 		close(fd);
 	if (pages)
-		purge_tell(pool, known, parent, p.path, pages);
+		purge_tell(pool, known, parent, p.path, pages, nlink > 1);
 	tree_path_release(&p);
 	return pages;
 }

@@ -90,34 +90,42 @@ static uint64_t vrange_purge(struct pool *pool, struct vrange *v)
 }
 
 /* The holes in [at, end) of the file. */
-static void each_hole(struct pool *pool, uint32_t node, off_t at, off_t end,
+static void each_hole(uint32_t node, int fd, off_t at, off_t end,
 		      tree_lost_fn *lost, void *arg)
 {
-	int fd = tree_fd(pool, node, false);
 	off_t hole, data;
 
-	if (fd < 0)
-		return;
 	while (at < end && (hole = lseek(fd, at, SEEK_HOLE)) >= 0 &&
 	       hole < end) {
 		data = lseek(fd, hole, SEEK_DATA);
 		at = data < 0 || data > end ? end : data;
 		lost(arg, node, hole, at - hole);
 	}
-	tree_fd_done(pool, node);
 }
 
 void tree_each_lost(struct pool *pool, tree_lost_fn *lost, void *arg)
 {
 	struct tree *t = pool->tree;
+	uint32_t node = 0; /* whose file is open */
+	int fd = -1;
 
 	for (struct avl_node *n = avl_first(&t->by_place); n; n = avl_next(n)) {
 		struct vrange *v = avl_entry(n, struct vrange, by_place);
 
-		if (v->purged)
-			each_hole(pool, v->node, v->first * pool->page_size,
+		if (!v->purged)
+			continue;
+		if (v->node != node) {
+			if (fd >= 0)
+				tree_fd_done(pool, node);
+			node = v->node;
+			fd = tree_fd(pool, node, false);
+		}
+		if (fd >= 0)
+			each_hole(node, fd, v->first * pool->page_size,
 				  v->end * pool->page_size, lost, arg);
 	}
+	if (fd >= 0)
+		tree_fd_done(pool, node);
 }
 
 static unsigned long vrange_count(struct shrinker *shrinker,

@@ -441,21 +441,61 @@ linked() {
 
 every_name() {
 	cd "$POOL"
-	mkdir d
+	mkdir d e
 	made f 5000
 	ln f d/g
-	ln f h
-	is "$SUM $SUM $SUM" "$(sum f) $(sum d/g) $(sum h)"
+	ln f e/h
+	is "$SUM $SUM $SUM" "$(sum f) $(sum d/g) $(sum e/h)"
 	settled 2
+	# from now on the kernel keeps listings, if it keeps the directories
+	sleep 3.1
+	exec 8<d 9<e
+	is "g g g" "$(ls d) $(ls d) $(ls d)"
+	is "h h h" "$(ls e) $(ls e) $(ls e)"
 	purge 1
+	is " " "$(ls d) $(ls e)"
+	exec 8<&- 9<&-
 	# an older kernel learns it from the first look
-	linux_has 6 18 || posix stat f stat d/g stat h
-	is "0 ENOENT 0" "$(posix mkdir d/g 0755 rmdir h mkdir f 0755)"
-	is "$(printf '%s\n' d d/g f)" "$(find d f h 2>/dev/null)"
+	linux_has 6 18 || posix stat f stat d/g stat e/h
+	is "0 ENOENT 0" "$(posix mkdir d/g 0755 rmdir e/h mkdir f 0755)"
+	is "$(printf '%s\n' d d/g e f)" "$(find d e f 2>/dev/null)"
 }
 
 @test "a purged file is gone by every name, also for who has looked at it" {
 	in_every_way every_name
+}
+
+@test "a worker killed right after a purge: the file is gone for everybody" {
+	need root
+	local mode scan worker
+	tmp
+	export SLOW_REPLIES=$POOL_TMP/slow
+	for mode in $MODES; do
+		rm -f "$SLOW_REPLIES"*
+		LD_PRELOAD=$TOOLS/slow_replies.so \
+			ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 \
+			pool_start --mode="$mode"
+		cd "$POOL"
+		made f 5000
+		mkdir d
+		ln f d/g
+		is "5000 5000" "$(stat -c %s f d/g | paste -sd ' ')"
+		settled 2
+		sleep 3.1
+		is g "$(ls d)"
+		touch "$SLOW_REPLIES"
+		scan=$(of_files scan)
+		background timeout 30 sh -c "echo 0 0 8 >'$scan'"
+		wait_until 5 test -e "$SLOW_REPLIES.invalidating"
+		worker=$(pool_pid worker)
+		rm "$SLOW_REPLIES"
+		kill -KILL "$worker"
+		[ "$(pool_pid worker)" != "$worker" ]
+		wait_until 5 eval '! test -e f && ! test -e d/g'
+		wait_until 5 eval '[ ! "$(ls d)" ]'
+		cd /
+		pool_stop
+	done
 }
 
 truncated() {

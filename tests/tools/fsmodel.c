@@ -11,6 +11,7 @@
  *	--no-mmap		no mappings
  *	--volatile		volatile files and ranges: for a mounted pool
  *	--scan FILE		has them purged by writing to this one
+ *	--let-go US		or waits up to this for them to be; 20000
  *
  * DIR is made if it is not there, and must be empty.  What each operation
  * returned and touched is compared at once, a whole file or directory now and
@@ -27,7 +28,8 @@
 
 #define USAGE                                                              \
 	"[--seed N] [--ops N] [--files N] [--max-size BYTES] [--no-mmap] " \
-	"[--volatile] [--scan FILE] DIR"
+	"[--volatile] [--scan FILE] "                            \
+	"[--let-go US] DIR"
 
 static const struct operation {
 	const char *name;
@@ -217,6 +219,7 @@ int main(int argc, char **argv)
 		{ "no-mmap", no_argument, NULL, 'n' },
 		{ "volatile", no_argument, NULL, 'v' },
 		{ "scan", required_argument, NULL, 'S' },
+		{ "let-go", required_argument, NULL, 'l' },
 		{},
 	};
 	int c;
@@ -236,12 +239,14 @@ int main(int argc, char **argv)
 			opt.volatiles = true;
 		else if (c == 'S')
 			opt.scan = open_scan(optarg);
+		else if (c == 'l')
+			opt.let_go_us = strtoull(optarg, NULL, 0);
 		else
 			usage(USAGE);
 	}
 	/* names have three digits */
 	if (argc - optind != 1 || !opt.files || opt.files > 999 ||
-	    !opt.max_size)
+	    !opt.max_size || !opt.let_go_us)
 		usage(USAGE);
 	rnd_state = opt.seed;
 	prepare(argv[optind]);
@@ -250,7 +255,9 @@ int main(int argc, char **argv)
 	close_everything();
 	op_name = "remove everything";
 	remove_all(root);
-	printf("%ju operations, %ju bytes compared, %ju files gone\n",
-	       (uintmax_t)opt.ops, (uintmax_t)compared, (uintmax_t)nr_gone);
+	printf("%ju operations, %ju bytes compared, %ju pages purged, "
+	       "%ju files gone\n",
+	       (uintmax_t)opt.ops, (uintmax_t)compared, (uintmax_t)nr_purged,
+	       (uintmax_t)nr_gone);
 	return 0;
 }

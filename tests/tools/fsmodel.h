@@ -105,7 +105,8 @@ static struct {
 	size_t max_size;
 	bool no_mmap, volatiles;
 	int scan; /* a shrinker's file to write to, or 0 */
-} opt = { 1, 100000, 16, 256 << 10, false, false, 0 };
+	uint64_t let_go_us;
+} opt = { 1, 100000, 16, 256 << 10, false, false, 0, 20000 };
 
 static struct node *nodes, *root;
 static int nr_nodes;
@@ -119,7 +120,7 @@ static uid_t own_uid;
 
 static unsigned char random_bytes[POOL + OP_MAX];
 static unsigned char got[OP_MAX + 64 * PAGE];
-static uint64_t op_number, compared;
+static uint64_t op_number, compared, nr_purged, nr_gone;
 static const char *op_name = "start";
 static char history[KEPT][240];
 static int nr_history;

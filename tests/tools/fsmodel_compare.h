@@ -49,6 +49,7 @@ static void compare_pages(struct node *n, size_t off, const unsigned char *has,
 			differs(n, off, part, has, how);
 		memset(n->data + page * PAGE, 0, PAGE);
 		n->seen_purged = true;
+		nr_purged++;
 	}
 }
 

@@ -85,6 +85,11 @@ static bool settle(struct node *n)
 		wrong("pages have turned to zeros, but pin knows of no purge");
 	free(n->unpinned);
 	n->unpinned = NULL;
+	/* What a cache had is what the file has. */
+	if (n->seen_purged) {
+		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+		compare_all(n, fd);
+	}
 	n->seen_purged = false;
 	close(fd);
 	return true;

@@ -14,10 +14,7 @@
 
 #define VOLATILE "user.pool.volatile"
 #define SCAN "0 0 100000\n" /* for all there is */
-#define LET_GO_US 20000 /* at most */
 #define TOLD_US 2000000 /* until the kernel knows of a purge, at most */
-
-static uint64_t nr_gone;
 
 static void hold(struct node *n)
 {
@@ -144,7 +141,7 @@ static bool op_let_go(void)
 		outcome_size("scan", write(opt.scan, SCAN, strlen(SCAN)),
 			     strlen(SCAN));
 	else if (one_in(4))
-		usleep(rnd(LET_GO_US));
+		usleep(rnd(opt.let_go_us));
 	path = path_of(dir, idx);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT && !n->users) {

@@ -218,6 +218,14 @@ static int64_t op_move_cursor(void)
 	return from;
 }
 
+/* By a worker that could not answer any more. */
+static void setup_cursor_moved(void)
+{
+	setup_cursor();
+	pool_set_token(pool, TOKEN);
+	op_move_cursor();
+}
+
 static void setup_half_read(void)
 {
 	char piece[10];
@@ -365,6 +373,7 @@ static const struct scenario scenarios[] = {
 	{ "open data", setup_box, op_open_data, ANY },
 	{ "open a transaction", setup_queued, op_open_tx, ANY },
 	{ "move a cursor", setup_cursor, op_move_cursor, 7 },
+	{ "move a cursor, asked again", setup_cursor_moved, op_move_cursor, 7 },
 	{ "close send, nothing written", setup_sender, op_close, 0 },
 	{ "close send, written", setup_written, op_close, 0 },
 	{ "close send, killed", setup_killed, op_close, 0 },
