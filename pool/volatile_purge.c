@@ -165,9 +165,9 @@ uint32_t tree_next_known(struct pool *pool, uint32_t node, enum tree_known what)
 
 		if (table_live(&t->nodes, node) && rec->state == NODE_LIVE &&
 		    rec->nlookup &&
-		    rec->flags & (what == TREE_KNOWN_DIR
-					  ? NODE_DIR
-					  : NODE_GONE | NODE_PURGED))
+		    rec->flags &
+			    (what == TREE_KNOWN_DIR ? NODE_DIR
+						    : NODE_GONE | NODE_PURGED))
 			return node;
 	}
 	return 0;

@@ -28,7 +28,7 @@
 
 #define USAGE                                                              \
 	"[--seed N] [--ops N] [--files N] [--max-size BYTES] [--no-mmap] " \
-	"[--volatile] [--scan FILE] "                            \
+	"[--volatile] [--scan FILE] "                                      \
 	"[--let-go US] DIR"
 
 static const struct operation {
