@@ -750,7 +750,7 @@ inside() {
 	done
 }
 
-# bats test_tags=alone
+# bats test_tags=alone,once
 @test "an idle pool wakes up less than once a second" {
 	local mode before after keeper worker seconds
 	for mode in $MODES; do

@@ -56,7 +56,7 @@ check_pages() {
 
 # ---- demo ----------------------------------------------------------------
 
-# bats test_tags=alone
+# bats test_tags=alone,once
 @test "demo: real pressure, and it leaves nothing behind" {
 	need fuse real_pressure
 	tmp

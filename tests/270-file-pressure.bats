@@ -483,13 +483,13 @@ in_pool() {
 	on_tmpfs
 }
 
-# bats test_tags=alone
+# bats test_tags=alone,once
 @test "the same files, volatile in a pool, shrink: passthrough" {
 	need real_pressure passthrough
 	in_pool pool_start --mode=passthrough
 }
 
-# bats test_tags=alone
+# bats test_tags=alone,once
 @test "the same files, volatile in a pool, shrink: cached" {
 	need real_pressure
 	in_pool pool_start --mode=cached
