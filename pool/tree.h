@@ -75,6 +75,18 @@ struct tree_usage {
 };
 void tree_usage(struct pool *pool, struct tree_usage *out);
 
+enum tree_known {
+	TREE_KNOWN_DIR,
+	TREE_KNOWN_GONE /* purged files, and other ones that are no more */
+};
+
+/**
+ * tree_next_known - of those that the kernel knows.
+ * Return: the next one behind @node, which is 0 at first; 0: no more.
+ */
+uint32_t tree_next_known(struct pool *pool, uint32_t node,
+			 enum tree_known what);
+
 /* --- volatile files (volatile.c) --- */
 
 /**
@@ -87,18 +99,6 @@ bool tree_is_volatile(struct pool *pool, uint32_t node);
 
 /** tree_is_purged - must a listing leave out the file with this number? */
 bool tree_is_purged(struct pool *pool, uint64_t ino);
-
-enum tree_known {
-	TREE_KNOWN_DIR,
-	TREE_KNOWN_GONE /* purged files, and other ones that are no more */
-};
-
-/**
- * tree_next_known - of those that the kernel knows.
- * Return: the next one behind @node, which is 0 at first; 0: no more.
- */
-uint32_t tree_next_known(struct pool *pool, uint32_t node,
-			 enum tree_known what);
 
 /* --- volatile ranges (volatile_range.c) --- */
 

@@ -499,3 +499,20 @@ void tree_usage(struct pool *pool, struct tree_usage *out)
 		if (t->chunk[i])
 			out->bytes += NODE_CHUNK * sizeof(struct node);
 }
+
+uint32_t tree_next_known(struct pool *pool, uint32_t node, enum tree_known what)
+{
+	struct tree *t = pool->tree;
+
+	while (++node < t->nodes.nr) {
+		struct node_rec *rec = node_rec(t, node);
+
+		if (table_live(&t->nodes, node) && rec->state == NODE_LIVE &&
+		    rec->nlookup &&
+		    rec->flags &
+			    (what == TREE_KNOWN_DIR ? NODE_DIR
+						    : NODE_GONE | NODE_PURGED))
+			return node;
+	}
+	return 0;
+}

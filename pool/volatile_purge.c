@@ -156,23 +156,6 @@ bool volatile_is_gone(int err)
 	return err == -ENOENT || err == -ESTALE || err == -ENOTDIR;
 }
 
-uint32_t tree_next_known(struct pool *pool, uint32_t node, enum tree_known what)
-{
-	struct tree *t = pool->tree;
-
-	while (++node < t->nodes.nr) {
-		struct node_rec *rec = node_rec(t, node);
-
-		if (table_live(&t->nodes, node) && rec->state == NODE_LIVE &&
-		    rec->nlookup &&
-		    rec->flags &
-			    (what == TREE_KNOWN_DIR ? NODE_DIR
-						    : NODE_GONE | NODE_PURGED))
-			return node;
-	}
-	return 0;
-}
-
 /* Return: pages given back, 0: it is in use, or cannot be had. */
 static uint64_t purge(struct pool *pool, uint32_t node)
 {

@@ -5,9 +5,9 @@
  * is removed then, so one worker dies of it.
  */
 #include <dlfcn.h>
+#include <linux/fuse.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,18 +17,11 @@
 ssize_t write(int fd, const void *buf, size_t len);
 ssize_t writev(int fd, const struct iovec *iov, int count);
 
-/* The header of all that goes to /dev/fuse. */
-struct out_header {
-	uint32_t len;
-	int32_t error;
-	uint64_t unique;
-};
-
 /* Return: is @iov the answer to wait for?  *@after: die when it is written. */
 static bool due(const struct iovec *iov, int count, bool *after)
 {
 	const char *file = getenv("DIE_AT_REPLY");
-	const struct out_header *out = iov[0].iov_base;
+	const struct fuse_out_header *out = iov[0].iov_base;
 	char when[8], text[64];
 	size_t total = 0;
 	bool found = false;
@@ -52,20 +45,6 @@ static bool due(const struct iovec *iov, int count, bool *after)
 	return found && unlink(file) == 0;
 }
 
-ssize_t write(int fd, const void *buf, size_t len)
-{
-	ssize_t (*next)(int, const void *, size_t) = dlsym(RTLD_NEXT, "write");
-	struct iovec iov = { (void *)buf, len };
-	bool after = false, last = due(&iov, 1, &after);
-	ssize_t n = 0;
-
-	if (!last || after)
-		n = next(fd, buf, len);
-	if (last)
-		raise(SIGKILL);
-	return n;
-}
-
 ssize_t writev(int fd, const struct iovec *iov, int count)
 {
 	ssize_t (*next)(int, const struct iovec *, int) = dlsym(RTLD_NEXT,
@@ -78,4 +57,11 @@ ssize_t writev(int fd, const struct iovec *iov, int count)
 	if (last)
 		raise(SIGKILL);
 	return n;
+}
+
+ssize_t write(int fd, const void *buf, size_t len)
+{
+	struct iovec iov = { (void *)buf, len };
+
+	return writev(fd, &iov, 1);
 }

@@ -7,24 +7,16 @@
  */
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <stdint.h>
+#include <linux/fuse.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define NOTIFY_INVAL_INODE 2
 #define READ_AT_LEAST 4096
 
 ssize_t write(int fd, const void *buf, size_t len);
 ssize_t writev(int fd, const struct iovec *iov, int count);
-
-/* The header of all that goes to /dev/fuse. */
-struct out_header {
-	uint32_t len;
-	int32_t error;
-	uint64_t unique;
-};
 
 static void say(const char *what)
 {
@@ -37,14 +29,14 @@ static void say(const char *what)
 		close(fd);
 }
 
-static void slow(const struct out_header *out, size_t len, size_t total)
+static void slow(const struct fuse_out_header *out, size_t len, size_t total)
 {
 	const char *file = getenv("SLOW_REPLIES");
 
 	if (!file || len < sizeof(*out) || out->len != total ||
 	    access(file, F_OK) < 0)
 		return;
-	if (out->unique == 0 && out->error == NOTIFY_INVAL_INODE) {
+	if (out->unique == 0 && out->error == FUSE_NOTIFY_INVAL_INODE) {
 		say("invalidating");
 		sleep(2);
 	} else if (out->unique && !out->error && total > READ_AT_LEAST) {
