@@ -48,10 +48,10 @@ ALL_CFLAGS = -std=gnu11 $(WARN) -pthread -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
 ALL_LDFLAGS = -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 
 SHRINKER_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard shrinker/*.c))
-POOL_OBJ     := $(patsubst %.c,$(BUILD)/%.o,$(wildcard pool/*.c))
+POOL_OBJ     := $(patsubst %.c,$(BUILD)/%.o,$(wildcard pool/*.c pool/*/*.c))
 # poolctl is a program of its own.
 FS_OBJ       := $(patsubst %.c,$(BUILD)/%.o,\
-		$(filter-out fs/poolctl.c,$(wildcard fs/*.c)))
+		$(filter-out fs/poolctl.c,$(wildcard fs/*.c fs/*/*.c)))
 UNIT         := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 TOOLS        := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tools/*.c))
 # What tests put between a program and its libc.
@@ -117,7 +117,7 @@ check:
 	$(Q)tests/run
 
 check-format:
-	$(Q)clang-format --dry-run --Werror $(wildcard */*.[ch] tests/*/*.[ch])
+	$(Q)clang-format --dry-run --Werror $(wildcard */*.[ch] */*/*.[ch])
 
 bench: all tools $(BENCH)
 	$(Q)BUILD=$(BUILD) tests/bench/run

@@ -29,9 +29,9 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "fs/clock.h"
-#include "fs/mount.h"
-#include "fs/worker.h"
+#include "shrinker/clock.h"
+#include "fs/kernel/mount.h"
+#include "fs/worker/worker.h"
 
 /* Between the starts of two workers, so that one that dies at once does not
  * keep a core busy; more when it has not even started. */

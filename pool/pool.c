@@ -14,7 +14,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "pool/tree_internal.h"
+#include "pool/inode/inode.h"
 
 /* Pages a scan is asked for at a time: the 2 MiB that one hole can be. */
 #define BOX_PAGES_BATCH ((1 << REGION_CHUNK_SHIFT) / 4096)

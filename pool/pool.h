@@ -20,9 +20,9 @@
 #include <sys/types.h>
 #include <time.h>
 
-#include "pool/range.h"
-#include "pool/region.h"
-#include "pool/store.h"
+#include "pool/range/range.h"
+#include "pool/region/region.h"
+#include "pool/store/store.h"
 
 #define BOX_NAME_MAX 255
 #define BOX_DEFAULT_SIZE (4u << 20)

@@ -28,10 +28,10 @@
 #include <pthread.h>
 #include <sys/queue.h>
 
-#include "pool/avl.h"
-#include "pool/journal.h"
+#include "pool/lib/avl.h"
+#include "pool/store/journal.h"
 #include "pool/pool.h"
-#include "pool/table.h"
+#include "pool/store/table.h"
 #include "shrinker/shrinker.h"
 
 #define BOX_MAX (1u << 20)

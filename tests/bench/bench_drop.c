@@ -16,7 +16,7 @@
 #include <getopt.h>
 #include <stdbool.h>
 
-#include "pool/region.h"
+#include "pool/region/region.h"
 #include "tests/unit/tmpfs.h"
 
 #define PIECE (1u << 20)

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "pool/range.h"
+#include "pool/range/range.h"
 #include "tests/unit/tap.h"
 
 #define MODEL_MAX_PAGES 512

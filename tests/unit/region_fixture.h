@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "pool/region.h"
+#include "pool/region/region.h"
 #include "tests/unit/tap.h"
 #include "tests/unit/tmpfs.h"
 

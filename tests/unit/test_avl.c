@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "pool/avl.h"
+#include "pool/lib/avl.h"
 #include "tests/unit/tap.h"
 
 #define MAX_PERMUTED 8

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fs/events.h"
+#include "fs/request/events.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/tap.h"
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-#include "pool/journal.h"
+#include "pool/store/journal.h"
 #include "tests/unit/step.h"
 
 #define REC 64

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "pool/region_priv.h"
+#include "pool/region/region_priv.h"
 #include "tests/unit/tap.h"
 #include "tests/unit/tmpfs.h"
 

@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "pool/range.h"
+#include "pool/range/range.h"
 #include "tests/unit/range_model.h"
 
 #define PAGE 4096

@@ -33,13 +33,13 @@ static void *counted_calloc(size_t nr, size_t size)
 
 #define cmp(a, b) cmp((nr_compared++, a), b)
 #define key_cmp(a, b) key_cmp((nr_compared++, a), b)
-#include "pool/avl.c"
+#include "pool/lib/avl.c"
 #undef cmp
 #undef key_cmp
 
 #define malloc(size) counted_malloc(size)
 #define calloc(nr, size) counted_calloc(nr, size)
-#include "pool/range.c"
+#include "pool/range/range.c"
 #undef malloc
 #undef calloc
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "pool/region.h"
+#include "pool/region/region.h"
 #include "tests/unit/tap.h"
 #include "tests/unit/tmpfs.h"
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "pool/region.h"
+#include "pool/region/region.h"
 #include "tests/unit/tap.h"
 #include "tests/unit/tmpfs.h"
 

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "pool/store.h"
+#include "pool/store/store.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/tap.h"
 

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "pool/table.h"
+#include "pool/store/table.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/tap.h"
 #include "tests/unit/tmpfs.h"

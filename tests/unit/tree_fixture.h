@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 
-#include "pool/tree.h"
+#include "pool/tree/tree.h"
 #include "shrinker/shrinker.h"
 #include "tests/unit/pool_fixture.h"
 

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Unmounting, of our own file system and no other. */
+#include "fs/kernel/mount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fuse_lowlevel.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+/* What Debian 12's headers do not know: Linux 6.8. */
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x4000U
+#endif
+#ifndef SYS_statmount
+#define SYS_statmount 457
+#endif
+
+struct statmount_request {
+	uint32_t size;
+	uint32_t spare;
+	uint64_t id;
+	uint64_t param;
+};
+
+#define STATMOUNT_BYTES 512 /* of its answer, which nobody reads */
+
+/* In mountinfo a space is "\\040", and so on. */
+static void unescape(char *s)
+{
+	char *to = s;
+
+	for (; *s; to++) {
+		if (*s == '\\' && s[1] && s[2] && s[3]) {
+			*to = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 |
+				     (s[3] - '0'));
+			s += 4;
+		} else {
+			*to = *s++;
+		}
+	}
+	*to = 0;
+}
+
+uint64_t mount_device(const char *dir)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	unsigned int major, minor;
+	uint64_t device = 0;
+	char *line = NULL, *path;
+	size_t size = 0;
+
+	while (f && getline(&line, &size, f) > 0) {
+		if (sscanf(line, "%*d %*d %u:%u %*s %ms", &major, &minor,
+			   &path) != 3)
+			continue;
+		unescape(path);
+		/* The last one is on top. */
+		if (!strcmp(path, dir))
+			device = makedev(major, minor);
+		free(path);
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	return device;
+}
+
+uint64_t mount_id(const char *dir)
+{
+	struct statx stx;
+
+	/* Nobody has to answer that. */
+	if (statx(AT_FDCWD, dir, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT,
+		  STATX_MNT_ID_UNIQUE, &stx) < 0)
+		return 0;
+	return stx.stx_mask & STATX_MNT_ID_UNIQUE ? stx.stx_mnt_id : 0;
+}
+
+bool mount_is_gone(uint64_t id)
+{
+	struct statmount_request request = { sizeof(request), 0, id, 0 };
+	char answer[STATMOUNT_BYTES];
+
+	return id &&
+	       syscall(SYS_statmount, &request, answer, sizeof(answer), 0) <
+		       0 &&
+	       errno == ENOENT;
+}
+
+/* While it is, no other file system can have its device number. */
+static bool is_alive(struct fuse_session *mount)
+{
+	struct pollfd p = { .fd = fuse_session_fd(mount) };
+
+	return poll(&p, 1, 0) >= 0 && !(p.revents & POLLERR);
+}
+
+/*
+ * The connection is ended first, where we may: a thread that tells the kernel
+ * something can wait for a page whose READ nobody answers any more, and the end
+ * of the file system waits for that thread.
+ */
+void mount_end(struct fuse_session *mount, const char *dir, uint64_t device)
+{
+	if (geteuid() == 0 && is_alive(mount) && device &&
+	    mount_device(dir) == device)
+		umount2(dir, MNT_FORCE | MNT_DETACH | UMOUNT_NOFOLLOW);
+	fuse_session_unmount(mount);
+}

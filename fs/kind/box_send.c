@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * send: what one open file writes is one transaction, queued at its last close,
+ * at fsync, or, when it writes synchronously (O_DSYNC, RWF_DSYNC), by each
+ * write.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs/ops/ops.h"
+#include "fs/kernel/process.h"
+
+static void send_open(struct call *c, struct fuse_file_info *fi)
+{
+	struct box *box = box_by_serial(c->w->pool, c->index);
+	uint32_t handle;
+	int err;
+
+	if (!box || box_removed(box))
+		err = -ENXIO;
+	else if ((fi->flags & O_ACCMODE) != O_WRONLY)
+		err = -EACCES;
+	else
+		err = open_handle(c, HANDLE_SEND, box, 0, fi->flags, &handle);
+	if (err) {
+		fuse_reply_err(c->req, -err);
+		return;
+	}
+	reply_open(c, handle,
+		   WIRE_DIRECT_IO | WIRE_STREAM | WIRE_PARALLEL_DIRECT_WRITES,
+		   0);
+}
+
+/* --- a sender that waits --- */
+
+static bool send_retry(struct waiter *wt)
+{
+	struct worker *w = wt->worker;
+	int err = tx_write(w->pool, wt->handle, &wt->payload, wt->commit);
+
+	if (err == -EAGAIN)
+		return false;
+	if (err)
+		fuse_reply_err(wt->req, -err);
+	else
+		fuse_reply_write(wt->req, wt->payload.len);
+	return true;
+}
+
+static void send_give_up(struct waiter *wt, int error)
+{
+	tx_interrupted(wt->worker->pool, wt->handle);
+	fuse_reply_err(wt->req, error);
+}
+
+static int send_wait(struct call *c, struct box *box, uint32_t handle,
+		     const struct payload *p, bool commit)
+{
+	struct box_waits *bw = box_waits(box);
+	struct waiter wt = { .req = c->req,
+			     .handle = handle,
+			     .payload = *p,
+			     .commit = commit,
+			     .retry = send_retry,
+			     .give_up = send_give_up };
+
+	return bw ? wait_add(c->w, &bw->senders, &wt) : -ENOMEM;
+}
+
+/* Somebody came before, and this one holds nothing that others wait for. */
+static bool send_must_queue(struct worker *w, struct box *box, uint32_t handle)
+{
+	struct box_waits *bw = box_private(box);
+
+	return bw && !TAILQ_EMPTY(&bw->senders) &&
+	       !tx_has_space(w->pool, handle);
+}
+
+static void send_note_writer(struct worker *w, uint32_t handle, pid_t tid)
+{
+	bool known = tx_is_writer(w->pool, handle, tid);
+
+	tx_writer(w->pool, handle, known ? tid : process_of(tid));
+}
+
+static void send_write(struct call *c, const void *buf, size_t size, off_t off,
+		       struct fuse_file_info *fi)
+{
+	struct payload p = { .mem = buf, .len = size };
+	bool commit = fi->flags & O_DSYNC;
+	struct box *box;
+	int err;
+
+	if (handle_get(c->w->pool, fi->fh, &box) != HANDLE_SEND) {
+		fuse_reply_err(c->req, EBADF);
+		return;
+	}
+	send_note_writer(c->w, fi->fh, c->ctx->pid);
+	if (send_must_queue(c->w, box, fi->fh) && size <= box_size(box)) {
+		tx_interrupted(c->w->pool, fi->fh);
+		err = -EAGAIN;
+	} else {
+		err = tx_write(c->w->pool, fi->fh, &p, commit);
+	}
+	/*
+	 * One that appends cannot wait: meanwhile the kernel would keep all
+	 * other senders from writing, and from being interrupted.
+	 */
+	if (err == -EAGAIN && !(fi->flags & (O_NONBLOCK | O_APPEND))) {
+		err = send_wait(c, box, fi->fh, &p, commit);
+		if (!err)
+			return;
+	}
+	if (err)
+		fuse_reply_err(c->req, -err);
+	else
+		fuse_reply_write(c->req, size);
+}
+
+/*
+ * Most writes succeed at once.  They are answered here, without libfuse, whose
+ * bookkeeping of a request costs as much as all that is done about it.
+ */
+bool send_write_fast(struct worker *w, const void *buf, size_t len)
+{
+	struct wire_write wr;
+	struct payload p;
+	struct box *box;
+
+	if (!wire_parse_write(buf, len, &wr) ||
+	    handle_get(w->pool, wr.fh, &box) != HANDLE_SEND ||
+	    send_must_queue(w, box, wr.fh))
+		return false;
+	send_note_writer(w, wr.fh, wr.pid);
+	p = (struct payload){ .mem = wr.payload, .len = wr.len };
+	/* After an error the long way finds the same, and may wait. */
+	if (tx_write(w->pool, wr.fh, &p, wr.flags & O_DSYNC))
+		return false;
+	wire_reply_write(w->fuse_fd, buf, wr.len);
+	return true;
+}
+
+/* --- the end of a writer --- */
+
+static void send_flush(struct call *c, struct fuse_file_info *fi)
+{
+	enum process_end end = process_end(c->ctx->pid, c->ctx->uid,
+					   c->ctx->gid);
+
+	if (end != PROCESS_LIVES)
+		tx_writer_gone(c->w->pool, fi->fh, process_of(c->ctx->pid),
+			       end == PROCESS_KILLED);
+	fuse_reply_err(c->req, 0);
+}
+
+static void send_fsync(struct call *c, struct fuse_file_info *fi)
+{
+	fuse_reply_err(c->req, -tx_commit(c->w->pool, fi->fh));
+}
+
+static void send_poll(struct call *c, uint64_t key, struct fuse_file_info *fi)
+{
+	unsigned int ready = 0;
+	struct box_stat bs;
+	struct box *box;
+
+	if (handle_get(c->w->pool, fi->fh, &box) != HANDLE_SEND) {
+		fuse_reply_err(c->req, EBADF);
+		return;
+	}
+	box_stat(c->w->pool, box, &bs);
+	if (box_removed(box))
+		ready = POLLERR;
+	else if (bs.ranges.largest_free)
+		ready = POLLOUT | POLLWRNORM;
+	if (!ready)
+		poll_register(c, box, key, fi->fh);
+	fuse_reply_poll(c->req, ready);
+}
+
+const struct node_ops box_send_ops = {
+	.getattr = box_node_getattr,
+	.setattr = box_node_setattr,
+	.open = send_open,
+	.write = send_write,
+	.flush = send_flush,
+	.fsync = send_fsync,
+	.poll = send_poll,
+};

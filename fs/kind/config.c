@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * .pool/config: what can change at run time.  A write is one JSON object; it
+ * is applied whole or not at all, and kept in the store.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs/ops/ops.h"
+
+struct config {
+	uint64_t box_size;
+	uint64_t sender_quota;
+	uint64_t min_free;
+	uint64_t floor;
+	uint64_t some_stall_us;
+	uint64_t full_stall_us;
+	uint64_t window_us;
+};
+
+static const struct config_key {
+	const char *name;
+	size_t offset;
+	uint64_t min, max;
+	const char *what;
+} config_keys[] = {
+#define KEY(name, min, max, what)                                    \
+	{                                                            \
+#name, offsetof(struct config, name), min, max, what \
+	}
+	KEY(box_size, 1, BOX_SIZE_MAX, "bytes of a new box's region"),
+	KEY(sender_quota, 1, 100, "percent of a region for one sender"),
+	KEY(min_free, 0, INT64_MAX, "bytes of memory to keep available"),
+	KEY(floor, 0, INT64_MAX, "pages that some pressure leaves alone"),
+	KEY(some_stall_us, 1, 10000000, "microseconds of some stall"),
+	KEY(full_stall_us, 1, 10000000, "microseconds of full stall"),
+	KEY(window_us, 1, 10000000, "microseconds of the window"),
+#undef KEY
+};
+#define CONFIG_ALL UINT32_MAX
+#define NR_KEYS (sizeof(config_keys) / sizeof(*config_keys))
+
+static uint64_t *config_field(struct config *cfg, const struct config_key *key)
+{
+	return (uint64_t *)((char *)cfg + key->offset);
+}
+
+static void config_get(struct worker *w, struct config *cfg)
+{
+	struct reclaim_status *rs = calloc(1, sizeof(*rs));
+	struct reclaim_tuning t = { 0 };
+
+	if (rs && w->reclaimer) {
+		reclaimer_status(w->reclaimer, rs);
+		t = rs->tuning;
+	}
+	free(rs);
+	cfg->box_size = pool_config(w->pool)->box_size;
+	cfg->sender_quota = pool_config(w->pool)->sender_quota;
+	cfg->min_free = t.min_free;
+	cfg->floor = t.floor;
+	cfg->some_stall_us = t.some_stall_us;
+	cfg->full_stall_us = t.full_stall_us;
+	cfg->window_us = t.window_us;
+}
+
+static bool config_has(uint32_t keys, size_t offset)
+{
+	for (size_t i = 0; i < NR_KEYS; i++)
+		if (config_keys[i].offset == offset)
+			return keys & 1u << i;
+	return false;
+}
+
+/* @keys: those that have been set, bit by bit; the others keep their default,
+ * which for min_free follows the machine and the command line. */
+static int config_set(struct worker *w, const struct config *cfg, uint32_t keys)
+{
+	bool has_min_free = config_has(keys, offsetof(struct config, min_free));
+	struct reclaim_tuning t = { .min_free = has_min_free
+							? cfg->min_free
+							: w->options->min_free,
+				    .floor = cfg->floor,
+				    .some_stall_us = cfg->some_stall_us,
+				    .full_stall_us = cfg->full_stall_us,
+				    .window_us = cfg->window_us };
+	uint64_t mask = sysconf(_SC_PAGESIZE) - 1;
+	int err = reclaimer_configure(w->reclaimer, &t);
+
+	if (err)
+		return err;
+	pool_config(w->pool)->box_size = (cfg->box_size + mask) & ~mask;
+	pool_config(w->pool)->sender_quota = cfg->sender_quota;
+	w->config_keys = keys;
+	return 0;
+}
+
+/* An errno cannot name a key: .pool/events and .pool/config do. */
+__attribute__((format(printf, 3, 4))) static int
+config_complain(struct worker *w, const char *key, const char *fmt, ...)
+{
+	char why[sizeof(w->config_error) - 64];
+	json_t *j = json_object();
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	snprintf(w->config_error, sizeof(w->config_error), "%.60s: %s", key,
+		 why);
+	json_object_set_new(j, "key", json_name(key));
+	json_object_set_new(j, "why", json_name(why));
+	events_add(&w->events, "config-error", j);
+	notify_events(w);
+	return -EINVAL;
+}
+
+static int config_set_key(struct worker *w, struct config *cfg, uint32_t *keys,
+			  const char *name, json_t *value)
+{
+	const struct config_key *key = NULL;
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < NR_KEYS; i++)
+		if (!strcmp(name, config_keys[i].name))
+			key = &config_keys[i];
+	if (!key)
+		return config_complain(w, name, "there is no such key");
+	if (json_is_integer(value) && json_integer_value(value) >= 0)
+		n = json_integer_value(value);
+	else if (!json_is_string(value) ||
+		 size_parse(json_string_value(value), 0, &n))
+		return config_complain(w, name,
+				       "%s: a whole number, or one as \"64M\"",
+				       key->what);
+	if (n < key->min || n > key->max)
+		return config_complain(w, name,
+				       "%s: from %" PRIu64 " to %" PRIu64,
+				       key->what, key->min, key->max);
+	*config_field(cfg, key) = n;
+	*keys |= 1u << (key - config_keys);
+	return 0;
+}
+
+/* @keys: which of them. */
+static json_t *config_json(struct worker *w, uint32_t keys)
+{
+	json_t *j = json_object();
+	struct config cfg;
+
+	config_get(w, &cfg);
+	for (size_t i = 0; i < NR_KEYS; i++)
+		if (keys & 1u << i)
+			json_object_set_new(j, config_keys[i].name,
+					    json_integer(*config_field(
+						    &cfg, &config_keys[i])));
+	return j;
+}
+
+static void config_save(struct worker *w)
+{
+	json_t *j = config_json(w, w->config_keys);
+	int fd = openat(w->store->dirfd, "config.new",
+			O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	/* It is in force in any case; a full store only makes it forget. */
+	if (fd >= 0) {
+		int err = json_dumpfd(j, fd, JSON_COMPACT);
+
+		close(fd);
+		if (!err)
+			renameat(w->store->dirfd, "config.new", w->store->dirfd,
+				 "config.json");
+	}
+	json_decref(j);
+}
+
+static int config_apply(struct worker *w, const char *text, size_t len)
+{
+	uint32_t keys = w->config_keys;
+	struct config cfg;
+	json_error_t why;
+	json_t *j, *value;
+	const char *name;
+	int err = 0;
+
+	j = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
+	if (!j)
+		return config_complain(w, "JSON", "line %d: %s", why.line,
+				       why.text);
+	if (!json_is_object(j)) {
+		json_decref(j);
+		return config_complain(w, "JSON", "it must be an object");
+	}
+	config_get(w, &cfg);
+	json_object_foreach(j, name, value)
+	{
+		err = config_set_key(w, &cfg, &keys, name, value);
+		if (err)
+			break;
+	}
+	json_decref(j);
+	if (err)
+		return err;
+	if (config_set(w, &cfg, keys))
+		return config_complain(w, "window_us",
+				       "stalls must not be longer than it");
+	w->config_error[0] = 0;
+	return 0;
+}
+
+int config_write(struct worker *w, const char *text, size_t len)
+{
+	int err = config_apply(w, text, len);
+
+	if (err)
+		return err;
+	config_save(w);
+	events_add(&w->events, "config", config_json(w, CONFIG_ALL));
+	notify_events(w);
+	return 0;
+}
+
+char *config_render(struct worker *w)
+{
+	json_t *j = config_json(w, CONFIG_ALL);
+	char *text, *line = NULL;
+
+	if (w->config_error[0])
+		json_object_set_new(j, "last_error",
+				    json_name(w->config_error));
+	text = json_dumps(j, JSON_INDENT(2));
+	json_decref(j);
+	if (text && asprintf(&line, "%s\n", text) < 0)
+		line = NULL;
+	free(text);
+	return line;
+}
+
+void config_load(struct worker *w)
+{
+	char text[4096];
+	int fd = openat(w->store->dirfd, "config.json", O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return;
+	n = read(fd, text, sizeof(text));
+	close(fd);
+	if (n > 0)
+		config_apply(w, text, n);
+}

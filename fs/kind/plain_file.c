@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Open plain files.  In passthrough mode the kernel reads and writes the store's
+ * file itself; in cached mode its page cache asks us.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fs/ops/ops.h"
+#include "fs/poolfs.h"
+
+/* Groups that a caller is asked about; who is in more may lose a set-group-ID
+ * bit that it could keep. */
+#define GROUPS_MAX 256
+
+/* @how: TREE_KILL_*; @bits: those of the mode that it may take. */
+static int plain_kill(struct call *c, uint32_t node, uint32_t how, mode_t bits)
+{
+	gid_t groups[GROUPS_MAX + 1] = { c->ctx->gid };
+	struct tree_attr kill = { .set = how, .groups = groups };
+	struct worker *w = c->w;
+	struct statx stx;
+	int n, err;
+
+	err = tree_stat(w->pool, node, &stx);
+	if (err || !(stx.stx_mode & bits))
+		return err;
+	n = fuse_req_getgroups(c->req, GROUPS_MAX, groups + 1);
+	kill.nr_groups = 1 + (n > GROUPS_MAX ? GROUPS_MAX : n > 0 ? n : 0);
+	err = tree_setattr(w->pool, node, &kill);
+	notify_attributes(w, node);
+	return err;
+}
+
+/* The kernel leaves it to us, and does not look at the mode again. */
+int plain_kill_suidgid(struct call *c, uint32_t node)
+{
+	return plain_kill(c, node, TREE_KILL_SUIDGID, S_ISUID | S_ISGID);
+}
+
+/* Here, too, but without being asked: the store sees root set the list. */
+int plain_kill_sgid(struct call *c, uint32_t node)
+{
+	return c->ctx->uid ? plain_kill(c, node, TREE_KILL_SGID, S_ISGID) : 0;
+}
+
+/* --- passthrough --- */
+
+/* The id under which the kernel knows the file, one for all who open it. */
+static int plain_backing(struct worker *w, uint32_t node, int32_t *id)
+{
+	int fd;
+
+	*id = tree_backing(w->pool, node);
+	if (*id > 0)
+		return 0;
+	fd = tree_fd(w->pool, node, false);
+	if (fd < 0)
+		return fd;
+	*id = worker_backing_open(w, fd);
+	if (*id < 0)
+		return *id;
+	tree_set_backing(w->pool, node, *id);
+	return 0;
+}
+
+static void plain_backing_drop(struct worker *w, uint32_t node)
+{
+	int32_t id = tree_valid(w->pool, node) ? tree_backing(w->pool, node)
+					       : 0;
+
+	if (id <= 0)
+		return;
+	wire_backing_close(w->fuse_fd, id);
+	tree_set_backing(w->pool, node, 0);
+}
+
+/*
+ * The kernel writes to the store in our name, which may keep set-ID bits: who
+ * writes to such a file has to come here.
+ */
+static bool plain_has_setid(struct worker *w, uint32_t node)
+{
+	struct statx stx;
+
+	return tree_stat(w->pool, node, &stx) == 0 &&
+	       stx.stx_mode & (S_ISUID | S_ISGID);
+}
+
+/* How the kernel is to treat what was opened. */
+static int plain_how(struct worker *w, uint32_t node, int flags,
+		     struct wire_open *out)
+{
+	int32_t id;
+	int err;
+
+	/* The access mode is all that is ever asked of an open file. */
+	*out = (struct wire_open){ .fh = flags & O_ACCMODE,
+				   .flags = WIRE_NOFLUSH };
+	if (w->mode != MODE_PASSTHROUGH) {
+		out->flags |= WIRE_KEEP_CACHE;
+		return 0;
+	}
+	err = plain_backing(w, node, &id);
+	if (err)
+		return err;
+	out->flags |= WIRE_PASSTHROUGH;
+	out->backing_id = id;
+	if ((flags & O_ACCMODE) != O_RDONLY && plain_has_setid(w, node))
+		out->flags |= WIRE_DIRECT_IO;
+	return 0;
+}
+
+/* --- open and release --- */
+
+void plain_open(struct call *c, struct fuse_file_info *fi)
+{
+	struct worker *w = c->w;
+	struct wire_open out;
+	int err = -ESTALE;
+
+	if (tree_valid(w->pool, c->index))
+		err = plain_how(w, c->index, fi->flags, &out);
+	if (!err && w->request.kill_suidgid)
+		err = plain_kill_suidgid(c, c->index);
+	/* Last, and once only: it counts. */
+	if (!err)
+		err = tree_open(w->pool, c->index, fi->flags);
+	if (err) {
+		if (!tree_opens(w->pool, c->index))
+			plain_backing_drop(w, c->index);
+		tree_fd_done(w->pool, c->index);
+		fuse_reply_err(c->req, -err);
+		return;
+	}
+	reply_open(c, out.fh, out.flags, out.backing_id);
+	worker_trim(w);
+}
+
+/* Undoes what tree_create() has counted. */
+static void create_undo(struct worker *w, uint32_t node)
+{
+	pool_set_token(w->pool, 0);
+	tree_close(w->pool, node);
+	tree_forget(w->pool, node, 1);
+}
+
+void plain_create(struct call *c, const char *name, mode_t mode,
+		  struct fuse_file_info *fi)
+{
+	struct worker *w = c->w;
+	struct tree_cred cred = { .uid = c->ctx->uid,
+				  .gid = c->ctx->gid,
+				  .umask = c->ctx->umask };
+	struct fuse_entry_param e;
+	struct wire_create reply;
+	struct wire_open out;
+	uint64_t fixed;
+	uint32_t node;
+	int err;
+
+	if (name && c->index == TREE_ROOT && !fixed_root_find(name, &fixed))
+		err = fi->flags & O_EXCL ? -EEXIST : -EISDIR;
+	else
+		err = tree_create(w->pool, c->index, name, fi->flags,
+				  S_IFREG | (mode & ~S_IFMT), &cred, &node);
+	if (err) {
+		fuse_reply_err(c->req, -err);
+		return;
+	}
+	err = plain_how(w, node, fi->flags, &out);
+	if (!err)
+		err = entry_of(c, node, &e);
+	if (err) {
+		create_undo(w, node);
+		fuse_reply_err(c->req, -err);
+		return;
+	}
+	if (w->mode == MODE_PASSTHROUGH)
+		tree_fd_close(w->pool, node);
+	wire_create_fill(&reply, node, &e.attr, e.entry_timeout, e.attr_timeout,
+			 &out);
+	fuse_reply_buf(c->req, (const char *)&reply, sizeof(reply));
+	worker_trim(w);
+}
+
+void plain_release(struct call *c, struct fuse_file_info *fi)
+{
+	if (tree_opens(c->w->pool, c->index) == 1)
+		plain_backing_drop(c->w, c->index);
+	tree_close(c->w->pool, c->index);
+	worker_trim(c->w);
+}
+
+void plain_fsync(struct call *c, struct fuse_file_info *fi)
+{
+	int fd = tree_fd(c->w->pool, c->index, false);
+	int err = fd < 0 ? fd : 0;
+
+	if (!err && fsync(fd) < 0)
+		err = -errno;
+	fuse_reply_err(c->req, -err);
+}
+
+/* --- reading and writing --- */
+
+void plain_read(struct call *c, size_t size, off_t off,
+		struct fuse_file_info *fi)
+{
+	struct worker *w = c->w;
+	int fd = tree_fd(w->pool, c->index, false);
+	ssize_t n = fd;
+
+	if (size > REQUEST_BUFFER)
+		size = REQUEST_BUFFER;
+	if (!w->io_buffer)
+		w->io_buffer = worker_buffer_get(w);
+	if (!w->io_buffer)
+		n = -ENOMEM;
+	else if (fd >= 0 && (n = pread(fd, w->io_buffer, size, off)) < 0)
+		n = -errno;
+	if (n < 0)
+		fuse_reply_err(c->req, -n);
+	else
+		fuse_reply_buf(c->req, w->io_buffer, n);
+}
+
+/* What a mapping has written; what was purged since then stays so. */
+static ssize_t plain_write_back(struct call *c, const char *buf, size_t size,
+				off_t off)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		bool gone;
+		ssize_t n = notify_lost(c->w, c->index, off + done, size - done,
+					&gone);
+
+		if (!gone)
+			n = tree_write(c->w->pool, c->index, buf + done, n,
+				       off + done);
+		if (n <= 0)
+			return done ? (ssize_t)done : n;
+		done += n;
+	}
+	return done;
+}
+
+void plain_write(struct call *c, const void *buf, size_t size, off_t off,
+		 struct fuse_file_info *fi)
+{
+	struct worker *w = c->w;
+	ssize_t n = fi->writepage
+			    ? plain_write_back(c, buf, size, off)
+			    : tree_write(w->pool, c->index, buf, size, off);
+
+	if (n >= 0 && w->request.kill_suidgid)
+		plain_kill_suidgid(c, c->index);
+	if (n < 0)
+		fuse_reply_err(c->req, -n);
+	else
+		fuse_reply_write(c->req, n);
+}
+
+int plain_fallocate(struct call *c, int mode, off_t off, off_t len)
+{
+	int err = tree_fallocate(c->w->pool, c->index, mode, off, len);
+
+	/* Here the kernel does not say whether the caller may keep them. */
+	if (!err && c->ctx->uid)
+		plain_kill_suidgid(c, c->index);
+	return err;
+}
+
+off_t plain_lseek(struct call *c, off_t off, int whence)
+{
+	int fd = tree_fd(c->w->pool, c->index, false);
+	off_t at;
+
+	if (fd < 0)
+		return fd;
+	at = lseek(fd, off, whence);
+	return at < 0 ? -errno : at;
+}
+
+/* Return: the notifier will do it, unless *@err is set. */
+static bool plain_pin_later(struct call *c, const struct poolfs_range *r,
+			    int *err)
+{
+	struct worker *w = c->w;
+
+	if (w->mode != MODE_CACHED || !notify_has_lost(w, c->index) ||
+	    pool_replays(w->pool, w->request.unique))
+		return false;
+	*err = notify_then_pin(w, c->req, c->index, r->offset, r->length);
+	return *err == 0;
+}
+
+void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,
+		 size_t in_size)
+{
+	struct pool *pool = c->w->pool;
+	const struct poolfs_range *r = in;
+	int result = -ENOTTY, err = 0;
+
+	if (_IOC_TYPE(cmd) == _IOC_TYPE(POOLFS_IOC_PIN) && in_size < sizeof(*r))
+		result = -ENOTTY;
+	else if (cmd == POOLFS_IOC_PIN && plain_pin_later(c, r, &err))
+		return;
+	else if (cmd == POOLFS_IOC_PIN)
+		result = err ? err
+			     : tree_pin_range(pool, c->index, r->offset,
+					      r->length);
+	else if (cmd == POOLFS_IOC_UNPIN && fh == O_RDONLY)
+		result = -EBADF;
+	else if (cmd == POOLFS_IOC_UNPIN)
+		result = tree_unpin_range(pool, c->index, r->offset, r->length);
+	else if (cmd == POOLFS_IOC_STATE)
+		result = tree_range_state(pool, c->index, r->offset, r->length);
+	if (result < 0)
+		fuse_reply_err(c->req, -result);
+	else
+		fuse_reply_ioctl(c->req, result, NULL, 0);
+}
+
+ssize_t plain_copy_range(struct call *c, off_t off, uint64_t to, off_t to_off,
+			 size_t len)
+{
+	ssize_t n = tree_copy_range(c->w->pool, c->index, off, to, to_off, len);
+
+	if (n > 0 && c->ctx->uid)
+		plain_kill_suidgid(c, to);
+	return n;
+}

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Plain files and directories: their names and attributes.  All of it is in the
+ * store's tree; the root has two names besides, box and .pool.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "fs/ops/ops.h"
+
+/* Offsets in the root's listing that no file system uses (INT64_MAX itself is
+ * the end of some): names of our own come first. */
+#define OFF_FIXED (INT64_MAX - 16)
+#define OFF_FIXED_END (OFF_FIXED + 8)
+
+static struct tree_cred cred_of(const struct call *c)
+{
+	return (struct tree_cred){ .uid = c->ctx->uid,
+				   .gid = c->ctx->gid,
+				   .umask = c->ctx->umask };
+}
+
+/* A name that is not for plain files. */
+static bool is_fixed(const struct call *c, uint64_t parent, const char *name)
+{
+	uint64_t child;
+
+	return parent == TREE_ROOT && !fixed_root_find(name, &child);
+}
+
+static void stat_of_statx(const struct statx *x, struct stat *st)
+{
+	st->st_ino = x->stx_ino;
+	st->st_mode = x->stx_mode;
+	st->st_nlink = x->stx_nlink;
+	st->st_uid = x->stx_uid;
+	st->st_gid = x->stx_gid;
+	st->st_size = x->stx_size;
+	st->st_blocks = x->stx_blocks;
+	st->st_blksize = x->stx_blksize;
+	st->st_rdev = makedev(x->stx_rdev_major, x->stx_rdev_minor);
+	st->st_atim = (struct timespec){ x->stx_atime.tv_sec,
+					 x->stx_atime.tv_nsec };
+	st->st_mtim = (struct timespec){ x->stx_mtime.tv_sec,
+					 x->stx_mtime.tv_nsec };
+	st->st_ctim = (struct timespec){ x->stx_ctime.tv_sec,
+					 x->stx_ctime.tv_nsec };
+}
+
+static int plain_getattr(struct call *c, struct stat *st)
+{
+	struct statx stx;
+	int err = tree_stat(c->w->pool, c->index, &stx);
+
+	if (err)
+		return err;
+	stat_of_statx(&stx, st);
+	if (c->index == TREE_ROOT)
+		st->st_nlink += 2; /* box and .pool */
+	return 0;
+}
+
+static int plain_setattr(struct call *c, const struct stat *st, int to_set)
+{
+	struct tree_attr a = { .mode = st->st_mode,
+			       .uid = st->st_uid,
+			       .gid = st->st_gid,
+			       .size = st->st_size,
+			       .atime = st->st_atim,
+			       .mtime = st->st_mtim };
+
+	if (to_set & FUSE_SET_ATTR_MODE)
+		a.set |= TREE_SET_MODE;
+	if (to_set & FUSE_SET_ATTR_UID)
+		a.set |= TREE_SET_UID;
+	if (to_set & FUSE_SET_ATTR_GID)
+		a.set |= TREE_SET_GID;
+	if (to_set & FUSE_SET_ATTR_SIZE)
+		a.set |= TREE_SET_SIZE;
+	if (to_set & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_ATIME_NOW))
+		a.set |= TREE_SET_ATIME;
+	if (to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW))
+		a.set |= TREE_SET_MTIME;
+	if (to_set & FUSE_SET_ATTR_ATIME_NOW)
+		a.atime.tv_nsec = UTIME_NOW;
+	if (to_set & FUSE_SET_ATTR_MTIME_NOW)
+		a.mtime.tv_nsec = UTIME_NOW;
+	/* The kernel asks this for every change of owner; who may keep the bits
+	 * loses no more than the store takes itself. */
+	if (c->w->request.kill_suidgid &&
+	    (c->ctx->uid || !(a.set & (TREE_SET_UID | TREE_SET_GID))))
+		plain_kill_suidgid(c, c->index);
+	return tree_setattr(c->w->pool, c->index, &a);
+}
+
+/* --- names --- */
+
+static int plain_lookup(struct call *c, const char *name, uint64_t *child)
+{
+	uint32_t node;
+	int err;
+
+	if (c->index == TREE_ROOT && !fixed_root_find(name, child))
+		return 0;
+	err = tree_lookup(c->w->pool, c->index, name, &node);
+	if (!err)
+		*child = node;
+	return err;
+}
+
+static int plain_mkdir(struct call *c, const char *name, mode_t mode,
+		       uint64_t *child)
+{
+	struct tree_cred cred = cred_of(c);
+	uint32_t node;
+	int err;
+
+	if (is_fixed(c, c->index, name))
+		return -EEXIST;
+	err = tree_mkdir(c->w->pool, c->index, name, mode, &cred, &node);
+	if (!err)
+		*child = node;
+	return err;
+}
+
+static int plain_mknod(struct call *c, const char *name, mode_t mode,
+		       dev_t rdev, uint64_t *child)
+{
+	struct tree_cred cred = cred_of(c);
+	uint32_t node;
+	int err;
+
+	if (is_fixed(c, c->index, name))
+		return -EEXIST;
+	err = tree_mknod(c->w->pool, c->index, name, mode, rdev, &cred, &node);
+	if (!err)
+		*child = node;
+	return err;
+}
+
+static int plain_symlink(struct call *c, const char *name, const char *target,
+			 uint64_t *child)
+{
+	struct tree_cred cred = cred_of(c);
+	uint32_t node;
+	int err;
+
+	if (is_fixed(c, c->index, name))
+		return -EEXIST;
+	err = tree_symlink(c->w->pool, c->index, name, target, &cred, &node);
+	if (!err)
+		*child = node;
+	return err;
+}
+
+static int plain_link(struct call *c, uint64_t from, const char *name)
+{
+	if (node_kind(from) != NODE_PLAIN)
+		return -EPERM;
+	if (is_fixed(c, c->index, name))
+		return -EEXIST;
+	return tree_link(c->w->pool, from, c->index, name);
+}
+
+static int plain_unlink(struct call *c, const char *name)
+{
+	if (is_fixed(c, c->index, name))
+		return -EISDIR;
+	return tree_unlink(c->w->pool, c->index, name);
+}
+
+/* As a mount point's. */
+static int plain_rmdir(struct call *c, const char *name)
+{
+	if (is_fixed(c, c->index, name))
+		return -EBUSY;
+	return tree_rmdir(c->w->pool, c->index, name);
+}
+
+static int plain_rename(struct call *c, const char *name, uint64_t to,
+			const char *to_name, unsigned int flags)
+{
+	if (node_kind(to) != NODE_PLAIN)
+		return -EPERM;
+	if (is_fixed(c, c->index, name) || is_fixed(c, to, to_name))
+		return -EBUSY;
+	return tree_rename(c->w->pool, c->index, name, to, to_name, flags);
+}
+
+static ssize_t plain_readlink(struct call *c, char *buf, size_t size)
+{
+	return tree_readlink(c->w->pool, c->index, buf, size);
+}
+
+/* --- listings --- */
+
+/* Return: false: the reply is full. */
+static bool list_plus(struct call *c, struct dir_reply *d, const char *name,
+		      off_t next)
+{
+	struct worker *w = c->w;
+	struct fuse_entry_param e;
+	uint32_t node;
+
+	pool_set_token(w->pool, 0);
+	if (tree_lookup(w->pool, c->index, name, &node))
+		return dir_add(d, name, 0, 0, next);
+	if (entry_of(c, node, &e)) {
+		tree_forget(w->pool, node, 1);
+		return dir_add(d, name, 0, 0, next);
+	}
+	if (dir_add_plus(d, name, &e, next))
+		return true;
+	tree_forget(w->pool, node, 1);
+	return false;
+}
+
+/* What getdents64() fills in. */
+struct listed {
+	uint64_t ino;
+	int64_t off;
+	unsigned short len;
+	unsigned char type;
+	char name[];
+};
+
+static bool list_add(struct call *c, struct dir_reply *d,
+		     const struct listed *e)
+{
+	bool dot = !strcmp(e->name, ".") || !strcmp(e->name, "..");
+
+	if (!dot && tree_is_purged(c->w->pool, e->ino))
+		return true;
+	if (d->plus && !dot)
+		return list_plus(c, d, e->name, e->off);
+	return dir_add(d, e->name, e->ino, DTTOIF(e->type), e->off);
+}
+
+/*
+ * The kernel keeps what it has listed to the end.  A reader that is in the
+ * middle of an older listing then looks in the new one for the name it was at,
+ * and if that has been removed finds nothing any more.  So a directory that is
+ * being changed is not kept.
+ */
+#define LISTING_QUIET 2 /* seconds */
+
+static void list_ended(struct call *c, int fd)
+{
+	struct stat st;
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (fstat(fd, &st) == 0 &&
+	    st.st_mtim.tv_sec + LISTING_QUIET >= now.tv_sec)
+		c->w->listing_changes = c->node;
+}
+
+static void list_files(struct call *c, struct dir_reply *d, int fd)
+{
+	char buf[32 << 10] __attribute__((aligned(8)));
+	bool any = false;
+	long n;
+
+	while ((n = syscall(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
+		for (long at = 0; at < n;) {
+			const struct listed *e = (const void *)(buf + at);
+
+			if (!list_add(c, d, e))
+				return;
+			any = true;
+			at += e->len;
+		}
+	}
+	if (!any && !d->used)
+		list_ended(c, fd);
+}
+
+/* Return: the offset in the store's directory to go on at, -1: it is full. */
+static off_t list_fixed(struct call *c, struct dir_reply *d, off_t off)
+{
+	unsigned int i = off ? off - OFF_FIXED : 0;
+	const char *name;
+	uint64_t node;
+
+	if (c->index != TREE_ROOT ||
+	    (off && (off < OFF_FIXED || off > OFF_FIXED_END)))
+		return off;
+	for (; fixed_root_entry(i, &name, &node); i++)
+		if (!dir_add(d, name, node, S_IFDIR, OFF_FIXED + i + 1))
+			return -1;
+	return 0;
+}
+
+static void plain_readdir(struct call *c, struct dir_reply *d, off_t off)
+{
+	int fd;
+
+	off = list_fixed(c, d, off);
+	if (off < 0)
+		return;
+	fd = tree_opendir(c->w->pool, c->index);
+	if (fd < 0)
+		return;
+	if (lseek(fd, off, SEEK_SET) == off)
+		list_files(c, d, fd);
+	close(fd);
+}
+
+/* --- extended attributes --- */
+
+static bool is_acl(const char *name)
+{
+	return !strncmp(name, "system.posix_acl_", 17);
+}
+
+/* "1" is volatile; nothing of it is stored as an attribute. */
+#define VOLATILE_XATTR "user.pool.volatile"
+
+static ssize_t xattr_copy(const char *from, size_t len, char *to, size_t size)
+{
+	if (!size)
+		return len;
+	if (size < len)
+		return -ERANGE;
+	memcpy(to, from, len);
+	return len;
+}
+
+static ssize_t plain_getxattr(struct call *c, const char *name, void *value,
+			      size_t size)
+{
+	ssize_t n;
+
+	if (!strcmp(name, VOLATILE_XATTR))
+		return tree_is_volatile(c->w->pool, c->index)
+			       ? xattr_copy("1", 1, value, size)
+			       : -ENODATA;
+	n = tree_getxattr(c->w->pool, c->index, name, value, size);
+	/* A store without ACLs: the kernel asks at each check of permissions. */
+	return n == -EOPNOTSUPP && is_acl(name) ? -ENODATA : n;
+}
+
+static ssize_t plain_listxattr(struct call *c, char *list, size_t size)
+{
+	size_t own = tree_is_volatile(c->w->pool, c->index)
+			     ? sizeof(VOLATILE_XATTR)
+			     : 0;
+	ssize_t n;
+
+	/* A size of 0 only asks how long the others are. */
+	n = tree_listxattr(c->w->pool, c->index, list,
+			   size > own ? size - own : 0);
+	if (n < 0 || !size)
+		return n < 0 ? n : n + (ssize_t)own;
+	if (size < n + own)
+		return -ERANGE;
+	memcpy(list + n, VOLATILE_XATTR, own);
+	return n + (ssize_t)own;
+}
+
+static int set_volatile(struct call *c, const char *value, size_t size,
+			int flags)
+{
+	bool is = tree_is_volatile(c->w->pool, c->index);
+
+	if (size != 1 || (*value != '0' && *value != '1'))
+		return -EINVAL;
+	if (is && flags & XATTR_CREATE)
+		return -EEXIST;
+	if (!is && flags & XATTR_REPLACE)
+		return -ENODATA;
+	return tree_set_volatile(c->w->pool, c->index, *value == '1');
+}
+
+/* Who changes the list of a file of a group he is not in, takes its bit. */
+static int access_list_set(struct call *c, const char *name, int err)
+{
+	if (err || strcmp(name, "system.posix_acl_access"))
+		return err;
+	return plain_kill_sgid(c, c->index);
+}
+
+static int plain_setxattr(struct call *c, const char *name, const void *value,
+			  size_t size, int flags)
+{
+	if (!strcmp(name, VOLATILE_XATTR))
+		return set_volatile(c, value, size, flags);
+	return access_list_set(c, name,
+			       tree_setxattr(c->w->pool, c->index, name, value,
+					     size, flags));
+}
+
+static int plain_removexattr(struct call *c, const char *name)
+{
+	if (strcmp(name, VOLATILE_XATTR))
+		return access_list_set(
+			c, name, tree_removexattr(c->w->pool, c->index, name));
+	if (!tree_is_volatile(c->w->pool, c->index))
+		return -ENODATA;
+	return tree_set_volatile(c->w->pool, c->index, false);
+}
+
+const struct node_ops plain_ops = {
+	.getattr = plain_getattr,
+	.setattr = plain_setattr,
+	.lookup = plain_lookup,
+	.mkdir = plain_mkdir,
+	.mknod = plain_mknod,
+	.symlink = plain_symlink,
+	.link = plain_link,
+	.unlink = plain_unlink,
+	.rmdir = plain_rmdir,
+	.rename = plain_rename,
+	.readlink = plain_readlink,
+	.readdir = plain_readdir,
+	.getxattr = plain_getxattr,
+	.listxattr = plain_listxattr,
+	.setxattr = plain_setxattr,
+	.removexattr = plain_removexattr,
+	.create = plain_create,
+	.open = plain_open,
+	.read = plain_read,
+	.write = plain_write,
+	.fsync = plain_fsync,
+	.release = plain_release,
+	.fallocate = plain_fallocate,
+	.lseek = plain_lseek,
+	.ioctl = plain_ioctl,
+	.copy_range = plain_copy_range,
+};

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Operations on extended attributes.
+ */
+#include "fs/ops/ops_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* What is asked is either how long it is, or it itself. */
+static void reply_xattr(fuse_req_t req, ssize_t n, const char *value,
+			size_t size)
+{
+	if (n < 0)
+		fuse_reply_err(req, -n);
+	else if (!size)
+		fuse_reply_xattr(req, n);
+	else
+		fuse_reply_buf(req, value, n);
+}
+
+void op_getxattr(fuse_req_t req, fuse_ino_t node, const char *name, size_t size)
+{
+	struct call c = call_of(req, node);
+	const struct node_ops *ops = node_ops(node);
+	char *value = size ? malloc(size) : NULL;
+	ssize_t n = -ENODATA;
+
+	if (size && !value)
+		n = -ENOMEM;
+	else if (ops->getxattr)
+		n = ops->getxattr(&c, name, value, size);
+	reply_xattr(req, n, value, size);
+	free(value);
+}
+
+void op_listxattr(fuse_req_t req, fuse_ino_t node, size_t size)
+{
+	struct call c = call_of(req, node);
+	const struct node_ops *ops = node_ops(node);
+	char *list = size ? malloc(size) : NULL;
+	ssize_t n = 0;
+
+	if (size && !list)
+		n = -ENOMEM;
+	else if (ops->listxattr)
+		n = ops->listxattr(&c, list, size);
+	reply_xattr(req, n, list, size);
+	free(list);
+}
+
+void op_setxattr(fuse_req_t req, fuse_ino_t node, const char *name,
+		 const char *value, size_t size, int flags)
+{
+	struct call c = call_of(req, node);
+	const struct node_ops *ops = node_ops(node);
+
+	fuse_reply_err(req, ops->setxattr ? -ops->setxattr(&c, name, value,
+							   size, flags)
+					  : EOPNOTSUPP);
+}
+
+void op_removexattr(fuse_req_t req, fuse_ino_t node, const char *name)
+{
+	struct call c = call_of(req, node);
+	const struct node_ops *ops = node_ops(node);
+
+	fuse_reply_err(req, ops->removexattr ? -ops->removexattr(&c, name)
+					     : EOPNOTSUPP);
+}

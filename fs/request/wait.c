@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Requests that wait: see wait.h.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/worker/worker.h"
+
+/* Memory that payloads of waiting senders hold, together. */
+#define WAIT_BYTES_MAX (128u << 20)
+/* A payload from this size on keeps the buffer it came in. */
+#define WAIT_KEEP (256u << 10)
+
+void waiters_init(struct worker *w)
+{
+	TAILQ_INIT(&w->waiters.events);
+}
+
+struct box_waits *box_waits(struct box *box)
+{
+	struct box_waits *bw = box_private(box);
+
+	if (bw)
+		return bw;
+	bw = calloc(1, sizeof(*bw));
+	if (!bw)
+		return NULL;
+	TAILQ_INIT(&bw->senders);
+	TAILQ_INIT(&bw->receivers);
+	TAILQ_INIT(&bw->deferred);
+	box_set_private(box, bw);
+	return bw;
+}
+
+static void wait_remove(struct waiter *wt)
+{
+	struct worker *w = wt->worker;
+
+	TAILQ_REMOVE(wt->queue, wt, link);
+	w->waiters.nr--;
+	w->waiters.bytes -= wt->cost;
+	if (wt->keeps_buffer)
+		worker_buffer_put(w, wt->held);
+	else
+		free(wt->held);
+	free(wt);
+}
+
+/* libfuse calls it in the loop's thread, which holds the lock. */
+static void wait_interrupted(fuse_req_t req, void *data)
+{
+	struct waiter *wt = data;
+
+	wt->give_up(wt, EINTR);
+	wait_remove(wt);
+}
+
+/*
+ * The payload must last: it is copied, or, when it is large and still where the
+ * request was read to, it keeps that buffer.
+ */
+static int wait_hold(struct worker *w, struct waiter *wt)
+{
+	struct payload *p = &wt->payload;
+	const char *at = p->mem;
+	void *fresh;
+
+	wt->held = NULL;
+	wt->cost = p->len;
+	wt->keeps_buffer = p->len >= WAIT_KEEP && at >= (char *)w->buffer &&
+			   at < (char *)w->buffer + REQUEST_BUFFER;
+	if (wt->keeps_buffer)
+		wt->cost = REQUEST_BUFFER;
+	if (wt->cost > WAIT_BYTES_MAX - w->waiters.bytes)
+		return -ENOBUFS;
+	if (wt->keeps_buffer) {
+		fresh = worker_buffer_get(w);
+		if (!fresh)
+			return -ENOMEM;
+		wt->held = w->buffer;
+		w->buffer = fresh;
+	} else if (p->len) {
+		wt->held = malloc(p->len);
+		if (!wt->held)
+			return -ENOMEM;
+		p->mem = memcpy(wt->held, p->mem, p->len);
+	}
+	w->waiters.bytes += wt->cost;
+	return 0;
+}
+
+int wait_add(struct worker *w, struct waiter_queue *queue,
+	     const struct waiter *model)
+{
+	struct waiter *wt;
+	int err;
+
+	if (w->closing)
+		return -ESHUTDOWN;
+	/* Its INTERRUPT overtook it while it was deferred.  libfuse must not
+	 * find that out below: it uses a request after the call that ends it. */
+	if (fuse_req_interrupted(model->req))
+		return -EINTR;
+	wt = malloc(sizeof(*wt));
+	if (!wt)
+		return -ENOMEM;
+	*wt = *model;
+	err = wait_hold(w, wt);
+	if (err) {
+		free(wt);
+		return err;
+	}
+	wt->worker = w;
+	wt->queue = queue;
+	wt->unique = w->request.unique;
+	w->waiters.nr++;
+	TAILQ_INSERT_TAIL(queue, wt, link);
+	fuse_req_interrupt_func(wt->req, wait_interrupted, wt);
+	return 0;
+}
+
+static bool wait_retry(struct waiter *wt)
+{
+	struct worker *w = wt->worker;
+
+	pool_set_token(w->pool, wt->unique);
+	if (!wt->retry(wt))
+		return false;
+	wait_remove(wt);
+	return true;
+}
+
+void wait_wake_box(struct worker *w, struct box *box)
+{
+	struct box_waits *bw = box_private(box);
+
+	if (!bw || bw->woken)
+		return;
+	if (w->waiters.nr_woken == w->waiters.max_woken) {
+		uint32_t max = w->waiters.max_woken * 2 + 16;
+		uint64_t *woken = realloc(w->waiters.woken,
+					  max * sizeof(*woken));
+
+		if (!woken)
+			return;
+		w->waiters.woken = woken;
+		w->waiters.max_woken = max;
+	}
+	bw->woken = true;
+	w->waiters.woken[w->waiters.nr_woken++] = box_serial(box);
+}
+
+static void wait_notify_pollers(struct worker *w, struct box *box)
+{
+	uint32_t h = 0;
+
+	while ((h = handle_next_polling(w->pool, box, h))) {
+		wire_notify_poll(w->fuse_fd, handle_poll_key(w->pool, h));
+		/* Who still wants to know polls again. */
+		handle_set_poll_key(w->pool, h, 0);
+	}
+}
+
+/*
+ * First come, first served.  Only a sender that holds space already may pass:
+ * the others wait for it.
+ */
+static void wait_run_senders(struct worker *w, struct box_waits *bw)
+{
+	struct waiter *wt, *next;
+	bool blocked = false;
+
+	for (wt = TAILQ_FIRST(&bw->senders); wt; wt = next) {
+		next = TAILQ_NEXT(wt, link);
+		if (blocked && !tx_has_space(w->pool, wt->handle))
+			continue;
+		if (!wait_retry(wt))
+			blocked = true;
+	}
+}
+
+static void wait_run_box(struct worker *w, struct box *box)
+{
+	struct box_waits *bw = box_private(box);
+	struct waiter *wt;
+
+	if (!bw)
+		return;
+	bw->woken = false;
+	wait_run_senders(w, bw);
+	while ((wt = TAILQ_FIRST(&bw->receivers)))
+		if (!wait_retry(wt))
+			break;
+	if (bw->polled) {
+		bw->polled = false;
+		wait_notify_pollers(w, box);
+	}
+}
+
+void wait_run(struct worker *w)
+{
+	/* Running one may wake another. */
+	while (w->waiters.nr_woken) {
+		uint64_t serial = w->waiters.woken[--w->waiters.nr_woken];
+		struct box *box = box_by_serial(w->pool, serial);
+
+		if (box)
+			wait_run_box(w, box);
+	}
+}
+
+void wait_run_events(struct worker *w)
+{
+	struct waiter *wt, *next;
+
+	for (wt = TAILQ_FIRST(&w->waiters.events); wt; wt = next) {
+		next = TAILQ_NEXT(wt, link);
+		wait_retry(wt);
+	}
+	if (w->waiters.events_polled) {
+		w->waiters.events_polled = false;
+		wait_notify_pollers(w, NULL);
+	}
+}
+
+static void wait_give_up_queue(struct waiter_queue *queue, int error)
+{
+	struct waiter *wt;
+
+	while ((wt = TAILQ_FIRST(queue))) {
+		wt->give_up(wt, error);
+		wait_remove(wt);
+	}
+}
+
+void wait_give_up_all(struct worker *w, int error)
+{
+	struct box *box = NULL;
+
+	w->closing = true;
+	wait_give_up_queue(&w->waiters.events, error);
+	while ((box = box_next(w->pool, box ? box_serial(box) : 0))) {
+		struct box_waits *bw = box_private(box);
+
+		if (!bw)
+			continue;
+		wait_give_up_queue(&bw->senders, error);
+		wait_give_up_queue(&bw->receivers, error);
+	}
+}
+
+static struct box *wait_box_of(struct worker *w, uint64_t node)
+{
+	uint64_t index = node_index(node);
+	struct box *box = NULL;
+	struct tx_info tx;
+
+	if (node_kind(node) == NODE_TX)
+		tx_by_slot(w->pool, index >> 32, index, &box, &tx);
+	else if (node_kind(node) >= NODE_BOX)
+		box = box_by_serial(w->pool, index);
+	return box;
+}
+
+bool wait_defer(struct worker *w, const void *buf, size_t len)
+{
+	struct raw_request *raw;
+	struct box_waits *bw;
+	struct box *box;
+
+	/* It is carried out already, and must be told before another is. */
+	if (pool_replays(w->pool, w->request.unique))
+		return false;
+	/* The kernel may need these answered for the box to settle. */
+	if (w->request.op == WIRE_UNANSWERED ||
+	    (w->request.op == WIRE_READ &&
+	     node_kind(w->request.node) == NODE_BOX + BOX_DATA))
+		return false;
+	box = wait_box_of(w, w->request.node);
+	bw = box ? box_private(box) : NULL;
+	if (!bw || !bw->settling)
+		return false;
+	raw = malloc(sizeof(*raw) + len);
+	if (!raw)
+		return false;
+	raw->len = len;
+	memcpy(raw->bytes, buf, len);
+	TAILQ_INSERT_TAIL(&bw->deferred, raw, link);
+	return true;
+}
+
+void wait_settled(struct worker *w, struct box *box)
+{
+	struct box_waits *bw = box_private(box);
+	struct raw_request *raw;
+
+	bw->settling--;
+	while (!bw->settling && (raw = TAILQ_FIRST(&bw->deferred))) {
+		TAILQ_REMOVE(&bw->deferred, raw, link);
+		worker_handle_locked(w, raw->bytes, raw->len);
+		free(raw);
+	}
+	box_let_go(w->pool, box);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The worker: how it starts and goes into its loop, and how it ends when it is
+ * told to.  See worker.h for its threads.
+ */
+#include "fs/worker/worker_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "fs/kernel/mount.h"
+#include "fs/ops/ops.h"
+#include "fs/worker/watcher.h"
+
+static struct worker the_worker;
+
+/* --- the end --- */
+
+static bool worker_must_end(const struct worker *w)
+{
+	return w->shared->stopping || getppid() != w->shared->keeper;
+}
+
+static void *signal_thread(void *arg)
+{
+	struct worker *w = arg;
+	sigset_t set;
+	int sig;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigwait(&set, &sig);
+	/* Whoever stops both of us at once may have come here first. */
+	for (int i = 0; i < 20 && !worker_must_end(w); i++)
+		usleep(10000);
+	/* Just this worker: the next one goes on, and no client notices. */
+	if (!worker_must_end(w))
+		_exit(WORKER_STOPPED);
+	pool_lock(w->pool);
+	wait_give_up_all(w, ESHUTDOWN);
+	if (getppid() != w->shared->keeper) {
+		/* The keeper is gone: nobody else cleans up. */
+		mount_end(w->mount, w->options->mountpoint, w->shared->device);
+		store_close(w->store);
+	}
+	/* What comes now gets its error from the kernel. */
+	_exit(WORKER_STOPPED);
+	return NULL;
+}
+
+/* --- start --- */
+
+static int worker_fail(struct worker *w, const char *what, int err)
+{
+	if (!w->shared->why[0])
+		snprintf(w->shared->why, sizeof(w->shared->why), "%s: %s", what,
+			 strerror(-err));
+	return WORKER_FAILED;
+}
+
+/* As tmpfs's options of these names. */
+static void worker_set_root(struct worker *w)
+{
+	const struct options *o = w->options;
+	struct tree_attr a = { .mode = o->root_mode,
+			       .uid = o->root_uid,
+			       .gid = o->root_gid };
+
+	a.set = (o->root_mode >= 0 ? TREE_SET_MODE : 0) |
+		(o->root_uid >= 0 ? TREE_SET_UID : 0) |
+		(o->root_gid >= 0 ? TREE_SET_GID : 0);
+	if (a.set)
+		tree_setattr(w->pool, TREE_ROOT, &a);
+}
+
+static int worker_start_threads(struct worker *w)
+{
+	pthread_t thread;
+	int err;
+
+	pthread_mutex_init(&w->notify_lock, NULL);
+	pthread_cond_init(&w->notify_cond, NULL);
+	TAILQ_INIT(&w->jobs);
+	TAILQ_INIT(&w->gone);
+	err = notify_start(w);
+	if (err)
+		return err;
+	err = -pthread_create(&thread, NULL, signal_thread, w);
+	if (!err)
+		pthread_detach(thread);
+	return err;
+}
+
+/* Boxes want a descriptor each while they are in use. */
+static void worker_raise_limits(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
+		rl.rlim_cur = rl.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &rl);
+	}
+}
+
+/* Whoever started us may be waiting for the end of our output. */
+static void worker_leave_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null >= 0) {
+		dup2(null, 2);
+		close(null);
+	}
+}
+
+static void worker_say_started(struct worker *w)
+{
+	events_add(&w->events, w->shared->restarts ? "restart" : "mount",
+		   json_pack("{s:s,s:i,s:i}", "mode", mode_name(w->mode),
+			     "worker", (int)getpid(), "restarts",
+			     (int)w->shared->restarts));
+}
+
+int worker_run(const struct options *options, struct mount_shared *shared,
+	       struct store *store, struct fuse_session *mount)
+{
+	struct worker *w = &the_worker;
+	int err, status;
+
+	w->options = options;
+	w->shared = shared;
+	w->store = store;
+	w->mount = mount;
+	w->fuse_fd = fuse_session_fd(mount);
+	waiters_init(w);
+	clock_gettime(CLOCK_REALTIME, &w->started);
+	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != shared->keeper)
+		kill(getpid(), SIGTERM); /* it died before that */
+	worker_raise_limits();
+	w->se = worker_session(w);
+	if (!w->se)
+		return worker_fail(w, "cannot make a FUSE session", -ENOMEM);
+	err = worker_init_session(w);
+	if (err == -ENODEV)
+		return WORKER_UNMOUNTED;
+	if (!err)
+		err = worker_choose_mode(w);
+	if (err)
+		return worker_fail(w, "cannot agree with the kernel", err);
+	err = worker_open_pool(w);
+	if (err)
+		return worker_fail(w, "cannot open the pool in its store", err);
+	err = watcher_start(shared->keeper);
+	if (!err)
+		err = worker_start_threads(w);
+	if (!err)
+		err = worker_start_reclaimer(w);
+	if (err)
+		return worker_fail(w, "cannot start a thread", err);
+	worker_drop_sys_resource();
+	pool_lock(w->pool);
+	if (shared->restarts && w->mode == MODE_PASSTHROUGH)
+		worker_close_lost_backing(w);
+	if (!shared->restarts)
+		worker_set_root(w);
+	config_load(w);
+	worker_say_started(w);
+	if (w->mode == MODE_CACHED && shared->restarts)
+		err = notify_forget(w);
+	if (shared->restarts) {
+		worker_forget_listings(w);
+		worker_forget_purged(w);
+	}
+	pool_resettle(w->pool);
+	worker_adopt_pollers(w);
+	/* Other doors than those that earlier workers have opened. */
+	w->last_door = shared->restarts << 12;
+	pool_unlock(w->pool);
+	if (err)
+		return worker_fail(w, "cannot drop what is cached", err);
+	if (w->init_swallow)
+		wire_notify_resend(w->fuse_fd);
+	if (!options->foreground)
+		worker_leave_terminal();
+	kill(shared->keeper, SIGUSR1);
+	status = worker_loop(w);
+	reclaimer_stop(w->reclaimer);
+	memwatch_release(&w->memory);
+	return status;
+}

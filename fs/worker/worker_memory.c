@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Memory that the loop needs, or finds missing, and has given back.
+ *
+ * Locks: 1 is held in all of it; the shrinkers only try what they need.
+ */
+#include "fs/worker/worker_priv.h"
+
+#include <unistd.h>
+
+#include "shrinker/clock.h"
+
+uint64_t worker_reclaim(void *arg, uint64_t pages)
+{
+	struct worker *w = arg;
+	uint64_t freed;
+
+	if (!w->reclaimer)
+		return 0;
+	freed = reclaim_direct(w->reclaimer, pages);
+	if (freed < pages) {
+		/* Readers that touch holes can have filled the store. */
+		box_rescan(w->pool, NULL);
+		freed += reclaim_direct(w->reclaimer, pages - freed);
+	}
+	return freed;
+}
+
+/* Also of the files that the front end keeps in the store. */
+bool worker_make_room(struct worker *w, size_t bytes)
+{
+	return pool_lend_limit(w->pool, bytes + sysconf(_SC_PAGESIZE)) ||
+	       worker_reclaim(w, bytes / sysconf(_SC_PAGESIZE) + 1);
+}
+
+/* Bytes a nanosecond: nobody writes faster. */
+#define WRITER_SPEED 8
+#define LOOK_LEAST_NS 1000000ll
+#define LOOK_MOST_NS 100000000ll
+
+/*
+ * Pages that are missing to what is to stay free.  The reclaimer looks, too, but
+ * who writes without a pause can use up the rest before its thread has run once;
+ * who has to wait for an open or a close cannot.  The next look comes before the
+ * fastest writer has used what is there.
+ */
+static uint64_t worker_memory_missing(struct worker *w)
+{
+	struct meminfo *mem = &w->memory.mem;
+	struct reclaim_status rs;
+	int64_t now = clock_ns(), pause = LOOK_LEAST_NS;
+	uint64_t least, missing = 0;
+
+	if (!w->reclaimer || now < w->look_ns)
+		return 0;
+	memwatch_look(&w->memory);
+	reclaimer_status(w->reclaimer, &rs);
+	least = rs.tuning.min_free;
+	if (w->memory.err)
+		pause = LOOK_MOST_NS;
+	else if (mem->available < least)
+		missing = (least - mem->available) / sysconf(_SC_PAGESIZE);
+	else
+		pause = (mem->available - least) / WRITER_SPEED;
+	if (pause < LOOK_LEAST_NS)
+		pause = LOOK_LEAST_NS;
+	w->look_ns = now + (pause < LOOK_MOST_NS ? pause : LOOK_MOST_NS);
+	return missing;
+}
+
+void worker_trim(struct worker *w)
+{
+	uint64_t excess = pool_excess(w->pool);
+	uint64_t missing = worker_memory_missing(w);
+
+	if (excess < missing)
+		excess = missing;
+	if (excess)
+		worker_reclaim(w, excess);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The inside of the extent LRU, for the files of pool/ that move pages. */
+#ifndef POOLFS_LRU_PRIV_H
+#define POOLFS_LRU_PRIV_H
+
+#include "pool/region/frame.h"
+#include "pool/region/lru.h"
+
+struct lru_node {
+	pthread_mutex_t lock; /* 3 in locks.h; guards the list */
+	struct extent_list list; /* an extent's number is its head's */
+} __attribute__((aligned(64)));
+
+struct lru {
+	struct frame_table table;
+	unsigned int page_shift;
+	int nr_nodes;
+	int (*nid_now)(void);
+	_Atomic uint64_t limit;
+	_Atomic uint64_t memory; /* pages, Available + Used */
+	_Atomic uint64_t used;
+	_Atomic uint64_t reused;
+	_Atomic uint64_t populated;
+	_Atomic uint64_t dropped;
+	_Atomic uint64_t ids; /* bytes of the regions' arrays of chunk ids */
+	struct lru_node node[];
+};
+
+/** lru_charge - @nr more pages in memory.  Return: false: over the limit. */
+bool lru_charge(struct lru *lru, uint64_t nr);
+
+/** lru_nid_now - node for a page that gets its memory now. */
+int lru_nid_now(const struct lru *lru);
+
+/**
+ * lru_add - frames of one chunk and one node become Available: joined with
+ * their Available neighbours, to the young end.  Region lock held.
+ */
+void lru_add(struct lru *lru, uint32_t f, uint32_t nr);
+
+/**
+ * lru_remove - take frames that lie in one extent off the list; their state is
+ * the caller's to change.  Region lock held.
+ */
+void lru_remove(struct lru *lru, uint32_t f, uint32_t nr);
+
+/**
+ * lru_isolate_locked - the same for what a walk was shown.  Node lock and
+ * region lock held.
+ */
+void lru_isolate_locked(struct lru *lru, struct lru_extent *e);
+
+/**
+ * lru_isolate_next_locked - after that: if the next extent of the walk is its
+ * neighbour in the file, take that too, as far as there is room and @e stays
+ * within @most pages.  Return: whether @e has grown.
+ */
+bool lru_isolate_next_locked(struct lru *lru, struct lru_extent *e,
+			     uint32_t most);
+
+#endif

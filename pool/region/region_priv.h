@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The inside of a region, for the region_*.c files. */
+#ifndef POOLFS_REGION_PRIV_H
+#define POOLFS_REGION_PRIV_H
+
+#include "pool/region/lru_priv.h"
+#include "pool/region/region.h"
+
+struct region {
+	pthread_mutex_t lock; /* 2 in locks.h; guards all but the atomics */
+	struct lru *lru;
+	int fd;
+	_Atomic uint64_t pages; /* changed under the lock */
+	_Atomic uint64_t used; /* the same */
+	_Atomic uint64_t available; /* the same */
+	uint64_t nr_cached; /* frames with FRAME_CACHED */
+	bool all_cached; /* no memory to say which: take it so */
+	bool map_failed;
+	char *map; /* all of the file, shared; NULL until needed */
+	uint32_t *ids; /* chunk id by chunk of the file, 0: all Free */
+	const struct region_ops *ops;
+	void *owner;
+	_Atomic unsigned int refs; /* the owner's, invalidations' */
+	_Atomic unsigned int invalidating; /* raised under the lock */
+};
+
+/* The part of a page range that lies in one chunk. */
+struct span {
+	uint32_t page;
+	uint32_t nr; /* 0: the end */
+	uint32_t f; /* frame of @page; 0: chunk never touched, all Free */
+};
+
+struct span region_span(const struct region *region, uint32_t page,
+			uint32_t end);
+struct span region_span_next(const struct region *region, struct span s,
+			     uint32_t end);
+
+/* Frames from @f on, at most @nr, of the same state, memory and node. */
+uint32_t region_run(const struct region *region, uint32_t f, uint32_t nr);
+
+/* Whether pages or bytes lie inside; the region's lock held. */
+bool region_has_pages_locked(const struct region *region, uint32_t first,
+			     uint32_t nr);
+bool region_has_bytes_locked(const struct region *region, uint64_t off,
+			     uint64_t len);
+
+/** region_chunks_locked - have frames for a range.  Return: 0, -ENOMEM. */
+int region_chunks_locked(struct region *region, uint32_t first, uint32_t end);
+
+/** region_idle_locked - put chunks of a range back that nobody needs. */
+void region_idle_locked(struct region *region, uint32_t first, uint32_t end);
+
+/** region_punch_locked - Return: 0 or what fallocate says. */
+int region_punch_locked(struct region *region, uint32_t first, uint32_t nr);
+
+/** region_forget_locked - a range, punched and on no list, is Free. */
+void region_forget_locked(struct region *region, uint32_t first, uint32_t end);
+
+/** region_unlist_locked - take the Available pages of a range off the LRU. */
+void region_unlist_locked(struct region *region, uint32_t first, uint32_t end);
+
+/** region_list_locked - put them back, after a punch that failed. */
+void region_list_locked(struct region *region, uint32_t first, uint32_t end);
+
+/** region_test_clear_locked - region_test_clear_cached(), lock held. */
+bool region_test_clear_locked(struct region *region, uint32_t first,
+			      uint32_t nr);
+bool region_is_cached_locked(const struct region *region, uint32_t first,
+			     uint32_t nr);
+
+/** region_put - drop a reference; the last one frees.  No lock held. */
+void region_put(struct region *region);
+
+/**
+ * region_scan_locked - look where the file has memory behind pages that are
+ * not known to have any.  Return: 0, -ENOMEM, or what lseek says.
+ */
+int region_scan_locked(struct region *region, uint32_t first, uint32_t end);
+
+/**
+ * region_wrote_locked - pages [first, end) were written, so they have memory,
+ * and maybe the folio around them has.
+ */
+void region_wrote_locked(struct region *region, uint32_t first, uint32_t end);
+
+/**
+ * region_punched_locked - pages [first, end) were punched and forgotten; what
+ * of them has memory all the same is Available again.
+ */
+void region_punched_locked(struct region *region, uint32_t first, uint32_t end);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where a region's file has memory: asked of the store, not assumed.
+ *
+ * States: what is found behind a Used page makes it populated; what is found
+ * behind a Free page makes that Available.  A write into a tmpfs with huge
+ * folios can fill a whole 2 MiB, a punch can leave memory behind, and an
+ * adopted file has what it has.
+ *
+ * Locks: region->lock (2 in locks.h).  Reads of the file's offset by lseek()
+ * disturb nobody: all other access names its offset.
+ *
+ * Reclaim cannot punch what is being looked at, it needs the same lock.
+ */
+#include "pool/region/region_priv.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+/* Pages [first, end) have memory: note it.  Return: new ones, or -ENOMEM. */
+static int64_t mark_locked(struct region *region, uint32_t first, uint32_t end)
+{
+	struct lru *lru = region->lru;
+	struct frame_table *t = &lru->table;
+	int nid = lru_nid_now(lru);
+	uint64_t found = 0, available = 0;
+	uint32_t i, j, n;
+	struct span s;
+
+	if (region_chunks_locked(region, first, end))
+		return -ENOMEM;
+	for (s = region_span(region, first, end); s.nr;
+	     s = region_span_next(region, s, end)) {
+		for (i = 0; i < s.nr; i += n) {
+			uint32_t f = s.f + i;
+
+			n = region_run(region, f, s.nr - i);
+			if (t->frames[f].bits & FRAME_POPULATED)
+				continue;
+			for (j = 0; j < n; j++)
+				t->frames[f + j].nid = nid;
+			found += n;
+			frames_change(t, f, n, 0, FRAME_POPULATED);
+			if (frame_state(t, f) == PAGE_FREE) {
+				lru_add(lru, f, n);
+				available += n;
+			}
+		}
+	}
+	atomic_fetch_add(&region->available, available);
+	atomic_fetch_add(&lru->memory, available);
+	return found;
+}
+
+/* The first page from @page on that is not known to have memory, or @end. */
+static uint32_t next_unknown_locked(struct region *region, uint32_t page,
+				    uint32_t end)
+{
+	struct frame_table *t = &region->lru->table;
+	struct span s;
+	uint32_t i;
+
+	for (s = region_span(region, page, end); s.nr;
+	     s = region_span_next(region, s, end)) {
+		if (!s.f)
+			return s.page;
+		for (i = 0; i < s.nr; i++)
+			if (!(t->frames[s.f + i].bits & FRAME_POPULATED))
+				return s.page + i;
+	}
+	return end;
+}
+
+int region_scan_locked(struct region *region, uint32_t first, uint32_t end)
+{
+	unsigned int shift = region->lru->page_shift;
+	off_t mask = (1l << shift) - 1;
+	off_t data, hole;
+	int64_t found;
+
+	while ((first = next_unknown_locked(region, first, end)) < end) {
+		data = lseek(region->fd, (off_t)first << shift, SEEK_DATA);
+		if (data < 0)
+			return errno == ENXIO ? 0 : -errno;
+		if (data >> shift >= end)
+			return 0;
+		hole = lseek(region->fd, data, SEEK_HOLE);
+		if (hole < 0)
+			return -errno;
+		hole = (hole + mask) >> shift;
+		if (hole > end)
+			hole = end;
+		found = mark_locked(region, data >> shift, hole);
+		if (found < 0)
+			return found;
+		first = hole;
+	}
+	return 0;
+}
+
+/*
+ * Whether a page has memory that we do not know of.  SEEK_DATA on that page is
+ * cheap; SEEK_HOLE could run to the end of the file.
+ */
+static bool has_unknown_locked(struct region *region, uint32_t page)
+{
+	off_t at = (off_t)page << region->lru->page_shift;
+
+	if (next_unknown_locked(region, page, page + 1) != page)
+		return false;
+	return lseek(region->fd, at, SEEK_DATA) == at;
+}
+
+/* A folio that reaches beyond what was written reaches the page next to it. */
+void region_wrote_locked(struct region *region, uint32_t first, uint32_t end)
+{
+	unsigned int shift = region->lru->table.shift;
+	uint64_t in_chunk = (1u << shift) - 1, stop;
+
+	if (first >= end || mark_locked(region, first, end) <= 0)
+		return;
+	stop = ((end - 1) | in_chunk) + 1;
+	if (stop > region->pages)
+		stop = region->pages;
+	if (((first & in_chunk) && has_unknown_locked(region, first - 1)) ||
+	    (end < stop && has_unknown_locked(region, end)))
+		region_scan_locked(region, first & ~in_chunk, stop);
+}
+
+/*
+ * A huge folio is split when a part of it is punched, unless somebody (a system
+ * call on another part) has it in his hands just then: the kernel only clears
+ * the part, and the memory stays.  Such a folio reaches in from outside.
+ */
+void region_punched_locked(struct region *region, uint32_t first, uint32_t end)
+{
+	uint32_t in_chunk = (1u << region->lru->table.shift) - 1;
+
+	if (first < end &&
+	    (((first & in_chunk) && has_unknown_locked(region, first)) ||
+	     ((end & in_chunk) && has_unknown_locked(region, end - 1))))
+		region_scan_locked(region, first, end);
+}

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The set of volatile ranges: see vrange.h.
+ *
+ * States: a range is new until it is shown; then it is unpinned and on the LRU,
+ * or purged, until it is dropped.  A range that is shown over others takes them
+ * in, and is young again:
+ *
+ *	before   [a)    [b)     [c)       unpinned, one of them purged
+ *	join        [..............)
+ *	after    [a..................c)   purged, if one of them was
+ *
+ * Locks: pool->lock (1).
+ * Reclaim walks the LRU under it: vrange_purge.c.
+ */
+#include "pool/volatile/vrange.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define RANGES_KEPT 1024 /* whose memory stays when there are none */
+
+/* --- by place --- */
+
+static int cmp_place(const struct avl_node *a, const struct avl_node *b)
+{
+	const struct vrange *x = avl_entry(a, struct vrange, by_place);
+	const struct vrange *y = avl_entry(b, struct vrange, by_place);
+
+	if (x->node != y->node)
+		return x->node < y->node ? -1 : 1;
+	return x->first < y->first ? -1 : x->first > y->first;
+}
+
+struct place {
+	uint32_t node;
+	uint64_t first;
+};
+
+/* Ranges that end at or before the place go before it. */
+static int cmp_end(const void *key, const struct avl_node *n)
+{
+	const struct vrange *v = avl_entry(n, struct vrange, by_place);
+	const struct place *p = key;
+
+	if (v->node != p->node)
+		return p->node < v->node ? -1 : 1;
+	return v->end <= p->first ? 1 : -1;
+}
+
+struct vrange *vrange_find(struct tree *t, uint32_t node, uint64_t first,
+			   uint64_t end)
+{
+	struct place p = { node, first };
+	struct avl_node *n = avl_lower_bound(&t->by_place, &p, cmp_end);
+	struct vrange *v = n ? avl_entry(n, struct vrange, by_place) : NULL;
+
+	return v && v->node == node && v->first < end ? v : NULL;
+}
+
+/* --- one range --- */
+
+static void vrange_store(struct tree *t, const struct vrange *v)
+{
+	struct vrange_rec *rec = vrange_rec(t, v);
+
+	rec->node = v->node;
+	rec->first = v->first;
+	rec->end = v->end;
+	rec->state = v->purged ? VRANGE_PURGED : VRANGE_UNPINNED;
+}
+
+static struct extent_link *vrange_link(const struct extent_list *list,
+				       uint32_t id)
+{
+	const struct tree *t = list->owner;
+
+	return &t->range[id].link;
+}
+
+static uint64_t vrange_pages(const struct extent_list *list, uint32_t id)
+{
+	const struct tree *t = list->owner;
+
+	return t->range[id].end - t->range[id].first;
+}
+
+static const struct extent_ops range_extents = {
+	.link = vrange_link,
+	.pages = vrange_pages,
+};
+
+/*
+ * What of it is memory.  Whoever unpins a hole gives up nothing; and what a
+ * volatile file has counts with the file.
+ */
+static uint64_t vrange_memory(struct pool *pool, const struct vrange *v)
+{
+	off_t at = (off_t)v->first * pool->page_size, data;
+	off_t end = (off_t)v->end * pool->page_size;
+	uint64_t bytes = 0;
+	int fd = -1;
+
+	if (!v->purged && !tree_is_volatile(pool, v->node))
+		fd = tree_fd(pool, v->node, false);
+	if (fd < 0)
+		return 0;
+	while (at < end && (data = lseek(fd, at, SEEK_DATA)) >= 0 &&
+	       data < end) {
+		at = lseek(fd, data, SEEK_HOLE);
+		if (at <= data)
+			break;
+		bytes += (at < end ? at : end) - data;
+	}
+	tree_fd_done(pool, v->node);
+	return bytes / pool->page_size;
+}
+
+static void vrange_measure(struct pool *pool, struct vrange *v)
+{
+	struct tree *t = pool->tree;
+
+	t->range_memory -= v->memory;
+	v->memory = vrange_memory(pool, v);
+	t->range_memory += v->memory;
+}
+
+static void vrange_list(struct pool *pool, struct vrange *v)
+{
+	struct tree *t = pool->tree;
+
+	if (v->purged)
+		return;
+	vrange_rec(t, v)->stamp = ++t->stamp;
+	extent_list_add_young(&t->unpinned, v - t->range);
+	extent_list_count(&t->unpinned, v->end - v->first);
+	vrange_measure(pool, v);
+}
+
+static void vrange_unlist(struct tree *t, struct vrange *v)
+{
+	if (v->purged)
+		return;
+	extent_list_del(&t->unpinned, v - t->range);
+	extent_list_count(&t->unpinned, v->first - v->end);
+	t->range_memory -= v->memory;
+	v->memory = 0;
+}
+
+struct vrange *vrange_new(struct pool *pool, int *err)
+{
+	struct tree *t = pool->tree;
+	uint32_t id;
+
+	*err = pool_record(pool, &t->ranges, &id);
+	if (*err)
+		return NULL;
+	if (id > t->range_top)
+		t->range_top = id;
+	t->range[id] = (struct vrange){ 0 };
+	return &t->range[id];
+}
+
+void vrange_unnew(struct tree *t, struct vrange *v)
+{
+	if (v)
+		table_free(&t->ranges, v - t->range);
+}
+
+void vrange_show(struct pool *pool, struct vrange *v)
+{
+	struct tree *t = pool->tree;
+
+	avl_insert(&t->by_place, &v->by_place);
+	vrange_list(pool, v);
+	vrange_store(t, v);
+	t->nr_ranges++;
+}
+
+void vrange_drop(struct tree *t, struct vrange *v)
+{
+	vrange_unlist(t, v);
+	avl_erase(&t->by_place, &v->by_place);
+	vrange_rec(t, v)->state = 0;
+	t->nr_ranges--;
+	vrange_unnew(t, v);
+}
+
+void vrange_resize(struct pool *pool, struct vrange *v, uint64_t first,
+		   uint64_t end)
+{
+	struct tree *t = pool->tree;
+
+	if (!v->purged)
+		extent_list_count(&t->unpinned,
+				  (end - first) - (v->end - v->first));
+	v->first = first;
+	v->end = end;
+	vrange_store(t, v);
+	vrange_measure(pool, v);
+}
+
+void vrange_join(struct pool *pool, struct vrange *v)
+{
+	struct tree *t = pool->tree;
+	struct vrange *o;
+
+	while ((o = vrange_find(t, v->node, v->first, v->end))) {
+		v->purged |= o->purged;
+		if (o->first < v->first)
+			v->first = o->first;
+		if (o->end > v->end)
+			v->end = o->end;
+		/* A worker that is killed here finds the two overlapping, and
+		 * joins them. */
+		vrange_store(t, v);
+		vrange_drop(t, o);
+	}
+	vrange_show(pool, v);
+}
+
+void vrange_set_purged(struct tree *t, struct vrange *v)
+{
+	vrange_unlist(t, v);
+	v->purged = true;
+	vrange_store(t, v);
+	vrange_rec(t, v)->state = VRANGE_PURGING;
+}
+
+/* --- all of them --- */
+
+/* The last of many takes the memory of all with it. */
+static void vranges_gone(struct tree *t)
+{
+	if (t->nr_ranges || t->range_top < RANGES_KEPT)
+		return;
+	madvise(t->range, VRANGE_MAX * sizeof(*t->range), MADV_DONTNEED);
+	t->range_top = 0;
+}
+
+void ranges_changed(struct pool *pool, uint32_t node)
+{
+	struct tree *t = pool->tree;
+	uint64_t at = 0;
+	struct vrange *v;
+
+	if (!(node_rec(t, node)->flags & NODE_RANGES))
+		return;
+	for (; (v = vrange_find(t, node, at, UINT64_MAX)); at = v->end)
+		if (!v->purged)
+			vrange_measure(pool, v);
+	pool_fit_limit(pool);
+}
+
+void ranges_kept(struct pool *pool, uint32_t node)
+{
+	struct node_rec *rec = node_rec(pool->tree, node);
+
+	if (vrange_find(pool->tree, node, 0, UINT64_MAX))
+		rec->flags |= NODE_RANGES;
+	else
+		rec->flags &= ~NODE_RANGES;
+	vranges_gone(pool->tree);
+}
+
+static int by_age(const void *a, const void *b)
+{
+	const struct vrange_rec *const *x = a, *const *y = b;
+
+	return (*x)->stamp < (*y)->stamp ? -1 : (*x)->stamp > (*y)->stamp;
+}
+
+static void vrange_adopt(struct pool *pool, uint32_t id)
+{
+	struct tree *t = pool->tree;
+	struct vrange_rec *rec = table_get(&t->ranges, id);
+	struct vrange *v = &t->range[id];
+
+	if (!tree_valid(pool, rec->node)) {
+		rec->state = 0;
+		table_free(&t->ranges, id);
+		return;
+	}
+	v->node = rec->node;
+	v->first = rec->first;
+	v->end = rec->end;
+	v->purged = rec->state != VRANGE_UNPINNED;
+	if (rec->state == VRANGE_PURGING)
+		vrange_punch(pool, v);
+	vrange_join(pool, v);
+	ranges_kept(pool, v->node);
+}
+
+/* In the order of age.  It takes no record: there may be none. */
+int ranges_adopt(struct pool *pool)
+{
+	struct tree *t = pool->tree;
+	struct vrange_rec **all;
+	uint32_t nr = 0;
+
+	t->by_place.cmp = cmp_place;
+	extent_list_init(&t->unpinned, &range_extents, t);
+	t->range = mmap(NULL, VRANGE_MAX * sizeof(*t->range),
+			PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (t->range == MAP_FAILED) {
+		t->range = NULL;
+		return -ENOMEM;
+	}
+	all = calloc(t->ranges.nr + 1, sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	table_for_each (&t->ranges, i) {
+		struct vrange_rec *rec = table_get(&t->ranges, i);
+
+		if (rec->stamp > t->stamp)
+			t->stamp = rec->stamp;
+		all[nr++] = rec;
+	}
+	qsort(all, nr, sizeof(*all), by_age);
+	if (nr)
+		t->range_top = t->ranges.nr;
+	for (uint32_t i = 0; i < nr; i++)
+		vrange_adopt(pool,
+			     ((char *)all[i] - t->ranges.base) / sizeof(**all));
+	free(all);
+	return 0;
+}
+
+void ranges_stop(struct pool *pool)
+{
+	struct tree *t = pool->tree;
+
+	if (!t)
+		return;
+	if (t->range_shrinker)
+		shrinker_free(t->range_shrinker);
+	t->range_shrinker = NULL;
+	if (t->range)
+		munmap(t->range, VRANGE_MAX * sizeof(*t->range));
+	t->range = NULL;
+	table_release(&t->ranges);
+}
+
+const char *ranges_check(struct pool *pool)
+{
+	struct tree *t = pool->tree;
+	struct vrange *before = NULL, *v;
+	uint64_t unpinned = 0, memory = 0;
+
+	if (!avl_check(&t->by_place))
+		return "the index of volatile ranges is out of order";
+	for (struct avl_node *n = avl_first(&t->by_place); n; n = avl_next(n)) {
+		v = avl_entry(n, struct vrange, by_place);
+		if (before && before->node == v->node && before->end > v->first)
+			return "volatile ranges overlap";
+		if (!(node_rec(t, v->node)->flags & NODE_RANGES))
+			return "a node has volatile ranges and does not know";
+		unpinned += !v->purged;
+		before = v;
+	}
+	for (uint32_t i = t->unpinned.oldest; i; i = t->range[i].link.younger) {
+		if (t->range[i].purged)
+			return "a purged range is on the LRU";
+		memory += t->range[i].memory;
+	}
+	if (memory != t->range_memory)
+		return "the memory of volatile ranges is miscounted";
+	if (unpinned != t->unpinned.extents)
+		return "an unpinned range is not on the LRU";
+	return extent_list_check(&t->unpinned);
+}
