@@ -37,6 +37,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shrinker/clock.h"
 #include "shrinker/memwatch.h"
 #include "shrinker/passes.h"
 
@@ -80,14 +81,6 @@ struct reclaimer {
 	unsigned long last_freed; /* by the last pass */
 	struct reclaim_status now; /* what will be shown next */
 };
-
-static uint64_t clock_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
 
 static struct reclaim_tuning tuning_filled(const struct reclaim_tuning *in)
 {
