@@ -29,9 +29,11 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "shrinker/clock.h"
 #include "fs/kernel/mount.h"
+#include "fs/request/context.h"
 #include "fs/worker/worker.h"
+#include "pool/store/store.h"
+#include "shrinker/clock.h"
 
 /* Between the starts of two workers, so that one that dies at once does not
  * keep a core busy; more when it has not even started. */

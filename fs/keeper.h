@@ -6,7 +6,7 @@
 #ifndef POOLFS_KEEPER_H
 #define POOLFS_KEEPER_H
 
-#include "fs/options.h"
+struct options;
 
 /** keeper_run - until the end of the mount.  Return: exit status. */
 int keeper_run(const struct options *options);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* poolfs: a memory pool that you mount. */
 #include "fs/keeper.h"
+#include "fs/options.h"
 
 int main(int argc, char **argv)
 {

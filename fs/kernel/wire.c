@@ -80,7 +80,7 @@ bool wire_parse(const void *buf, size_t len, struct wire_request *out)
 	out->unique = in->unique & ~WIRE_RESEND_BIT;
 	out->raw_unique = in->unique;
 	out->resent = in->unique & WIRE_RESEND_BIT;
-	out->node = in->nodeid;
+	out->ino = in->nodeid;
 	out->pid = in->pid;
 	out->kill_suidgid = wire_kills_suidgid(in, len);
 	switch (in->opcode) {
@@ -208,14 +208,14 @@ int wire_notify_resend(int fuse_fd)
 	return wire_send(fuse_fd, &out, NULL, 0);
 }
 
-int wire_notify_prune(int fuse_fd, uint64_t node)
+int wire_notify_prune(int fuse_fd, uint64_t ino)
 {
 	struct fuse_out_header out = { .error = WIRE_NOTIFY_PRUNE };
 	struct {
 		uint32_t count, pad;
 		uint64_t spare;
-		uint64_t node;
-	} body = { .count = 1, .node = node };
+		uint64_t ino;
+	} body = { .count = 1, .ino = ino };
 
 	return wire_send(fuse_fd, &out, &body, sizeof(body));
 }
@@ -292,12 +292,12 @@ struct wire_create_out {
 _Static_assert(sizeof(struct wire_create_out) == sizeof(struct wire_create),
 	       "wire_create is what the kernel reads");
 
-void wire_create_fill(struct wire_create *out, uint64_t node,
+void wire_create_fill(struct wire_create *out, uint64_t ino,
 		      const struct stat *st, double entry_timeout,
 		      double attr_timeout, const struct wire_open *open)
 {
 	struct wire_create_out r = {
-		.entry.nodeid = node,
+		.entry.nodeid = ino,
 		.entry.entry_valid = wire_seconds(entry_timeout),
 		.entry.entry_valid_nsec = wire_nanoseconds(entry_timeout),
 		.entry.attr_valid = wire_seconds(attr_timeout),

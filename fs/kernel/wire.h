@@ -38,7 +38,7 @@ enum wire_op {
 struct wire_request {
 	uint64_t unique; /* without the resend bit */
 	uint64_t raw_unique; /* as an answer must name it */
-	uint64_t node;
+	uint64_t ino;
 	uint32_t pid; /* of the thread; 0: of nobody's */
 	enum wire_op op;
 	bool resent;
@@ -99,7 +99,7 @@ struct wire_create {
 /**
  * wire_create_fill - @timeout: seconds that the name and the attributes hold.
  */
-void wire_create_fill(struct wire_create *out, uint64_t node,
+void wire_create_fill(struct wire_create *out, uint64_t ino,
 		      const struct stat *st, double entry_timeout,
 		      double attr_timeout, const struct wire_open *open);
 
@@ -120,10 +120,10 @@ int wire_backing_close(int fuse_fd, int id);
 /** wire_notify_resend - have requests that nobody answered sent again. */
 int wire_notify_resend(int fuse_fd);
 /**
- * wire_notify_prune - have all names of a node that nobody uses forgotten.
+ * wire_notify_prune - have all names of an inode that nobody uses forgotten.
  * Return: 0, or -EINVAL where the kernel does not know of it.
  */
-int wire_notify_prune(int fuse_fd, uint64_t node);
+int wire_notify_prune(int fuse_fd, uint64_t ino);
 /** wire_notify_poll - whoever polls the file with this key looks again. */
 int wire_notify_poll(int fuse_fd, uint64_t key);
 /** wire_reply_write - answer the WRITE request at @buf: @len bytes written. */

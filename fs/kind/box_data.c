@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "fs/ops/ops.h"
+#include "fs/kind/box.h"
+#include "fs/kind/kind.h"
+#include "fs/request/backing.h"
 
 /* The id under which the kernel knows the region's file. */
 static int data_backing(struct worker *w, struct box *box, int32_t *id)
@@ -24,7 +26,7 @@ static int data_backing(struct worker *w, struct box *box, int32_t *id)
 	err = box_region(w->pool, box, &region);
 	if (err)
 		return err;
-	*id = worker_backing_open(w, region_fd(region));
+	*id = backing_open(w, region_fd(region));
 	if (*id < 0)
 		return *id;
 	box_set_backing(box, *id);
@@ -111,14 +113,14 @@ static void data_release(struct call *c, struct fuse_file_info *fi)
 		return;
 	/* The last one: its mappings, if any, hold the file by themselves. */
 	if (box_backing(box) > 0 && box_node_opens(box, BOX_DATA) == 1) {
-		wire_backing_close(c->w->fuse_fd, box_backing(box));
+		backing_close(c->w, box_backing(box));
 		box_set_backing(box, 0);
 	}
 }
 
-const struct node_ops box_data_ops = {
-	.getattr = box_node_getattr,
-	.setattr = box_node_setattr,
+const struct inode_ops box_data_ops = {
+	.getattr = box_inode_getattr,
+	.setattr = box_inode_setattr,
 	.open = data_open,
 	.read = data_read,
 	.release = data_release,

@@ -3,39 +3,43 @@
  * A box as a directory: data, send, recv, tx/, stat; their attributes; and tx/
  * with a file a live transaction.
  */
+#include "fs/kind/box.h"
+
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/ops/ops.h"
+#include "fs/kind/kind.h"
+#include "fs/request/listing.h"
 
 static const char *const box_names[BOX_NODES] = {
 	[BOX_DATA] = "data", [BOX_SEND] = "send", [BOX_RECV] = "recv",
 	[BOX_TX] = "tx",     [BOX_STAT] = "stat",
 };
 
-static enum box_node box_node_of(uint64_t node)
+static enum box_node box_inode_of(uint64_t ino)
 {
-	return node_kind(node) - NODE_BOX;
+	return inode_kind(ino) - INODE_BOX;
 }
 
-static bool box_node_is_dir(enum box_node node)
+static bool box_inode_is_dir(enum box_node inode)
 {
-	return node == BOX_DIR || node == BOX_TX;
+	return inode == BOX_DIR || inode == BOX_TX;
 }
 
-int box_node_getattr(struct call *c, struct stat *st)
+int box_inode_getattr(struct call *c, struct stat *st)
 {
 	struct box *box = box_by_serial(c->w->pool, c->index);
-	enum box_node node = box_node_of(c->node);
+	enum box_node inode = box_inode_of(c->ino);
 	struct box_attr attr;
 
 	if (!box)
 		return -ENOENT;
-	box_attr_get(box, node, &attr);
-	st->st_mode = attr.mode | (box_node_is_dir(node) ? S_IFDIR : S_IFREG);
-	st->st_nlink = box_node_is_dir(node) ? 2 : 1;
+	box_attr_get(box, inode, &attr);
+	st->st_mode = attr.mode | (box_inode_is_dir(inode) ? S_IFDIR : S_IFREG);
+	st->st_nlink = box_inode_is_dir(inode) ? 2 : 1;
 	if (box_removed(box))
 		st->st_nlink = 0;
 	st->st_uid = attr.uid;
@@ -46,9 +50,9 @@ int box_node_getattr(struct call *c, struct stat *st)
 	 * send: the largest transaction.  The kernel also lets senders write
 	 * side by side only below the end of the file.
 	 */
-	if (node == BOX_DATA || node == BOX_SEND)
+	if (inode == BOX_DATA || inode == BOX_SEND)
 		st->st_size = box_size(box);
-	if (node == BOX_DATA) {
+	if (inode == BOX_DATA) {
 		struct box_stat bs;
 
 		box_stat(c->w->pool, box, &bs);
@@ -57,10 +61,10 @@ int box_node_getattr(struct call *c, struct stat *st)
 	return 0;
 }
 
-int box_node_setattr(struct call *c, const struct stat *st, int to_set)
+int box_inode_setattr(struct call *c, const struct stat *st, int to_set)
 {
 	struct box *box = box_by_serial(c->w->pool, c->index);
-	enum box_node node = box_node_of(c->node);
+	enum box_node inode = box_inode_of(c->ino);
 	struct box_attr attr;
 	int err;
 
@@ -68,9 +72,9 @@ int box_node_setattr(struct call *c, const struct stat *st, int to_set)
 		return -ENOENT;
 	if (to_set & FUSE_SET_ATTR_SIZE) {
 		/* What a shell's > does to send and recv means nothing. */
-		if (node == BOX_STAT)
+		if (inode == BOX_STAT)
 			return -EPERM;
-		if (node == BOX_DATA) {
+		if (inode == BOX_DATA) {
 			err = box_resize(c->w->pool, box, st->st_size);
 			if (err)
 				return err;
@@ -79,31 +83,31 @@ int box_node_setattr(struct call *c, const struct stat *st, int to_set)
 	if (!(to_set &
 	      (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)))
 		return 0;
-	box_attr_get(box, node, &attr);
+	box_attr_get(box, inode, &attr);
 	if (to_set & FUSE_SET_ATTR_MODE)
 		attr.mode = st->st_mode & 07777;
 	if (to_set & FUSE_SET_ATTR_UID)
 		attr.uid = st->st_uid;
 	if (to_set & FUSE_SET_ATTR_GID)
 		attr.gid = st->st_gid;
-	return box_attr_set(c->w->pool, box, node, &attr);
+	return box_attr_set(c->w->pool, box, inode, &attr);
 }
 
 /*
- * While somebody has send open, who comes next has a door of his own.  The last
- * one stays the door as long as nobody stands in it: that saves the kernel from
+ * While somebody has send open, who comes next has a alias of his own.  The last
+ * one stays the alias as long as nobody stands in it: that saves the kernel from
  * making a new inode.
  */
-static uint64_t box_send_door(struct call *c, struct box *box)
+static uint64_t box_send_alias(struct call *c, struct box *box)
 {
 	struct box_waits *bw = box_waits(box);
-	uint64_t send = node_of_box(box, BOX_SEND);
+	uint64_t send = inode_of_box(box, BOX_SEND);
 
 	if (!bw)
 		return send;
 	if (box_node_opens(box, BOX_SEND))
-		bw->door = ++c->w->last_door;
-	return node_of_door(send, bw->door);
+		bw->alias = ++c->w->last_alias;
+	return inode_of_alias(send, bw->alias);
 }
 
 static int box_dir_lookup(struct call *c, const char *name, uint64_t *child)
@@ -114,8 +118,8 @@ static int box_dir_lookup(struct call *c, const char *name, uint64_t *child)
 		return -ENOENT;
 	for (int i = BOX_DATA; i < BOX_NODES; i++) {
 		if (!strcmp(name, box_names[i])) {
-			*child = i == BOX_SEND ? box_send_door(c, box)
-					       : node_of_box(box, i);
+			*child = i == BOX_SEND ? box_send_alias(c, box)
+					       : inode_of_box(box, i);
 			return 0;
 		}
 	}
@@ -129,8 +133,8 @@ static void box_dir_readdir(struct call *c, struct dir_reply *d, off_t off)
 	if (!box || box_removed(box))
 		return;
 	for (int i = off - 2 + BOX_DATA; i < BOX_NODES; i++)
-		if (!dir_add(d, box_names[i], node_of_box(box, i),
-			     box_node_is_dir(i) ? S_IFDIR : S_IFREG,
+		if (!dir_add(d, box_names[i], inode_of_box(box, i),
+			     box_inode_is_dir(i) ? S_IFDIR : S_IFREG,
 			     i + 3 - BOX_DATA))
 			return;
 }
@@ -158,7 +162,7 @@ static int box_tx_lookup(struct call *c, const char *name, uint64_t *child)
 	if (!box || tx_parse_name(name, &id) ||
 	    tx_by_id(c->w->pool, box, id, &tx))
 		return -ENOENT;
-	*child = node_of_tx(&tx);
+	*child = inode_of_tx(&tx);
 	return 0;
 }
 
@@ -175,7 +179,7 @@ static void box_tx_readdir(struct call *c, struct dir_reply *d, off_t off)
 	while (box && tx_next(c->w->pool, box, id, &tx) == 0) {
 		id = tx.id;
 		snprintf(name, sizeof(name), "%" PRIu64, id);
-		if (!dir_add(d, name, node_of_tx(&tx), S_IFREG, id + 2))
+		if (!dir_add(d, name, inode_of_tx(&tx), S_IFREG, id + 2))
 			return;
 	}
 }
@@ -190,16 +194,16 @@ static int box_tx_unlink(struct call *c, const char *name)
 	return tx_free(c->w->pool, box, id);
 }
 
-const struct node_ops box_dir_ops = {
-	.getattr = box_node_getattr,
-	.setattr = box_node_setattr,
+const struct inode_ops box_dir_ops = {
+	.getattr = box_inode_getattr,
+	.setattr = box_inode_setattr,
 	.lookup = box_dir_lookup,
 	.readdir = box_dir_readdir,
 };
 
-const struct node_ops box_tx_dir_ops = {
-	.getattr = box_node_getattr,
-	.setattr = box_node_setattr,
+const struct inode_ops box_tx_dir_ops = {
+	.getattr = box_inode_getattr,
+	.setattr = box_inode_setattr,
 	.lookup = box_tx_lookup,
 	.readdir = box_tx_readdir,
 	.unlink = box_tx_unlink,

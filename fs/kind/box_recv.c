@@ -8,7 +8,8 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#include "fs/ops/ops.h"
+#include "fs/kind/box.h"
+#include "fs/kind/kind.h"
 
 static void recv_open(struct call *c, struct fuse_file_info *fi)
 {
@@ -113,9 +114,9 @@ static void recv_poll(struct call *c, uint64_t key, struct fuse_file_info *fi)
 	fuse_reply_poll(c->req, ready);
 }
 
-const struct node_ops box_recv_ops = {
-	.getattr = box_node_getattr,
-	.setattr = box_node_setattr,
+const struct inode_ops box_recv_ops = {
+	.getattr = box_inode_getattr,
+	.setattr = box_inode_setattr,
 	.open = recv_open,
 	.read = recv_read,
 	.poll = recv_poll,
@@ -183,7 +184,7 @@ static void tx_file_read(struct call *c, size_t size, off_t off,
 	free(buf);
 }
 
-const struct node_ops tx_ops = {
+const struct inode_ops tx_ops = {
 	.getattr = tx_getattr,
 	.open = tx_open,
 	.read = tx_file_read,

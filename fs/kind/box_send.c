@@ -4,6 +4,8 @@
  * at fsync, or, when it writes synchronously (O_DSYNC, RWF_DSYNC), by each
  * write.
  */
+#include "fs/kind/box.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -12,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fs/ops/ops.h"
 #include "fs/kernel/process.h"
+#include "fs/kind/kind.h"
 
 static void send_open(struct call *c, struct fuse_file_info *fi)
 {
@@ -183,9 +185,9 @@ static void send_poll(struct call *c, uint64_t key, struct fuse_file_info *fi)
 	fuse_reply_poll(c->req, ready);
 }
 
-const struct node_ops box_send_ops = {
-	.getattr = box_node_getattr,
-	.setattr = box_node_setattr,
+const struct inode_ops box_send_ops = {
+	.getattr = box_inode_getattr,
+	.setattr = box_inode_setattr,
 	.open = send_open,
 	.write = send_write,
 	.flush = send_flush,

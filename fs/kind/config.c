@@ -3,6 +3,8 @@
  * .pool/config: what can change at run time.  A write is one JSON object; it
  * is applied whole or not at all, and kept in the store.
  */
+#include "fs/kind/config.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,7 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fs/ops/ops.h"
+#include "fs/kind/fixed.h"
+#include "fs/kind/kind.h"
+#include "fs/kind/text.h"
+#include "pool/store/store.h"
+#include "shrinker/reclaim.h"
 
 struct config {
 	uint64_t box_size;
@@ -214,7 +220,7 @@ static int config_apply(struct worker *w, const char *text, size_t len)
 	return 0;
 }
 
-int config_write(struct worker *w, const char *text, size_t len)
+static int config_write(struct worker *w, const char *text, size_t len)
 {
 	int err = config_apply(w, text, len);
 
@@ -226,7 +232,7 @@ int config_write(struct worker *w, const char *text, size_t len)
 	return 0;
 }
 
-char *config_render(struct worker *w)
+static char *config_render(struct worker *w)
 {
 	json_t *j = config_json(w, CONFIG_ALL);
 	char *text, *line = NULL;
@@ -255,3 +261,44 @@ void config_load(struct worker *w)
 	if (n > 0)
 		config_apply(w, text, n);
 }
+
+/* --- the file --- */
+
+static int config_getattr(struct call *c, struct stat *st)
+{
+	owner_stat(c, st, S_IFREG | 0644);
+	return 0;
+}
+
+static void config_open(struct call *c, struct fuse_file_info *fi)
+{
+	char *text = NULL;
+	int err = 0;
+
+	if ((fi->flags & O_ACCMODE) != O_WRONLY) {
+		text = config_render(c->w);
+		err = text ? 0 : -ENOMEM;
+	}
+	text_open_as(c, text, err, fi);
+	free(text);
+}
+
+static void config_file_write(struct call *c, const void *buf, size_t size,
+			      off_t off, struct fuse_file_info *fi)
+{
+	int err = config_write(c->w, buf, size);
+
+	if (err)
+		fuse_reply_err(c->req, -err);
+	else
+		fuse_reply_write(c->req, size);
+}
+
+const struct inode_ops config_ops = {
+	.getattr = config_getattr,
+	.setattr = text_setattr_writable,
+	.open = config_open,
+	.read = text_read,
+	.write = config_file_write,
+	.release = text_release,
+};

@@ -3,6 +3,8 @@
  * Open plain files.  In passthrough mode the kernel reads and writes the store's
  * file itself; in cached mode its page cache asks us.
  */
+#include "fs/kind/plain.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -10,15 +12,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fs/ops/ops.h"
+#include "fs/kind/fixed.h"
+#include "fs/kind/kind.h"
 #include "fs/poolfs.h"
+#include "fs/request/backing.h"
+#include "fs/request/buffer.h"
+#include "fs/request/memory.h"
+#include "pool/tree/tree.h"
 
 /* Groups that a caller is asked about; who is in more may lose a set-group-ID
  * bit that it could keep. */
 #define GROUPS_MAX 256
 
 /* @how: TREE_KILL_*; @bits: those of the mode that it may take. */
-static int plain_kill(struct call *c, uint32_t node, uint32_t how, mode_t bits)
+static int plain_kill(struct call *c, uint32_t ino, uint32_t how, mode_t bits)
 {
 	gid_t groups[GROUPS_MAX + 1] = { c->ctx->gid };
 	struct tree_attr kill = { .set = how, .groups = groups };
@@ -26,73 +33,72 @@ static int plain_kill(struct call *c, uint32_t node, uint32_t how, mode_t bits)
 	struct statx stx;
 	int n, err;
 
-	err = tree_stat(w->pool, node, &stx);
+	err = tree_stat(w->pool, ino, &stx);
 	if (err || !(stx.stx_mode & bits))
 		return err;
 	n = fuse_req_getgroups(c->req, GROUPS_MAX, groups + 1);
 	kill.nr_groups = 1 + (n > GROUPS_MAX ? GROUPS_MAX : n > 0 ? n : 0);
-	err = tree_setattr(w->pool, node, &kill);
-	notify_attributes(w, node);
+	err = tree_setattr(w->pool, ino, &kill);
+	notify_attributes(w, ino);
 	return err;
 }
 
 /* The kernel leaves it to us, and does not look at the mode again. */
-int plain_kill_suidgid(struct call *c, uint32_t node)
+int plain_kill_suidgid(struct call *c, uint32_t ino)
 {
-	return plain_kill(c, node, TREE_KILL_SUIDGID, S_ISUID | S_ISGID);
+	return plain_kill(c, ino, TREE_KILL_SUIDGID, S_ISUID | S_ISGID);
 }
 
 /* Here, too, but without being asked: the store sees root set the list. */
-int plain_kill_sgid(struct call *c, uint32_t node)
+int plain_kill_sgid(struct call *c, uint32_t ino)
 {
-	return c->ctx->uid ? plain_kill(c, node, TREE_KILL_SGID, S_ISGID) : 0;
+	return c->ctx->uid ? plain_kill(c, ino, TREE_KILL_SGID, S_ISGID) : 0;
 }
 
 /* --- passthrough --- */
 
 /* The id under which the kernel knows the file, one for all who open it. */
-static int plain_backing(struct worker *w, uint32_t node, int32_t *id)
+static int plain_backing(struct worker *w, uint32_t ino, int32_t *id)
 {
 	int fd;
 
-	*id = tree_backing(w->pool, node);
+	*id = tree_backing(w->pool, ino);
 	if (*id > 0)
 		return 0;
-	fd = tree_fd(w->pool, node, false);
+	fd = tree_fd(w->pool, ino, false);
 	if (fd < 0)
 		return fd;
-	*id = worker_backing_open(w, fd);
+	*id = backing_open(w, fd);
 	if (*id < 0)
 		return *id;
-	tree_set_backing(w->pool, node, *id);
+	tree_set_backing(w->pool, ino, *id);
 	return 0;
 }
 
-static void plain_backing_drop(struct worker *w, uint32_t node)
+static void plain_backing_drop(struct worker *w, uint32_t ino)
 {
-	int32_t id = tree_valid(w->pool, node) ? tree_backing(w->pool, node)
-					       : 0;
+	int32_t id = tree_valid(w->pool, ino) ? tree_backing(w->pool, ino) : 0;
 
 	if (id <= 0)
 		return;
-	wire_backing_close(w->fuse_fd, id);
-	tree_set_backing(w->pool, node, 0);
+	backing_close(w, id);
+	tree_set_backing(w->pool, ino, 0);
 }
 
 /*
  * The kernel writes to the store in our name, which may keep set-ID bits: who
  * writes to such a file has to come here.
  */
-static bool plain_has_setid(struct worker *w, uint32_t node)
+static bool plain_has_setid(struct worker *w, uint32_t ino)
 {
 	struct statx stx;
 
-	return tree_stat(w->pool, node, &stx) == 0 &&
+	return tree_stat(w->pool, ino, &stx) == 0 &&
 	       stx.stx_mode & (S_ISUID | S_ISGID);
 }
 
 /* How the kernel is to treat what was opened. */
-static int plain_how(struct worker *w, uint32_t node, int flags,
+static int plain_how(struct worker *w, uint32_t ino, int flags,
 		     struct wire_open *out)
 {
 	int32_t id;
@@ -105,12 +111,12 @@ static int plain_how(struct worker *w, uint32_t node, int flags,
 		out->flags |= WIRE_KEEP_CACHE;
 		return 0;
 	}
-	err = plain_backing(w, node, &id);
+	err = plain_backing(w, ino, &id);
 	if (err)
 		return err;
 	out->flags |= WIRE_PASSTHROUGH;
 	out->backing_id = id;
-	if ((flags & O_ACCMODE) != O_RDONLY && plain_has_setid(w, node))
+	if ((flags & O_ACCMODE) != O_RDONLY && plain_has_setid(w, ino))
 		out->flags |= WIRE_DIRECT_IO;
 	return 0;
 }
@@ -138,54 +144,52 @@ void plain_open(struct call *c, struct fuse_file_info *fi)
 		return;
 	}
 	reply_open(c, out.fh, out.flags, out.backing_id);
-	worker_trim(w);
+	memory_trim(w);
 }
 
 /* Undoes what tree_create() has counted. */
-static void create_undo(struct worker *w, uint32_t node)
+static void create_undo(struct worker *w, uint32_t ino)
 {
 	pool_set_token(w->pool, 0);
-	tree_close(w->pool, node);
-	tree_forget(w->pool, node, 1);
+	tree_close(w->pool, ino);
+	tree_forget(w->pool, ino, 1);
 }
 
 void plain_create(struct call *c, const char *name, mode_t mode,
 		  struct fuse_file_info *fi)
 {
 	struct worker *w = c->w;
-	struct tree_cred cred = { .uid = c->ctx->uid,
-				  .gid = c->ctx->gid,
-				  .umask = c->ctx->umask };
+	struct tree_cred cred = plain_cred(c);
 	struct fuse_entry_param e;
 	struct wire_create reply;
 	struct wire_open out;
 	uint64_t fixed;
-	uint32_t node;
+	uint32_t ino;
 	int err;
 
 	if (name && c->index == TREE_ROOT && !fixed_root_find(name, &fixed))
 		err = fi->flags & O_EXCL ? -EEXIST : -EISDIR;
 	else
 		err = tree_create(w->pool, c->index, name, fi->flags,
-				  S_IFREG | (mode & ~S_IFMT), &cred, &node);
+				  S_IFREG | (mode & ~S_IFMT), &cred, &ino);
 	if (err) {
 		fuse_reply_err(c->req, -err);
 		return;
 	}
-	err = plain_how(w, node, fi->flags, &out);
+	err = plain_how(w, ino, fi->flags, &out);
 	if (!err)
-		err = entry_of(c, node, &e);
+		err = entry_of(c, &plain_ops, ino, &e);
 	if (err) {
-		create_undo(w, node);
+		create_undo(w, ino);
 		fuse_reply_err(c->req, -err);
 		return;
 	}
 	if (w->mode == MODE_PASSTHROUGH)
-		tree_fd_close(w->pool, node);
-	wire_create_fill(&reply, node, &e.attr, e.entry_timeout, e.attr_timeout,
+		tree_fd_close(w->pool, ino);
+	wire_create_fill(&reply, ino, &e.attr, e.entry_timeout, e.attr_timeout,
 			 &out);
 	fuse_reply_buf(c->req, (const char *)&reply, sizeof(reply));
-	worker_trim(w);
+	memory_trim(w);
 }
 
 void plain_release(struct call *c, struct fuse_file_info *fi)
@@ -193,7 +197,7 @@ void plain_release(struct call *c, struct fuse_file_info *fi)
 	if (tree_opens(c->w->pool, c->index) == 1)
 		plain_backing_drop(c->w, c->index);
 	tree_close(c->w->pool, c->index);
-	worker_trim(c->w);
+	memory_trim(c->w);
 }
 
 void plain_fsync(struct call *c, struct fuse_file_info *fi)
@@ -218,7 +222,7 @@ void plain_read(struct call *c, size_t size, off_t off,
 	if (size > REQUEST_BUFFER)
 		size = REQUEST_BUFFER;
 	if (!w->io_buffer)
-		w->io_buffer = worker_buffer_get(w);
+		w->io_buffer = buffer_get(w);
 	if (!w->io_buffer)
 		n = -ENOMEM;
 	else if (fd >= 0 && (n = pread(fd, w->io_buffer, size, off)) < 0)
@@ -236,11 +240,11 @@ static ssize_t plain_write_back(struct call *c, const char *buf, size_t size,
 	size_t done = 0;
 
 	while (done < size) {
-		bool gone;
-		ssize_t n = notify_lost(c->w, c->index, off + done, size - done,
-					&gone);
+		bool stale;
+		ssize_t n = notify_stale(c->w, c->index, off + done,
+					 size - done, &stale);
 
-		if (!gone)
+		if (!stale)
 			n = tree_write(c->w->pool, c->index, buf + done, n,
 				       off + done);
 		if (n <= 0)
@@ -276,15 +280,20 @@ int plain_fallocate(struct call *c, int mode, off_t off, off_t len)
 	return err;
 }
 
-off_t plain_lseek(struct call *c, off_t off, int whence)
+void plain_lseek(struct call *c, off_t off, int whence)
 {
-	int fd = tree_fd(c->w->pool, c->index, false);
 	off_t at;
+	int fd;
 
-	if (fd < 0)
-		return fd;
-	at = lseek(fd, off, whence);
-	return at < 0 ? -errno : at;
+	if (c->w->mode == MODE_CACHED &&
+	    !notify_then_lseek(c->w, c->req, c->index, off, whence))
+		return;
+	fd = tree_fd(c->w->pool, c->index, false);
+	at = fd < 0 ? fd : lseek(fd, off, whence);
+	if (at < 0)
+		fuse_reply_err(c->req, fd < 0 ? -fd : errno);
+	else
+		fuse_reply_lseek(c->req, at);
 }
 
 /* Return: the notifier will do it, unless *@err is set. */
@@ -293,7 +302,7 @@ static bool plain_pin_later(struct call *c, const struct poolfs_range *r,
 {
 	struct worker *w = c->w;
 
-	if (w->mode != MODE_CACHED || !notify_has_lost(w, c->index) ||
+	if (w->mode != MODE_CACHED || !notify_has_stale(w, c->index) ||
 	    pool_replays(w->pool, w->request.unique))
 		return false;
 	*err = notify_then_pin(w, c->req, c->index, r->offset, r->length);

@@ -13,14 +13,18 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "fs/ops/ops.h"
+#include "fs/kind/fixed.h"
+#include "fs/kind/kind.h"
+#include "fs/kind/plain.h"
+#include "fs/request/listing.h"
+#include "pool/tree/tree.h"
 
 /* Offsets in the root's listing that no file system uses (INT64_MAX itself is
  * the end of some): names of our own come first. */
 #define OFF_FIXED (INT64_MAX - 16)
 #define OFF_FIXED_END (OFF_FIXED + 8)
 
-static struct tree_cred cred_of(const struct call *c)
+struct tree_cred plain_cred(const struct call *c)
 {
 	return (struct tree_cred){ .uid = c->ctx->uid,
 				   .gid = c->ctx->gid,
@@ -104,65 +108,65 @@ static int plain_setattr(struct call *c, const struct stat *st, int to_set)
 
 static int plain_lookup(struct call *c, const char *name, uint64_t *child)
 {
-	uint32_t node;
+	uint32_t ino;
 	int err;
 
 	if (c->index == TREE_ROOT && !fixed_root_find(name, child))
 		return 0;
-	err = tree_lookup(c->w->pool, c->index, name, &node);
+	err = tree_lookup(c->w->pool, c->index, name, &ino);
 	if (!err)
-		*child = node;
+		*child = ino;
 	return err;
 }
 
 static int plain_mkdir(struct call *c, const char *name, mode_t mode,
 		       uint64_t *child)
 {
-	struct tree_cred cred = cred_of(c);
-	uint32_t node;
+	struct tree_cred cred = plain_cred(c);
+	uint32_t ino;
 	int err;
 
 	if (is_fixed(c, c->index, name))
 		return -EEXIST;
-	err = tree_mkdir(c->w->pool, c->index, name, mode, &cred, &node);
+	err = tree_mkdir(c->w->pool, c->index, name, mode, &cred, &ino);
 	if (!err)
-		*child = node;
+		*child = ino;
 	return err;
 }
 
 static int plain_mknod(struct call *c, const char *name, mode_t mode,
 		       dev_t rdev, uint64_t *child)
 {
-	struct tree_cred cred = cred_of(c);
-	uint32_t node;
+	struct tree_cred cred = plain_cred(c);
+	uint32_t ino;
 	int err;
 
 	if (is_fixed(c, c->index, name))
 		return -EEXIST;
-	err = tree_mknod(c->w->pool, c->index, name, mode, rdev, &cred, &node);
+	err = tree_mknod(c->w->pool, c->index, name, mode, rdev, &cred, &ino);
 	if (!err)
-		*child = node;
+		*child = ino;
 	return err;
 }
 
 static int plain_symlink(struct call *c, const char *name, const char *target,
 			 uint64_t *child)
 {
-	struct tree_cred cred = cred_of(c);
-	uint32_t node;
+	struct tree_cred cred = plain_cred(c);
+	uint32_t ino;
 	int err;
 
 	if (is_fixed(c, c->index, name))
 		return -EEXIST;
-	err = tree_symlink(c->w->pool, c->index, name, target, &cred, &node);
+	err = tree_symlink(c->w->pool, c->index, name, target, &cred, &ino);
 	if (!err)
-		*child = node;
+		*child = ino;
 	return err;
 }
 
 static int plain_link(struct call *c, uint64_t from, const char *name)
 {
-	if (node_kind(from) != NODE_PLAIN)
+	if (inode_kind(from) != INODE_PLAIN)
 		return -EPERM;
 	if (is_fixed(c, c->index, name))
 		return -EEXIST;
@@ -187,7 +191,7 @@ static int plain_rmdir(struct call *c, const char *name)
 static int plain_rename(struct call *c, const char *name, uint64_t to,
 			const char *to_name, unsigned int flags)
 {
-	if (node_kind(to) != NODE_PLAIN)
+	if (inode_kind(to) != INODE_PLAIN)
 		return -EPERM;
 	if (is_fixed(c, c->index, name) || is_fixed(c, to, to_name))
 		return -EBUSY;
@@ -207,18 +211,18 @@ static bool list_plus(struct call *c, struct dir_reply *d, const char *name,
 {
 	struct worker *w = c->w;
 	struct fuse_entry_param e;
-	uint32_t node;
+	uint32_t ino;
 
 	pool_set_token(w->pool, 0);
-	if (tree_lookup(w->pool, c->index, name, &node))
+	if (tree_lookup(w->pool, c->index, name, &ino))
 		return dir_add(d, name, 0, 0, next);
-	if (entry_of(c, node, &e)) {
-		tree_forget(w->pool, node, 1);
+	if (entry_of(c, &plain_ops, ino, &e)) {
+		tree_forget(w->pool, ino, 1);
 		return dir_add(d, name, 0, 0, next);
 	}
 	if (dir_add_plus(d, name, &e, next))
 		return true;
-	tree_forget(w->pool, node, 1);
+	tree_forget(w->pool, ino, 1);
 	return false;
 }
 
@@ -251,7 +255,7 @@ static bool list_add(struct call *c, struct dir_reply *d,
  */
 #define LISTING_QUIET 2 /* seconds */
 
-static void list_ended(struct call *c, int fd)
+static void list_ended(struct dir_reply *d, int fd)
 {
 	struct stat st;
 	struct timespec now;
@@ -259,7 +263,7 @@ static void list_ended(struct call *c, int fd)
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (fstat(fd, &st) == 0 &&
 	    st.st_mtim.tv_sec + LISTING_QUIET >= now.tv_sec)
-		c->w->listing_changes = c->node;
+		d->changing = true;
 }
 
 static void list_files(struct call *c, struct dir_reply *d, int fd)
@@ -279,7 +283,7 @@ static void list_files(struct call *c, struct dir_reply *d, int fd)
 		}
 	}
 	if (!any && !d->used)
-		list_ended(c, fd);
+		list_ended(d, fd);
 }
 
 /* Return: the offset in the store's directory to go on at, -1: it is full. */
@@ -287,13 +291,13 @@ static off_t list_fixed(struct call *c, struct dir_reply *d, off_t off)
 {
 	unsigned int i = off ? off - OFF_FIXED : 0;
 	const char *name;
-	uint64_t node;
+	uint64_t ino;
 
 	if (c->index != TREE_ROOT ||
 	    (off && (off < OFF_FIXED || off > OFF_FIXED_END)))
 		return off;
-	for (; fixed_root_entry(i, &name, &node); i++)
-		if (!dir_add(d, name, node, S_IFDIR, OFF_FIXED + i + 1))
+	for (; fixed_root_entry(i, &name, &ino); i++)
+		if (!dir_add(d, name, ino, S_IFDIR, OFF_FIXED + i + 1))
 			return -1;
 	return 0;
 }
@@ -407,7 +411,7 @@ static int plain_removexattr(struct call *c, const char *name)
 	return tree_set_volatile(c->w->pool, c->index, false);
 }
 
-const struct node_ops plain_ops = {
+const struct inode_ops plain_ops = {
 	.getattr = plain_getattr,
 	.setattr = plain_setattr,
 	.lookup = plain_lookup,

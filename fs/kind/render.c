@@ -9,33 +9,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fs/kind/text.h"
+#include "pool/tree/tree.h"
 #include "shrinker/clock.h"
-#include "fs/ops/ops.h"
+#include "shrinker/reclaim.h"
+#include "shrinker/shrinker.h"
 
 static uint64_t page_size(void)
 {
 	return sysconf(_SC_PAGESIZE);
-}
-
-json_t *json_name(const char *name)
-{
-	json_t *j = json_string(name);
-	char text[4 * BOX_NAME_MAX + 1];
-	char *to = text;
-
-	if (j)
-		return j;
-	/* Not UTF-8: what cannot be shown becomes %XX. */
-	for (; *name && to < text + sizeof(text) - 4; name++) {
-		unsigned char ch = *name;
-
-		if (ch >= 0x80 || ch == '%')
-			to += sprintf(to, "%%%02X", ch);
-		else
-			*to++ = ch;
-	}
-	*to = 0;
-	return json_string(text);
 }
 
 static char *render_json(json_t *j)
@@ -280,9 +262,9 @@ static char *render_pressure(struct worker *w)
 
 /* --- a box's stat --- */
 
-static char *render_box(struct worker *w, uint64_t node, int *err)
+static char *render_box(struct worker *w, uint64_t ino, int *err)
 {
-	struct box *box = box_by_serial(w->pool, node_index(node));
+	struct box *box = box_by_serial(w->pool, inode_index(ino));
 	struct box_stat bs;
 	uint64_t free_pages;
 
@@ -310,9 +292,9 @@ static char *render_box(struct worker *w, uint64_t node, int *err)
 
 /* --- a shrinker's count: "GROUP n0 n1 ..." --- */
 
-static char *render_count(uint64_t node, int *err)
+static char *render_count(uint64_t ino, int *err)
 {
-	unsigned int id = node_index(node);
+	unsigned int id = inode_index(ino);
 	char *text = NULL;
 	size_t len;
 	FILE *f = open_memstream(&text, &len);
@@ -330,20 +312,20 @@ static char *render_count(uint64_t node, int *err)
 	return text;
 }
 
-char *render_text(struct worker *w, uint64_t node, int *err)
+char *render_text(struct worker *w, uint64_t ino, int *err)
 {
 	char *text = NULL;
 
-	if (node == node_number(NODE_FIXED, FIXED_STATS))
+	if (ino == inode_number(INODE_FIXED, FIXED_STATS))
 		text = render_stats(w);
-	else if (node == node_number(NODE_FIXED, FIXED_METRICS))
+	else if (ino == inode_number(INODE_FIXED, FIXED_METRICS))
 		text = render_metrics(w);
-	else if (node == node_number(NODE_FIXED, FIXED_PRESSURE))
+	else if (ino == inode_number(INODE_FIXED, FIXED_PRESSURE))
 		text = render_pressure(w);
-	else if (node_kind(node) == NODE_BOX + BOX_STAT)
-		text = render_box(w, node, err);
-	else if (node_kind(node) == NODE_SHRINKER_COUNT)
-		text = render_count(node, err);
+	else if (inode_kind(ino) == INODE_BOX + BOX_STAT)
+		text = render_box(w, ino, err);
+	else if (inode_kind(ino) == INODE_SHRINKER_COUNT)
+		text = render_count(ino, err);
 	if (!text && !*err)
 		*err = -ENOMEM;
 	return text;

@@ -6,48 +6,25 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <string.h>
 
-/* A shrinker comes and goes by itself, and send has another door each time. */
-static double entry_timeout(uint64_t node)
-{
-	enum node_kind kind = node_kind(node);
-
-	return kind == NODE_SHRINKER || kind == NODE_BOX + BOX_SEND
-		       ? 0
-		       : LONG_TIMEOUT;
-}
-
-int entry_of(struct call *c, uint64_t child, struct fuse_entry_param *e)
-{
-	struct call of = *c;
-	int err;
-
-	memset(e, 0, sizeof(*e));
-	of.node = child;
-	of.index = node_index(child);
-	err = call_getattr(&of, &e->attr);
-	e->ino = child;
-	e->attr_timeout = attr_timeout(c->w, child);
-	e->entry_timeout = entry_timeout(child);
-	return err;
-}
+#include "pool/tree/tree.h"
 
 static void reply_entry(struct call *c, uint64_t child)
 {
 	struct fuse_entry_param e;
-	int err = entry_of(c, child, &e);
+	int err = entry_of(c, kind_ops(child), child, &e);
 
 	if (!err) {
 		fuse_reply_entry(c->req, &e);
 		return;
 	}
-	if (node_kind(child) == NODE_PLAIN)
+	if (inode_kind(child) == INODE_PLAIN)
 		tree_forget(c->w->pool, child, 1);
 	fuse_reply_err(c->req, -err);
 }
 
-/* Nobody but the kernel makes plain files: it may know what is not there. */
+/* Plain files are made by requests only: the kernel may keep that a name is not
+ * there. */
 static void reply_no_entry(struct call *c)
 {
 	struct fuse_entry_param e = { .entry_timeout = LONG_TIMEOUT };
@@ -66,32 +43,31 @@ static void reply_made(struct call *c, int err, uint64_t child)
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct call c = call_of(req, parent);
-	const struct node_ops *ops = node_ops(parent);
 	uint64_t child = 0;
-	int err = ops->lookup ? ops->lookup(&c, name, &child) : -ENOTDIR;
+	int err = c.ops->lookup ? c.ops->lookup(&c, name, &child) : -ENOTDIR;
 
-	if (err == -ENOENT && node_kind(parent) == NODE_PLAIN)
+	if (err == -ENOENT && inode_kind(parent) == INODE_PLAIN)
 		reply_no_entry(&c);
 	else
 		reply_made(&c, err, child);
 }
 
-void op_forget(fuse_req_t req, fuse_ino_t node, uint64_t n)
+void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
 {
-	struct worker *w = fuse_req_userdata(req);
+	struct worker *w = worker_of(fuse_req_userdata(req));
 
-	if (node_kind(node) == NODE_PLAIN)
-		tree_forget(w->pool, node, n);
+	if (inode_kind(ino) == INODE_PLAIN)
+		tree_forget(w->pool, ino, n);
 	fuse_reply_none(req);
 }
 
 void op_forget_multi(fuse_req_t req, size_t count,
 		     struct fuse_forget_data *forgets)
 {
-	struct worker *w = fuse_req_userdata(req);
+	struct worker *w = worker_of(fuse_req_userdata(req));
 
 	for (size_t i = 0; i < count; i++)
-		if (node_kind(forgets[i].ino) == NODE_PLAIN)
+		if (inode_kind(forgets[i].ino) == INODE_PLAIN)
 			tree_forget(w->pool, forgets[i].ino,
 				    forgets[i].nlookup);
 	fuse_reply_none(req);
@@ -100,9 +76,8 @@ void op_forget_multi(fuse_req_t req, size_t count,
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
 	struct call c = call_of(req, parent);
-	const struct node_ops *ops = node_ops(parent);
 	uint64_t child = 0;
-	int err = ops->mkdir ? ops->mkdir(&c, name, mode, &child) : -EPERM;
+	int err = c.ops->mkdir ? c.ops->mkdir(&c, name, mode, &child) : -EPERM;
 
 	reply_made(&c, err, child);
 }
@@ -110,27 +85,24 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct call c = call_of(req, parent);
-	const struct node_ops *ops = node_ops(parent);
 
-	fuse_reply_err(req, ops->rmdir ? -ops->rmdir(&c, name) : EPERM);
+	fuse_reply_err(req, c.ops->rmdir ? -c.ops->rmdir(&c, name) : EPERM);
 }
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct call c = call_of(req, parent);
-	const struct node_ops *ops = node_ops(parent);
 
-	fuse_reply_err(req, ops->unlink ? -ops->unlink(&c, name) : EPERM);
+	fuse_reply_err(req, c.ops->unlink ? -c.ops->unlink(&c, name) : EPERM);
 }
 
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	      dev_t rdev)
 {
 	struct call c = call_of(req, parent);
-	const struct node_ops *ops = node_ops(parent);
 	uint64_t child = 0;
-	int err = ops->mknod ? ops->mknod(&c, name, mode, rdev, &child)
-			     : -EPERM;
+	int err = c.ops->mknod ? c.ops->mknod(&c, name, mode, rdev, &child)
+			       : -EPERM;
 
 	reply_made(&c, err, child);
 }
@@ -139,56 +111,52 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	       struct fuse_file_info *fi)
 {
 	struct call c = call_of(req, parent);
-	const struct node_ops *ops = node_ops(parent);
 
-	if (!ops->create)
+	if (!c.ops->create)
 		fuse_reply_err(req, EPERM);
 	else if (c.w->request.op == WIRE_TMPFILE)
-		ops->create(&c, NULL, mode, fi);
+		c.ops->create(&c, NULL, mode, fi);
 	else
-		ops->create(&c, name, mode, fi);
+		c.ops->create(&c, name, mode, fi);
 }
 
 void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
 		const char *name)
 {
 	struct call c = call_of(req, parent);
-	const struct node_ops *ops = node_ops(parent);
 	uint64_t child = 0;
-	int err = ops->symlink ? ops->symlink(&c, name, target, &child)
-			       : -EPERM;
+	int err = c.ops->symlink ? c.ops->symlink(&c, name, target, &child)
+				 : -EPERM;
 
 	reply_made(&c, err, child);
 }
 
-void op_link(fuse_req_t req, fuse_ino_t node, fuse_ino_t parent,
+void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent,
 	     const char *name)
 {
 	struct call c = call_of(req, parent);
-	const struct node_ops *ops = node_ops(parent);
-	int err = ops->link ? ops->link(&c, node, name) : -EPERM;
+	int err = c.ops->link ? c.ops->link(&c, ino, name) : -EPERM;
 
-	reply_made(&c, err, node);
+	reply_made(&c, err, ino);
 }
 
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 	       fuse_ino_t to, const char *to_name, unsigned int flags)
 {
 	struct call c = call_of(req, parent);
-	const struct node_ops *ops = node_ops(parent);
 
-	fuse_reply_err(req, ops->rename
-				    ? -ops->rename(&c, name, to, to_name, flags)
-				    : EPERM);
+	fuse_reply_err(req, c.ops->rename ? -c.ops->rename(&c, name, to,
+							   to_name, flags)
+					  : EPERM);
 }
 
-void op_readlink(fuse_req_t req, fuse_ino_t node)
+void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
-	struct call c = call_of(req, node);
-	const struct node_ops *ops = node_ops(node);
+	struct call c = call_of(req, ino);
 	char target[PATH_MAX + 1];
-	ssize_t n = ops->readlink ? ops->readlink(&c, target, sizeof(target))
-				  : -EINVAL;
+	ssize_t n = c.ops->readlink
+			    ? c.ops->readlink(&c, target, sizeof(target))
+			    : -EINVAL;
 
 	if (n < 0)
 		fuse_reply_err(req, -n);

@@ -1,34 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The operations and what they share, for the ops*.c files. */
+/* The operations, as libfuse calls them: for the ops*.c files. */
 #ifndef POOLFS_OPS_PRIV_H
 #define POOLFS_OPS_PRIV_H
 
+#include "fs/kind/kind.h"
 #include "fs/ops/ops.h"
+#include "fs/request/call.h"
 
-/*
- * Attributes and names change only through this mount, so the kernel may keep
- * them; what changes by itself (tx/, sizes of generated files) is asked again.
- */
-#define LONG_TIMEOUT 3600.0
-
-static inline struct call call_of(fuse_req_t req, fuse_ino_t node)
+static inline struct call call_of(fuse_req_t req, fuse_ino_t ino)
 {
-	return (struct call){ .w = fuse_req_userdata(req),
+	return (struct call){ .w = worker_of(fuse_req_userdata(req)),
 			      .req = req,
-			      .node = node,
-			      .index = node_index(node),
+			      .ino = ino,
+			      .index = inode_index(ino),
+			      .ops = kind_ops(ino),
 			      .ctx = fuse_req_ctx(req) };
 }
 
-/** call_getattr - attributes of any node, *@st as the kernel is to see them.
- * Return: 0 or -errno. */
-int call_getattr(struct call *c, struct stat *st);
-/** attr_timeout - seconds that the kernel may keep them. */
-double attr_timeout(struct worker *w, uint64_t node);
-
 /* ops_name.c */
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
-void op_forget(fuse_req_t req, fuse_ino_t node, uint64_t n);
+void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n);
 void op_forget_multi(fuse_req_t req, size_t count,
 		     struct fuse_forget_data *forgets);
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
@@ -40,53 +31,52 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	       struct fuse_file_info *fi);
 void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
 		const char *name);
-void op_link(fuse_req_t req, fuse_ino_t node, fuse_ino_t parent,
+void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent,
 	     const char *name);
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 	       fuse_ino_t to, const char *to_name, unsigned int flags);
-void op_readlink(fuse_req_t req, fuse_ino_t node);
+void op_readlink(fuse_req_t req, fuse_ino_t ino);
 
 /* ops_attr.c */
-void op_getattr(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi);
-void op_setattr(fuse_req_t req, fuse_ino_t node, struct stat *attr, int to_set,
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 		struct fuse_file_info *fi);
 
 /* ops_xattr.c */
-void op_getxattr(fuse_req_t req, fuse_ino_t node, const char *name,
-		 size_t size);
-void op_listxattr(fuse_req_t req, fuse_ino_t node, size_t size);
-void op_setxattr(fuse_req_t req, fuse_ino_t node, const char *name,
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
+void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 		 const char *value, size_t size, int flags);
-void op_removexattr(fuse_req_t req, fuse_ino_t node, const char *name);
+void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
 
 /* ops_file.c */
-void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi);
-void op_read(fuse_req_t req, fuse_ino_t node, size_t size, off_t off,
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	     struct fuse_file_info *fi);
-void op_write(fuse_req_t req, fuse_ino_t node, const char *buf, size_t size,
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size,
 	      off_t off, struct fuse_file_info *fi);
-void op_flush(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi);
-void op_fsync(fuse_req_t req, fuse_ino_t node, int datasync,
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 	      struct fuse_file_info *fi);
-void op_release(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi);
-void op_fallocate(fuse_req_t req, fuse_ino_t node, int mode, off_t off,
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off,
 		  off_t len, struct fuse_file_info *fi);
-void op_ioctl(fuse_req_t req, fuse_ino_t node, unsigned int cmd, void *arg,
+void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 	      struct fuse_file_info *fi, unsigned int flags, const void *in,
 	      size_t in_size, size_t out_size);
-void op_lseek(fuse_req_t req, fuse_ino_t node, off_t off, int whence,
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 	      struct fuse_file_info *fi);
-void op_copy_range(fuse_req_t req, fuse_ino_t node, off_t off,
+void op_copy_range(fuse_req_t req, fuse_ino_t ino, off_t off,
 		   struct fuse_file_info *fi, fuse_ino_t to, off_t to_off,
 		   struct fuse_file_info *to_fi, size_t len, int flags);
-void op_poll(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi,
+void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
 	     struct fuse_pollhandle *ph);
 
 /* ops_list.c */
-void op_opendir(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi);
-void op_readdir(fuse_req_t req, fuse_ino_t node, size_t size, off_t off,
+void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		struct fuse_file_info *fi);
-void op_readdirplus(fuse_req_t req, fuse_ino_t node, size_t size, off_t off,
+void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		    struct fuse_file_info *fi);
 
 #endif

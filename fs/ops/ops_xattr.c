@@ -19,52 +19,48 @@ static void reply_xattr(fuse_req_t req, ssize_t n, const char *value,
 		fuse_reply_buf(req, value, n);
 }
 
-void op_getxattr(fuse_req_t req, fuse_ino_t node, const char *name, size_t size)
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
-	struct call c = call_of(req, node);
-	const struct node_ops *ops = node_ops(node);
+	struct call c = call_of(req, ino);
 	char *value = size ? malloc(size) : NULL;
 	ssize_t n = -ENODATA;
 
 	if (size && !value)
 		n = -ENOMEM;
-	else if (ops->getxattr)
-		n = ops->getxattr(&c, name, value, size);
+	else if (c.ops->getxattr)
+		n = c.ops->getxattr(&c, name, value, size);
 	reply_xattr(req, n, value, size);
 	free(value);
 }
 
-void op_listxattr(fuse_req_t req, fuse_ino_t node, size_t size)
+void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-	struct call c = call_of(req, node);
-	const struct node_ops *ops = node_ops(node);
+	struct call c = call_of(req, ino);
 	char *list = size ? malloc(size) : NULL;
 	ssize_t n = 0;
 
 	if (size && !list)
 		n = -ENOMEM;
-	else if (ops->listxattr)
-		n = ops->listxattr(&c, list, size);
+	else if (c.ops->listxattr)
+		n = c.ops->listxattr(&c, list, size);
 	reply_xattr(req, n, list, size);
 	free(list);
 }
 
-void op_setxattr(fuse_req_t req, fuse_ino_t node, const char *name,
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 		 const char *value, size_t size, int flags)
 {
-	struct call c = call_of(req, node);
-	const struct node_ops *ops = node_ops(node);
+	struct call c = call_of(req, ino);
 
-	fuse_reply_err(req, ops->setxattr ? -ops->setxattr(&c, name, value,
-							   size, flags)
-					  : EOPNOTSUPP);
+	fuse_reply_err(req, c.ops->setxattr ? -c.ops->setxattr(&c, name, value,
+							       size, flags)
+					    : EOPNOTSUPP);
 }
 
-void op_removexattr(fuse_req_t req, fuse_ino_t node, const char *name)
+void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-	struct call c = call_of(req, node);
-	const struct node_ops *ops = node_ops(node);
+	struct call c = call_of(req, ino);
 
-	fuse_reply_err(req, ops->removexattr ? -ops->removexattr(&c, name)
-					     : EOPNOTSUPP);
+	fuse_reply_err(req, c.ops->removexattr ? -c.ops->removexattr(&c, name)
+					       : EOPNOTSUPP);
 }

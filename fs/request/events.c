@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define JSON_NAME_MAX 1020 /* bytes of a name that is not UTF-8 */
+
 struct event_line {
 	_Atomic uint64_t number; /* set last: the line is whole */
 	uint32_t len;
@@ -136,4 +138,25 @@ size_t events_read(struct events *ev, uint64_t *cursor, char *buf, size_t size)
 	*cursor = at;
 	pthread_mutex_unlock(&ev->lock);
 	return used;
+}
+
+json_t *json_name(const char *name)
+{
+	json_t *j = json_string(name);
+	char text[JSON_NAME_MAX + 1];
+	char *to = text;
+
+	if (j)
+		return j;
+	/* Not UTF-8: what cannot be shown becomes %XX. */
+	for (; *name && to < text + sizeof(text) - 4; name++) {
+		unsigned char ch = *name;
+
+		if (ch >= 0x80 || ch == '%')
+			to += sprintf(to, "%%%02X", ch);
+		else
+			*to++ = ch;
+	}
+	*to = 0;
+	return json_string(text);
 }

@@ -43,4 +43,10 @@ void events_add(struct events *ev, const char *name, json_t *object);
  */
 size_t events_read(struct events *ev, uint64_t *cursor, char *buf, size_t size);
 
+/**
+ * json_name - JSON string of a file name, whatever bytes it has.  In one that is
+ * not UTF-8, "%" and bytes above 0x7f become %XX, and it is cut at some 1000 bytes.
+ */
+json_t *json_name(const char *name);
+
 #endif

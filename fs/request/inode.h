@@ -1,46 +1,48 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Node numbers.  Those of plain files are counted and kept in the store.  The
- * others are computed, not handed out, so the kernel may keep one across workers
- * and nobody counts look-ups:
+ * Inode numbers.  Those of plain files are counted and kept in the store.  The
+ * others are computed, so they mean the same to every worker, and nobody counts
+ * their look-ups:
  *
  *	63    56 55                                                 0
  *	+-------+---------------------------------------------------+
- *	| kind  | index: a fixed node, a shrinker's id, a box's     |
+ *	| kind  | index: a fixed inode, a shrinker's id, a box's    |
  *	|       | serial, or a transaction's slot (24) and low id   |
  *	+-------+---------------------------------------------------+
- *	| 0     | a plain file's node, as pool/tree/tree.h numbers them  |
+ *	| 0     | a plain file, as pool/tree/tree.h numbers it      |
  *	+-------+---------------------------------------------------+
  *
  *	63    56 55           40 39                                 0
  *	+-------+---------------+-----------------------------------+
- *	| send  | door          | the box's serial                  |
+ *	| send  | alias         | the box's serial                  |
  *	+-------+---------------+-----------------------------------+
  *
- * send has many nodes, its doors, so that its senders do not share an inode: one
- * that waits in write() keeps the inode's lock, and who opens it with O_TRUNC,
- * as a shell's > does, needs that lock and could not even be killed meanwhile.
+ * send has many inodes, its aliases, so that its senders do not share one.  A
+ * sender that waits in write() holds its inode's lock; another one that opens
+ * with O_TRUNC, as a shell's > does, needs that lock, and could not even be
+ * killed while it waits for it.
  */
-#ifndef POOLFS_NODE_H
-#define POOLFS_NODE_H
+#ifndef POOLFS_INODE_H
+#define POOLFS_INODE_H
 
 #include <stdint.h>
 
 #include "pool/pool.h"
 
-enum node_kind {
-	NODE_PLAIN, /* 1 is the root, as FUSE has it */
-	NODE_FIXED,
-	NODE_SHRINKER,
-	NODE_SHRINKER_COUNT,
-	NODE_SHRINKER_SCAN,
-	NODE_TX,
-	NODE_BOX, /* + enum box_node */
-	NODE_KINDS = NODE_BOX + BOX_NODES,
+/* Bits 56 to 63 of the number. */
+enum inode_kind {
+	INODE_PLAIN, /* 1 is the root, as in FUSE */
+	INODE_FIXED,
+	INODE_SHRINKER,
+	INODE_SHRINKER_COUNT,
+	INODE_SHRINKER_SCAN,
+	INODE_TX,
+	INODE_BOX, /* + enum box_node */
+	INODE_KINDS = INODE_BOX + BOX_NODES,
 };
 
-/* Indices of NODE_FIXED. */
-enum node_fixed {
+/* Indices of INODE_FIXED. */
+enum inode_fixed {
 	FIXED_BOXES = 1,
 	FIXED_CONTROL,
 	FIXED_STATS,
@@ -52,41 +54,41 @@ enum node_fixed {
 	FIXED_END,
 };
 
-static inline uint64_t node_number(enum node_kind kind, uint64_t index)
+static inline uint64_t inode_number(enum inode_kind kind, uint64_t index)
 {
 	return (uint64_t)kind << 56 | index;
 }
 
-static inline enum node_kind node_kind(uint64_t node)
+static inline enum inode_kind inode_kind(uint64_t ino)
 {
-	return node >> 56;
+	return ino >> 56;
 }
 
-#define NODE_DOOR_SHIFT 40
+#define INODE_ALIAS_SHIFT 40
 
-static inline uint64_t node_index(uint64_t node)
+static inline uint64_t inode_index(uint64_t ino)
 {
-	unsigned int bits = node_kind(node) == NODE_BOX + BOX_SEND
-				    ? NODE_DOOR_SHIFT
+	unsigned int bits = inode_kind(ino) == INODE_BOX + BOX_SEND
+				    ? INODE_ALIAS_SHIFT
 				    : 56;
 
-	return node & ((1ull << bits) - 1);
+	return ino & ((1ull << bits) - 1);
 }
 
-static inline uint64_t node_of_door(uint64_t send, uint16_t door)
+static inline uint64_t inode_of_alias(uint64_t send, uint16_t alias)
 {
-	return send | (uint64_t)door << NODE_DOOR_SHIFT;
+	return send | (uint64_t)alias << INODE_ALIAS_SHIFT;
 }
 
-static inline uint64_t node_of_tx(const struct tx_info *tx)
+static inline uint64_t inode_of_tx(const struct tx_info *tx)
 {
-	return node_number(NODE_TX,
-			   (uint64_t)tx->slot << 32 | (uint32_t)tx->id);
+	return inode_number(INODE_TX,
+			    (uint64_t)tx->slot << 32 | (uint32_t)tx->id);
 }
 
-static inline uint64_t node_of_box(const struct box *box, enum box_node node)
+static inline uint64_t inode_of_box(const struct box *box, enum box_node inode)
 {
-	return node_number(NODE_BOX + node, box_serial(box));
+	return inode_number(INODE_BOX + inode, box_serial(box));
 }
 
 #endif

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * Requests that wait: see wait.h.
- */
+/* Requests that wait: see wait.h. */
+#include "fs/request/wait.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/worker/worker.h"
+#include "fs/request/buffer.h"
+#include "fs/request/context.h"
+#include "fs/request/inode.h"
 
 /* Memory that payloads of waiting senders hold, together. */
 #define WAIT_BYTES_MAX (128u << 20)
@@ -42,13 +44,13 @@ static void wait_remove(struct waiter *wt)
 	w->waiters.nr--;
 	w->waiters.bytes -= wt->cost;
 	if (wt->keeps_buffer)
-		worker_buffer_put(w, wt->held);
+		buffer_put(w, wt->held);
 	else
 		free(wt->held);
 	free(wt);
 }
 
-/* libfuse calls it in the loop's thread, which holds the lock. */
+/* libfuse calls it in the loop's thread, which holds lock 1. */
 static void wait_interrupted(fuse_req_t req, void *data)
 {
 	struct waiter *wt = data;
@@ -58,8 +60,8 @@ static void wait_interrupted(fuse_req_t req, void *data)
 }
 
 /*
- * The payload must last: it is copied, or, when it is large and still where the
- * request was read to, it keeps that buffer.
+ * The payload must outlast the request: it is copied, or, when it is large and
+ * still in the buffer that the request was read into, keeps that buffer.
  */
 static int wait_hold(struct worker *w, struct waiter *wt)
 {
@@ -76,7 +78,7 @@ static int wait_hold(struct worker *w, struct waiter *wt)
 	if (wt->cost > WAIT_BYTES_MAX - w->waiters.bytes)
 		return -ENOBUFS;
 	if (wt->keeps_buffer) {
-		fresh = worker_buffer_get(w);
+		fresh = buffer_get(w);
 		if (!fresh)
 			return -ENOMEM;
 		wt->held = w->buffer;
@@ -99,8 +101,9 @@ int wait_add(struct worker *w, struct waiter_queue *queue,
 
 	if (w->closing)
 		return -ESHUTDOWN;
-	/* Its INTERRUPT overtook it while it was deferred.  libfuse must not
-	 * find that out below: it uses a request after the call that ends it. */
+	/* Its INTERRUPT can have overtaken it while it was deferred.  libfuse
+	 * must not find that out below: it would use the request after the
+	 * call that ends it. */
 	if (fuse_req_interrupted(model->req))
 		return -EINTR;
 	wt = malloc(sizeof(*wt));
@@ -158,14 +161,14 @@ static void wait_notify_pollers(struct worker *w, struct box *box)
 
 	while ((h = handle_next_polling(w->pool, box, h))) {
 		wire_notify_poll(w->fuse_fd, handle_poll_key(w->pool, h));
-		/* Who still wants to know polls again. */
+		/* A process that still waits polls again. */
 		handle_set_poll_key(w->pool, h, 0);
 	}
 }
 
 /*
- * First come, first served.  Only a sender that holds space already may pass:
- * the others wait for it.
+ * First come, first served.  Only a sender that holds space already may overtake
+ * others: they wait for that space.
  */
 static void wait_run_senders(struct worker *w, struct box_waits *bw)
 {
@@ -251,15 +254,15 @@ void wait_give_up_all(struct worker *w, int error)
 	}
 }
 
-static struct box *wait_box_of(struct worker *w, uint64_t node)
+static struct box *wait_box_of(struct worker *w, uint64_t ino)
 {
-	uint64_t index = node_index(node);
+	uint64_t index = inode_index(ino);
 	struct box *box = NULL;
 	struct tx_info tx;
 
-	if (node_kind(node) == NODE_TX)
+	if (inode_kind(ino) == INODE_TX)
 		tx_by_slot(w->pool, index >> 32, index, &box, &tx);
-	else if (node_kind(node) >= NODE_BOX)
+	else if (inode_kind(ino) >= INODE_BOX)
 		box = box_by_serial(w->pool, index);
 	return box;
 }
@@ -270,17 +273,18 @@ bool wait_defer(struct worker *w, const void *buf, size_t len)
 	struct box_waits *bw;
 	struct box *box;
 
-	/* It is carried out already, and must be told before another is. */
+	/* It was carried out before the last worker was killed, and must be
+	 * answered before another one is carried out. */
 	if (pool_replays(w->pool, w->request.unique))
 		return false;
-	/* The kernel may need these answered for the box to settle. */
+	/* The kernel may need these answered to drop its copies. */
 	if (w->request.op == WIRE_UNANSWERED ||
 	    (w->request.op == WIRE_READ &&
-	     node_kind(w->request.node) == NODE_BOX + BOX_DATA))
+	     inode_kind(w->request.ino) == INODE_BOX + BOX_DATA))
 		return false;
-	box = wait_box_of(w, w->request.node);
+	box = wait_box_of(w, w->request.ino);
 	bw = box ? box_private(box) : NULL;
-	if (!bw || !bw->settling)
+	if (!bw || !bw->invalidations)
 		return false;
 	raw = malloc(sizeof(*raw) + len);
 	if (!raw)
@@ -291,16 +295,13 @@ bool wait_defer(struct worker *w, const void *buf, size_t len)
 	return true;
 }
 
-void wait_settled(struct worker *w, struct box *box)
+struct raw_request *wait_next_deferred(struct box *box)
 {
 	struct box_waits *bw = box_private(box);
 	struct raw_request *raw;
 
-	bw->settling--;
-	while (!bw->settling && (raw = TAILQ_FIRST(&bw->deferred))) {
+	raw = bw->invalidations ? NULL : TAILQ_FIRST(&bw->deferred);
+	if (raw)
 		TAILQ_REMOVE(&bw->deferred, raw, link);
-		worker_handle_locked(w, raw->bytes, raw->len);
-		free(raw);
-	}
-	box_let_go(w->pool, box);
+	return raw;
 }

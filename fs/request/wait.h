@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Requests that wait: a sender for space, a receiver for a transaction, a
- * reader of .pool/events for news, and requests on a box whose last
- * transaction is still settling (cached mode).
+ * Requests that wait: a sender for space, a receiver for a transaction, a reader
+ * of .pool/events for news, and, in cached mode, any request on a box for the
+ * kernel's stale copies of its data to be dropped.
  *
- * All of it is guarded by pool->lock (1).
+ * Locks: pool->lock (1) guards all of it, and is held by all callers.
  */
 #ifndef POOLFS_WAIT_H
 #define POOLFS_WAIT_H
@@ -27,18 +27,19 @@ struct waiter {
 	fuse_req_t req;
 	uint64_t unique;
 	uint32_t handle;
-	size_t size; /* a reader's buffer */
-	bool commit; /* a sender's: queue it at once */
+	size_t size; /* bytes of a reader's buffer */
+	bool commit; /* a sender's: queue the transaction at once */
 	struct payload payload; /* a sender's */
-	void *held; /* where that is: a copy, or a whole request buffer */
+	void *held; /* the payload's memory: a copy, or a request buffer */
 	size_t cost; /* bytes of that */
 	bool keeps_buffer;
-	/* Tries again: true when it has answered. */
+	/* Tries again.  Return: true when it has answered. */
 	bool (*retry)(struct waiter *);
-	/* A signal, or the end of the mount: answers. */
+	/* Answers: @error is EINTR, or ESHUTDOWN at the end of the mount. */
 	void (*give_up)(struct waiter *, int error);
 };
 
+/* A request as the kernel sent it. */
 struct raw_request {
 	TAILQ_ENTRY(raw_request) link;
 	size_t len;
@@ -50,9 +51,9 @@ TAILQ_HEAD(raw_queue, raw_request);
 struct box_waits {
 	struct waiter_queue senders;
 	struct waiter_queue receivers;
-	struct raw_queue deferred;
-	uint32_t settling;
-	uint16_t door; /* the last one of its send: see node.h */
+	struct raw_queue deferred; /* while there are invalidations */
+	uint32_t invalidations; /* NOTIFY_BOX_BLOCKING jobs that are not done */
+	uint16_t alias; /* the newest one of its send: see inode.h */
 	bool polled;
 	bool woken; /* its serial is in waiters.woken */
 	bool listed; /* the kernel may have a listing of its tx/ */
@@ -73,27 +74,43 @@ void waiters_init(struct worker *w);
 struct box_waits *box_waits(struct box *box);
 
 /**
- * wait_add - the request waits.
- * @model: copied; its payload's bytes too.
- * Return: 0, -ENOMEM, -ENOBUFS (too much is waiting already), -EINTR,
- * -ESHUTDOWN; the caller answers then.
+ * wait_add - the request being handled waits; whatever wakes it, it is answered
+ * by @model's callbacks.
+ * @model: copied, with the bytes of its payload.
+ *
+ * Return: 0; -ENOMEM; -ENOBUFS, too many payloads are waiting; -EINTR;
+ * -ESHUTDOWN.  After an error the caller must answer.
  */
 int wait_add(struct worker *w, struct waiter_queue *queue,
 	     const struct waiter *model);
 
-/** wait_wake_box - there may be something new for those who wait on it. */
+/** wait_wake_box - requests that wait on @box may go on; see wait_run(). */
 void wait_wake_box(struct worker *w, struct box *box);
 
-/** wait_run - retry whoever has been woken.  After a request was answered. */
+/** wait_run - retry what was woken.  When the request in hand is answered. */
 void wait_run(struct worker *w);
+
+/** wait_run_events - retry all readers of .pool/events. */
 void wait_run_events(struct worker *w);
 
-/** wait_give_up_all - the mount ends. */
+/** wait_give_up_all - at the end of the mount; from then on nothing waits. */
 void wait_give_up_all(struct worker *w, int error);
 
-/** wait_defer - must the request wait until its box has settled?  Then it is
- * kept and comes again by itself. */
+/**
+ * wait_defer - must the request being handled wait until copies of its box's data
+ * are invalidated?
+ * @buf, @len: the request; copied.
+ *
+ * Return: true: it is kept, for wait_next_deferred().
+ */
 bool wait_defer(struct worker *w, const void *buf, size_t len);
-void wait_settled(struct worker *w, struct box *box);
+
+/**
+ * wait_next_deferred - the oldest deferred request on @box, the caller's to
+ * handle and free.
+ *
+ * Return: NULL: none, or there are invalidations that it must wait for.
+ */
+struct raw_request *wait_next_deferred(struct box *box);
 
 #endif

@@ -15,8 +15,12 @@
 #include <unistd.h>
 
 #include "fs/kernel/mount.h"
-#include "fs/ops/ops.h"
+#include "fs/kind/config.h"
+#include "fs/request/backing.h"
 #include "fs/worker/watcher.h"
+#include "pool/store/store.h"
+#include "pool/tree/tree.h"
+#include "shrinker/reclaim.h"
 
 static struct worker the_worker;
 
@@ -29,7 +33,7 @@ static bool worker_must_end(const struct worker *w)
 
 static void *signal_thread(void *arg)
 {
-	struct worker *w = arg;
+	struct worker *w = worker_of(arg);
 	sigset_t set;
 	int sig;
 
@@ -84,11 +88,8 @@ static int worker_start_threads(struct worker *w)
 	pthread_t thread;
 	int err;
 
-	pthread_mutex_init(&w->notify_lock, NULL);
-	pthread_cond_init(&w->notify_cond, NULL);
-	TAILQ_INIT(&w->jobs);
-	TAILQ_INIT(&w->gone);
-	err = notify_start(w);
+	notify_init(w);
+	err = notifier_start(w);
 	if (err)
 		return err;
 	err = -pthread_create(&thread, NULL, signal_thread, w);
@@ -133,6 +134,7 @@ int worker_run(const struct options *options, struct mount_shared *shared,
 	struct worker *w = &the_worker;
 	int err, status;
 
+	w->magic = WORKER_MAGIC;
 	w->options = options;
 	w->shared = shared;
 	w->store = store;
@@ -168,13 +170,13 @@ int worker_run(const struct options *options, struct mount_shared *shared,
 	worker_drop_sys_resource();
 	pool_lock(w->pool);
 	if (shared->restarts && w->mode == MODE_PASSTHROUGH)
-		worker_close_lost_backing(w);
+		backing_close_unrecorded(w);
 	if (!shared->restarts)
 		worker_set_root(w);
 	config_load(w);
 	worker_say_started(w);
 	if (w->mode == MODE_CACHED && shared->restarts)
-		err = notify_forget(w);
+		err = worker_forget_copies(w);
 	if (shared->restarts) {
 		worker_forget_listings(w);
 		worker_forget_purged(w);
@@ -182,7 +184,7 @@ int worker_run(const struct options *options, struct mount_shared *shared,
 	pool_resettle(w->pool);
 	worker_adopt_pollers(w);
 	/* Other doors than those that earlier workers have opened. */
-	w->last_door = shared->restarts << 12;
+	w->last_alias = shared->restarts << 12;
 	pool_unlock(w->pool);
 	if (err)
 		return worker_fail(w, "cannot drop what is cached", err);

@@ -1,36 +1,71 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the pool and the reclaimer tell the worker: space and transactions that
- * somebody waits for, what was purged.
- *
- * Locks: 1 is held when the pool calls, none when the reclaimer does.
+ * requests wait for, what was purged, what the reclaimer does.
  */
 #include "fs/worker/worker_priv.h"
 
 #include <errno.h>
 
-#include "fs/ops/ops.h"
+#include "fs/request/memory.h"
+#include "pool/store/store.h"
+#include "pool/tree/tree.h"
+#include "shrinker/reclaim.h"
+#include "shrinker/shrinker.h"
 
-static void pool_says_space(void *arg, struct box *box)
+/* --- the pool; lock 1 is held, but where it is said --- */
+
+static void on_space(void *arg, struct box *box)
 {
-	wait_wake_box(arg, box);
+	wait_wake_box(worker_of(arg), box);
 }
 
-static void pool_says_queued(void *arg, struct box *box)
+static void on_queued(void *arg, struct box *box)
 {
+	struct worker *w = worker_of(arg);
 	struct box_waits *bw = box_private(box);
 
 	if (bw && bw->listed) {
 		bw->listed = false;
-		notify_listing(arg, node_of_box(box, BOX_TX));
+		notify_listing(w, inode_of_box(box, BOX_TX));
 	}
-	wait_wake_box(arg, box);
+	wait_wake_box(w, box);
 }
 
-static void pool_says_suspect(void *arg, struct box *box, uid_t uid,
-			      uint64_t bytes, uint32_t transactions)
+/*
+ * Without memory for the job a reader of a mapping may see old bytes of this box:
+ * the lesser evil, against a transaction that never arrives.
+ */
+static void on_copies_stale(void *arg, struct box *box, uint32_t slot,
+			    uint64_t off, uint64_t len)
 {
-	struct worker *w = arg;
+	struct worker *w = worker_of(arg);
+
+	if (notify_box_blocking(w, box, slot, off, len))
+		pool_settled(w->pool, slot);
+}
+
+/* No lock is held: the reclaimer's thread may wait for the kernel. */
+static void on_reclaimed(void *arg, uint64_t serial, uint64_t off, uint64_t len)
+{
+	notifier_drop_box(worker_of(arg), serial, off, len);
+}
+
+static void on_reclaimed_locked(void *arg, uint64_t serial, uint64_t off,
+				uint64_t len)
+{
+	notify_box(worker_of(arg), serial, off, len);
+}
+
+static uint64_t on_short(void *arg, uint64_t pages)
+{
+	return memory_reclaim(worker_of(arg), pages);
+}
+
+static void on_suspect(void *arg, struct box *box, uid_t uid, uint64_t bytes,
+		       uint32_t transactions)
+{
+	struct worker *w = worker_of(arg);
 
 	events_add(&w->events, "suspect",
 		   json_pack("{s:o,s:i,s:I,s:i}", "box",
@@ -40,66 +75,68 @@ static void pool_says_suspect(void *arg, struct box *box, uid_t uid,
 	notify_events(w);
 }
 
-static void pool_says_purged(void *arg, uint32_t node, uint32_t parent,
-			     const char *name, const char *path, uint64_t pages,
-			     bool more)
+static void on_purged(void *arg, uint32_t ino, uint32_t parent,
+		      const char *name, const char *path, uint64_t pages,
+		      bool more)
 {
-	struct worker *w = arg;
+	struct worker *w = worker_of(arg);
 
 	events_add(&w->events, "purge",
 		   json_pack("{s:o,s:I}", "path", json_name(path), "pages",
 			     (json_int_t)pages));
 	notify_events(w);
-	notify_file_gone(w, node, parent, name, more);
+	notify_file_purged(w, ino, parent, name, more);
 }
 
-static void pool_says_range_purged(void *arg, uint32_t node, uint64_t off,
-				   uint64_t len, uint64_t pages)
+/* Also in passthrough mode: there are no copies, but times and blocks. */
+static void on_range_purged(void *arg, uint32_t ino, uint64_t off, uint64_t len,
+			    uint64_t pages)
 {
-	struct worker *w = arg;
+	struct worker *w = worker_of(arg);
 	struct statx stx = { 0 };
 
-	tree_stat(w->pool, node, &stx);
+	tree_stat(w->pool, ino, &stx);
 	events_add(&w->events, "purge",
 		   json_pack("{s:I,s:I,s:I,s:I}", "ino",
 			     (json_int_t)stx.stx_ino, "offset", (json_int_t)off,
 			     "length", (json_int_t)len, "pages",
 			     (json_int_t)pages));
 	notify_events(w);
-	/* In passthrough mode there are no copies, but times and blocks. */
-	notify_range_gone(w, node, off, len);
+	notify_range_purged(w, ino, off, len);
 }
 
-static void pool_says_range_cut(void *arg, uint32_t node, uint64_t off)
+static void on_range_cut(void *arg, uint32_t ino, uint64_t off)
 {
-	notify_range_cut(arg, node, off);
+	notify_range_cut(worker_of(arg), ino, off);
 }
 
 static const struct pool_ops passthrough_pool_ops = {
-	.space = pool_says_space,
-	.queued = pool_says_queued,
-	.reclaim = worker_reclaim,
-	.purged = pool_says_purged,
-	.range_purged = pool_says_range_purged,
-	.suspect = pool_says_suspect,
+	.space = on_space,
+	.queued = on_queued,
+	.reclaim = on_short,
+	.purged = on_purged,
+	.range_purged = on_range_purged,
+	.suspect = on_suspect,
 };
 
 static const struct pool_ops cached_pool_ops = {
-	.space = pool_says_space,
-	.queued = pool_says_queued,
-	.settle = notify_settle,
-	.invalidate = notify_invalidate,
-	.invalidate_later = notify_invalidate_later,
-	.reclaim = worker_reclaim,
-	.purged = pool_says_purged,
-	.range_purged = pool_says_range_purged,
-	.range_cut = pool_says_range_cut,
-	.suspect = pool_says_suspect,
+	.space = on_space,
+	.queued = on_queued,
+	.settle = on_copies_stale,
+	.invalidate = on_reclaimed,
+	.invalidate_later = on_reclaimed_locked,
+	.reclaim = on_short,
+	.purged = on_purged,
+	.range_purged = on_range_purged,
+	.range_cut = on_range_cut,
+	.suspect = on_suspect,
 };
 
-static void reclaimer_says(void *arg, const struct reclaim_event *ev)
+/* --- the reclaimer; no lock is held --- */
+
+static void on_reclaim_event(void *arg, const struct reclaim_event *ev)
 {
-	struct worker *w = arg;
+	struct worker *w = worker_of(arg);
 	json_t *j = json_object();
 
 	switch (ev->type) {
@@ -158,7 +195,7 @@ int worker_start_reclaimer(struct worker *w)
 		.tuning.min_free = w->options->min_free,
 		.psi_paths = w->options->psi,
 		.nr_psi_paths = w->options->nr_psi,
-		.event = reclaimer_says,
+		.event = on_reclaim_event,
 		.arg = w,
 	};
 	int err = memwatch_init(&w->memory, NULL, NULL);

@@ -1,49 +1,98 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The inside of the worker, for the worker*.c files. */
+/* The inside of the worker, for the files of this folder. */
 #ifndef POOLFS_WORKER_PRIV_H
 #define POOLFS_WORKER_PRIV_H
 
+#include "fs/request/context.h"
+#include "fs/request/inode.h"
 #include "fs/worker/worker.h"
 
-/* A WRITE of 1 MiB and its headers. */
+/* Bytes of the longest request: a WRITE of 1 MiB and its headers. */
 #define REQUEST_MAX ((1u << 20) + 8192)
 
-/* worker_session.c.  Return: the session, or NULL. */
+/* --- worker_session.c --- */
+
+/** worker_session - Return: the session, or NULL. */
 struct fuse_session *worker_session(struct worker *w);
-/** worker_init_session - the first worker waits for INIT, later ones have it
- * from their keeper.  Return: 0 or -errno; -ENODEV: unmounted meanwhile. */
+
+/**
+ * worker_init_session - the first worker waits for INIT; later ones have it from
+ * their keeper.  Return: 0 or -errno; -ENODEV: unmounted meanwhile.
+ */
 int worker_init_session(struct worker *w);
 
-/* worker_passthrough.c */
-/** worker_choose_mode - what the options ask for, or the best there is; later
- * workers have what the first one chose.  Return: 0 or -errno. */
+/* --- worker_passthrough.c --- */
+
+/**
+ * worker_choose_mode - what the options ask for, or the best there is; later
+ * workers have what the first one chose.  Return: 0 or -errno.
+ */
 int worker_choose_mode(struct worker *w);
-void worker_close_lost_backing(struct worker *w);
+
+/**
+ * worker_drop_sys_resource - the kernel opens the store's files with the loop's
+ * credentials: with this capability writers would pass the limits of their users.
+ * The reclaimer's thread keeps it.
+ */
 void worker_drop_sys_resource(void);
 
-/* worker_pool.c.  Both return 0 or -errno. */
+/* --- worker_pool.c --- */
+
+/** worker_open_pool - and its ring of events.  Return: 0 or -errno. */
 int worker_open_pool(struct worker *w);
+
+/** worker_start_reclaimer - Return: 0 or -errno. */
 int worker_start_reclaimer(struct worker *w);
 
-/* worker_memory.c */
-/** worker_reclaim - what the pool asks for.  Return: pages given back. */
-uint64_t worker_reclaim(void *arg, uint64_t pages);
+/* --- worker_loop.c --- */
 
-/* worker_loop.c */
-/** worker_read - one request into @buf, of REQUEST_MAX bytes.  Return: its
- * length, or -errno; -ENODEV: unmounted. */
+/**
+ * worker_read - one request.
+ * @buf: of REQUEST_MAX bytes.
+ * Return: its length in bytes, or -errno; -ENODEV: unmounted.
+ */
 ssize_t worker_read(struct worker *w, void *buf);
+
 /** worker_loop - until the end.  Return: enum worker_status. */
 int worker_loop(struct worker *w);
 
-/* worker_resume.c */
-/** worker_refuses - of the request being handled.  Return: true: answered. */
-bool worker_refuses(struct worker *w);
-/** worker_handle_resent - all that earlier workers left unanswered; takes 1.
- * Return: 0, or -errno: then another worker must try. */
+/* --- worker_handle.c --- */
+
+/**
+ * worker_handle_locked - handle one request: it is answered, waits, or is kept by
+ * the notifier.  Lock 1 held.
+ * @buf, @len: as the kernel sent it; changed in place.
+ */
+void worker_handle_locked(struct worker *w, void *buf, size_t len);
+
+/* --- notifier.c --- */
+
+/** notifier_start - Return: 0 or -errno. */
+int notifier_start(struct worker *w);
+
+/**
+ * notifier_drop_box - drop the kernel's copies of bytes [@off, @off + @len) of a
+ * box's data; 0, 0: of all.  No lock held, and never in the loop's thread.
+ */
+void notifier_drop_box(struct worker *w, uint64_t serial, uint64_t off,
+		       uint64_t len);
+
+/* --- worker_resume.c --- */
+
+/**
+ * worker_handle_resent - all requests that earlier workers left unanswered.  Takes
+ * 1.  Return: 0, or -errno: then another worker must try.
+ */
 int worker_handle_resent(struct worker *w);
+
+/* What only earlier workers knew of the kernel's cache is forgotten there.  All
+ * with lock 1 held. */
+/** worker_forget_copies - of boxes' data.  Return: 0 or -ENOMEM. */
+int worker_forget_copies(struct worker *w);
 void worker_forget_listings(struct worker *w);
 void worker_forget_purged(struct worker *w);
+
+/** worker_adopt_pollers - polls that earlier workers were to be woken. */
 void worker_adopt_pollers(struct worker *w);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a worker does because there was another before it: answers what was
- * left unanswered, refuses what has crashed others, adopts what only they knew.
+ * What a worker does because there was another before it: answers what was left
+ * unanswered, and adopts what only earlier workers knew.
  *
  * Locks: worker_handle_resent() takes 1; all else is called with 1 held.
  */
@@ -13,20 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Crashes in a row that a request is blamed for. */
-#define CRASHES_MAX 3
-
-/* A request that has killed one worker after another is not tried again. */
-bool worker_refuses(struct worker *w)
-{
-	struct wire_request *r = &w->request;
-
-	if (!r->resent || r->op == WIRE_UNANSWERED ||
-	    w->shared->crashes < CRASHES_MAX || w->shared->blamed != r->unique)
-		return false;
-	wire_reply_error(w->fuse_fd, r->raw_unique, -EIO);
-	return true;
-}
+#include "pool/tree/tree.h"
 
 /* Reads one request into memory of its own.  Return: 0, -EAGAIN: none is there.
  */
@@ -95,36 +82,44 @@ int worker_handle_resent(struct worker *w)
 	return err;
 }
 
-/* Whether the kernel has listings, only earlier workers knew. */
+int worker_forget_copies(struct worker *w)
+{
+	struct box *box = NULL;
+	int err = 0;
+
+	while (!err && (box = box_next(w->pool, box ? box_serial(box) : 0)))
+		err = notify_box_blocking(w, box, 0, 0, 0);
+	return err;
+}
+
 void worker_forget_listings(struct worker *w)
 {
 	struct box *box = NULL;
 
-	notify_listing(w, node_number(NODE_FIXED, FIXED_SHRINKERS));
+	notify_listing(w, inode_number(INODE_FIXED, FIXED_SHRINKERS));
 	while ((box = box_next(w->pool, box ? box_serial(box) : 0)))
-		notify_listing(w, node_of_box(box, BOX_TX));
+		notify_listing(w, inode_of_box(box, BOX_TX));
 }
 
-static void forget_range(void *arg, uint32_t node, uint64_t off, uint64_t len)
+static void forget_range(void *arg, uint32_t ino, uint64_t off, uint64_t len)
 {
-	notify_range_gone(arg, node, off, len);
+	notify_range_purged(worker_of(arg), ino, off, len);
 }
 
-/* The worker that purged it may have been killed before it said so. */
+/* The worker that purged them may have been killed before it told the kernel. */
 void worker_forget_purged(struct worker *w)
 {
-	uint32_t node = 0;
+	uint32_t ino = 0;
 
-	while ((node = tree_next_known(w->pool, node, TREE_KNOWN_GONE)))
-		notify_file_gone(w, node, 0, "", false);
-	/* nor of a file that the kernel has seen in a listing only */
-	notify_file_gone(w, 0, 0, "", true);
+	while ((ino = tree_next_known(w->pool, ino, TREE_KNOWN_GONE)))
+		notify_file_purged(w, ino, 0, "", false);
+	/* Nor of a file that the kernel has seen in a listing only. */
+	notify_file_purged(w, 0, 0, "", true);
 	/* In passthrough mode there are no copies. */
 	if (w->mode == MODE_CACHED)
 		tree_each_lost(w->pool, forget_range, w);
 }
 
-/* Pollers of before are known by their handles only. */
 void worker_adopt_pollers(struct worker *w)
 {
 	struct box *box = NULL;

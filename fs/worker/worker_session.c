@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fs/ops/ops.h"
+
 /* The kernel pins the pages of each piece: one small piece is the cheapest. */
 static ssize_t worker_write(int fd, struct iovec *iov, int count)
 {
@@ -27,7 +29,7 @@ static ssize_t worker_write(int fd, struct iovec *iov, int count)
 
 static ssize_t io_writev(int fd, struct iovec *iov, int count, void *data)
 {
-	struct worker *w = data;
+	struct worker *w = worker_of(data);
 	ssize_t len = 0;
 
 	if (!w->init_pending)
@@ -56,7 +58,7 @@ static const struct fuse_custom_io worker_io = {
 static void worker_choose_features(struct worker *w)
 {
 	wire_init_offers(w->shared->init, w->shared->init_len, &w->features);
-	/* Only who may administer the machine may register files. */
+	/* The kernel lets only CAP_SYS_ADMIN register files. */
 	if (w->options->mode == MODE_CACHED || geteuid() != 0)
 		w->features.passthrough = false;
 }

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * Memory that the loop needs, or finds missing, and has given back.
- *
- * Locks: 1 is held in all of it; the shrinkers only try what they need.
- */
-#include "fs/worker/worker_priv.h"
+/* See memory.h. */
+#include "fs/request/memory.h"
 
 #include <unistd.h>
 
+#include "fs/request/context.h"
 #include "shrinker/clock.h"
+#include "shrinker/reclaim.h"
 
-uint64_t worker_reclaim(void *arg, uint64_t pages)
+uint64_t memory_reclaim(struct worker *w, uint64_t pages)
 {
-	struct worker *w = arg;
 	uint64_t freed;
 
 	if (!w->reclaimer)
@@ -26,25 +23,23 @@ uint64_t worker_reclaim(void *arg, uint64_t pages)
 	return freed;
 }
 
-/* Also of the files that the front end keeps in the store. */
-bool worker_make_room(struct worker *w, size_t bytes)
+bool memory_make_room(struct worker *w, size_t bytes)
 {
 	return pool_lend_limit(w->pool, bytes + sysconf(_SC_PAGESIZE)) ||
-	       worker_reclaim(w, bytes / sysconf(_SC_PAGESIZE) + 1);
+	       memory_reclaim(w, bytes / sysconf(_SC_PAGESIZE) + 1);
 }
 
-/* Bytes a nanosecond: nobody writes faster. */
-#define WRITER_SPEED 8
+#define WRITER_SPEED 8 /* bytes a nanosecond: no writer is faster */
 #define LOOK_LEAST_NS 1000000ll
 #define LOOK_MOST_NS 100000000ll
 
 /*
  * Pages that are missing to what is to stay free.  The reclaimer looks, too, but
- * who writes without a pause can use up the rest before its thread has run once;
- * who has to wait for an open or a close cannot.  The next look comes before the
- * fastest writer has used what is there.
+ * a writer without a pause can use up the rest before its thread has run once; a
+ * writer that has to wait for an open or a close cannot.  The next look comes
+ * before the fastest writer has used what is there.
  */
-static uint64_t worker_memory_missing(struct worker *w)
+static uint64_t memory_missing(struct worker *w)
 {
 	struct meminfo *mem = &w->memory.mem;
 	struct reclaim_status rs;
@@ -68,13 +63,13 @@ static uint64_t worker_memory_missing(struct worker *w)
 	return missing;
 }
 
-void worker_trim(struct worker *w)
+void memory_trim(struct worker *w)
 {
 	uint64_t excess = pool_excess(w->pool);
-	uint64_t missing = worker_memory_missing(w);
+	uint64_t missing = memory_missing(w);
 
 	if (excess < missing)
 		excess = missing;
 	if (excess)
-		worker_reclaim(w, excess);
+		memory_reclaim(w, excess);
 }

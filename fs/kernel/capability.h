@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Capabilities of the calling thread; CAP_*: <linux/capability.h>. */
+#ifndef POOLFS_CAPABILITY_H
+#define POOLFS_CAPABILITY_H
+
+#include <stdbool.h>
+
+/** capability_set - @cap in effect or not; one that is not permitted stays off. */
+void capability_set(int cap, bool on);
+
+/** capability_drop - @cap is given up for ever. */
+void capability_drop(int cap);
+
+#endif

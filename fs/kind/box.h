@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Operations that the inodes of a box share. */
+#ifndef POOLFS_BOX_H
+#define POOLFS_BOX_H
+
+#include "fs/request/call.h"
+
+/* Of any inode of a box, from the box's record. */
+int box_inode_getattr(struct call *c, struct stat *st);
+int box_inode_setattr(struct call *c, const struct stat *st, int to_set);
+
+/**
+ * send_write_fast - handle a WRITE to send without libfuse, if that takes neither
+ * waiting nor an error.
+ * @buf, @len: the whole request.
+ *
+ * Return: true: answered; false: nothing has changed.
+ */
+bool send_write_fast(struct worker *w, const void *buf, size_t len);
+
+#endif

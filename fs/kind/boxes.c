@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* box/: a directory a box, which mkdir makes and rmdir removes. */
+#include <errno.h>
+#include <string.h>
+
+#include "fs/kind/fixed.h"
+#include "fs/kind/kind.h"
+#include "fs/request/listing.h"
+
+/* As /tmp: everybody may make a box, only its owner may remove it. */
+static int boxes_getattr(struct call *c, struct stat *st)
+{
+	owner_stat(c, st, S_IFDIR | 01777);
+	return 0;
+}
+
+static int boxes_lookup(struct call *c, const char *name, uint64_t *child)
+{
+	struct box *box = box_by_name(c->w->pool, name);
+
+	if (!box)
+		return strlen(name) > BOX_NAME_MAX ? -ENAMETOOLONG : -ENOENT;
+	*child = inode_of_box(box, BOX_DIR);
+	return 0;
+}
+
+static void boxes_readdir(struct call *c, struct dir_reply *d, off_t off)
+{
+	uint64_t serial = off - 2;
+	struct box *box;
+
+	while ((box = box_next(c->w->pool, serial))) {
+		serial = box_serial(box);
+		if (!dir_add(d, box_name(box), inode_of_box(box, BOX_DIR),
+			     S_IFDIR, serial + 2))
+			return;
+	}
+}
+
+static int boxes_mkdir(struct call *c, const char *name, mode_t mode,
+		       uint64_t *child)
+{
+	struct box *box;
+	int err = box_create(c->w->pool, name, mode & ~c->ctx->umask,
+			     c->ctx->uid, c->ctx->gid, &box);
+
+	if (!err)
+		*child = inode_of_box(box, BOX_DIR);
+	return err;
+}
+
+static int boxes_rmdir(struct call *c, const char *name)
+{
+	return box_remove(c->w->pool, name);
+}
+
+const struct inode_ops boxes_ops = {
+	.getattr = boxes_getattr,
+	.lookup = boxes_lookup,
+	.readdir = boxes_readdir,
+	.mkdir = boxes_mkdir,
+	.rmdir = boxes_rmdir,
+};

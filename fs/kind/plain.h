@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Operations of plain_ops that are in plain_file.c, and what those share. */
+#ifndef POOLFS_PLAIN_H
+#define POOLFS_PLAIN_H
+
+#include "fs/request/call.h"
+
+void plain_open(struct call *c, struct fuse_file_info *fi);
+void plain_create(struct call *c, const char *name, mode_t mode,
+		  struct fuse_file_info *fi);
+void plain_read(struct call *c, size_t size, off_t off,
+		struct fuse_file_info *fi);
+void plain_write(struct call *c, const void *buf, size_t size, off_t off,
+		 struct fuse_file_info *fi);
+void plain_fsync(struct call *c, struct fuse_file_info *fi);
+void plain_release(struct call *c, struct fuse_file_info *fi);
+int plain_fallocate(struct call *c, int mode, off_t off, off_t len);
+void plain_lseek(struct call *c, off_t off, int whence);
+void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,
+		 size_t in_size);
+ssize_t plain_copy_range(struct call *c, off_t off, uint64_t to, off_t to_off,
+			 size_t len);
+
+/** plain_cred - of the caller, for what it makes. */
+struct tree_cred plain_cred(const struct call *c);
+
+/** plain_kill_suidgid - clear what a write by the caller clears.  Return: 0 or
+ * -errno. */
+int plain_kill_suidgid(struct call *c, uint32_t ino);
+
+/** plain_kill_sgid - clear what an access list that the caller sets or removes
+ * clears.  Return: 0 or -errno. */
+int plain_kill_sgid(struct call *c, uint32_t ino);
+
+#endif

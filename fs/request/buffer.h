@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOLFS_BUFFER_H
+#define POOLFS_BUFFER_H
+
+struct worker;
+
+/**
+ * buffer_get - REQUEST_BUFFER bytes, touched.  Lock 1 held, but for the first
+ * one.  Return: NULL when there is no memory.
+ */
+void *buffer_get(struct worker *w);
+
+/** buffer_put - one of them is kept, with its pages, for buffer_get().  Lock 1. */
+void buffer_put(struct worker *w, void *buffer);
+
+#endif

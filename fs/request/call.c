@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What operations on all kinds of inodes share: see call.h. */
+#include "fs/request/call.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "fs/kernel/process.h"
+#include "pool/tree/tree.h"
+
+int call_getattr(struct call *c, struct stat *st)
+{
+	int err;
+
+	memset(st, 0, sizeof(*st));
+	if (!c->ops->getattr)
+		return -ENOENT;
+	err = c->ops->getattr(c, st);
+	if (inode_kind(c->ino) == INODE_PLAIN)
+		return err;
+	/* All aliases of a send are one file. */
+	st->st_ino = inode_number(inode_kind(c->ino), c->index);
+	st->st_blksize = 4096;
+	return err;
+}
+
+/*
+ * A mapping that is written to changes the times of an open file, and the kernel
+ * does not know.
+ */
+#define MAPPED_TIMEOUT 1.0
+
+double attr_timeout(struct worker *w, uint64_t ino)
+{
+	enum inode_kind kind = inode_kind(ino);
+
+	if (kind == INODE_PLAIN && w->mode == MODE_PASSTHROUGH &&
+	    tree_opens(w->pool, ino))
+		return MAPPED_TIMEOUT;
+	return kind == INODE_BOX + BOX_TX || kind == INODE_FIXED ? 0
+								 : LONG_TIMEOUT;
+}
+
+/* A shrinker comes and goes by itself, and send has another alias each time. */
+static double entry_timeout(uint64_t ino)
+{
+	enum inode_kind kind = inode_kind(ino);
+
+	return kind == INODE_SHRINKER || kind == INODE_BOX + BOX_SEND
+		       ? 0
+		       : LONG_TIMEOUT;
+}
+
+int entry_of(const struct call *c, const struct inode_ops *ops, uint64_t child,
+	     struct fuse_entry_param *e)
+{
+	struct call of = *c;
+	int err;
+
+	memset(e, 0, sizeof(*e));
+	of.ino = child;
+	of.index = inode_index(child);
+	of.ops = ops;
+	err = call_getattr(&of, &e->attr);
+	e->ino = child;
+	e->attr_timeout = attr_timeout(c->w, child);
+	e->entry_timeout = entry_timeout(child);
+	return err;
+}
+
+void reply_open(struct call *c, uint32_t handle, uint32_t flags,
+		int32_t backing_id)
+{
+	struct wire_open out = { .fh = handle,
+				 .flags = flags,
+				 .backing_id = backing_id };
+
+	fuse_reply_buf(c->req, (const char *)&out, sizeof(out));
+}
+
+int open_handle(struct call *c, enum handle_kind kind, struct box *box,
+		uint32_t tx, int flags, uint32_t *handle)
+{
+	return handle_open(c->w->pool, kind, box, tx, flags, c->ctx->uid,
+			   c->ctx->gid, process_of(c->ctx->pid), handle);
+}
+
+void poll_register(struct call *c, struct box *box, uint64_t key,
+		   uint32_t handle)
+{
+	struct box_waits *bw = box ? box_waits(box) : NULL;
+
+	if (!key)
+		return;
+	handle_set_poll_key(c->w->pool, handle, key);
+	if (bw)
+		bw->polled = true;
+	else
+		c->w->waiters.events_polled = true;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What every request handler finds: the worker's state, and the memory that the
+ * keeper shares with its workers.
+ *
+ * A comment "1" or "4" behind a field is the lock of pool/locks.h that guards it.
+ * A field without one is set before the threads start, and read only then.
+ */
+#ifndef POOLFS_CONTEXT_H
+#define POOLFS_CONTEXT_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "fs/kernel/wire.h"
+#include "fs/request/events.h"
+#include "fs/request/mount_options.h"
+#include "fs/request/notify.h"
+#include "fs/request/wait.h"
+#include "shrinker/memwatch.h"
+
+#define INIT_MAX 512 /* bytes of an INIT request */
+/* Bytes of the memory that a request is read into: a huge page. */
+#define REQUEST_BUFFER (2u << 20)
+
+/* Memory that the keeper shares with its workers. */
+struct mount_shared {
+	unsigned char init[INIT_MAX]; /* the kernel's INIT request */
+	_Atomic uint32_t init_len; /* bytes */
+	_Atomic uint32_t init_answered;
+	_Atomic uint32_t mode; /* enum io_mode, once decided */
+	_Atomic uint32_t can_resend;
+	_Atomic uint32_t restarts;
+	_Atomic uint32_t stopping; /* set by the keeper: the mount ends */
+	/* The request being handled, 0 between two; and the one that the last
+	 * @crashes workers in a row have crashed in. */
+	_Atomic uint64_t handling;
+	_Atomic uint64_t blamed;
+	_Atomic uint32_t crashes;
+	_Atomic int64_t mounted_ns; /* CLOCK_MONOTONIC */
+	pid_t keeper;
+	_Atomic int32_t last_backing; /* the newest passthrough id */
+	uint64_t device; /* of the mount: see mount_device() */
+	char why[256]; /* why the mount failed, for the user */
+};
+
+#define WORKER_MAGIC 0x776f726bu
+
+struct worker {
+	uint32_t magic; /* WORKER_MAGIC: see worker_of() */
+	enum io_mode mode;
+	const struct options *options;
+	struct mount_shared *shared;
+	struct store *store;
+	struct fuse_session *se;
+	struct fuse_session *mount; /* the keeper's, to unmount with */
+	int fuse_fd;
+	struct pool *pool;
+	struct reclaimer *reclaimer;
+	struct timespec started; /* CLOCK_REALTIME */
+	struct events events;
+	struct notify_queue notify;
+
+	/* INIT: see fs/worker/worker_session.c. */
+	struct wire_features features;
+	bool init_swallow; /* the kernel has had the answer */
+	bool init_pending; /* the answer is still to come */
+
+	struct wire_request request; /* 1: the one being handled */
+	uint64_t requests; /* 1: handled by this worker */
+
+	/* Buffers: see fs/request/buffer.c. */
+	void *buffer; /* 1, but for the loop: requests are read into it */
+	void *spare_buffer; /* 1 */
+	void *io_buffer; /* 1: READ is answered from it */
+
+	struct waiters waiters; /* 1 */
+	bool closing; /* 1: no request may wait any more */
+
+	uint16_t last_alias; /* 1: of all boxes' send: see inode.h */
+
+	struct memwatch memory; /* 1: see fs/request/memory.c */
+	int64_t look_ns; /* 1: CLOCK_MONOTONIC, when to look again */
+
+	char config_error[256]; /* 1: "" when the last write was valid */
+	uint32_t config_keys; /* 1: bit i: config_keys[i] was set */
+};
+
+/**
+ * worker_of - the worker behind a callback's untyped argument; aborts when it is
+ * something else.
+ */
+static inline struct worker *worker_of(void *arg)
+{
+	struct worker *w = arg;
+
+	if (w->magic != WORKER_MAGIC)
+		abort();
+	return w;
+}
+
+#endif

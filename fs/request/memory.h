@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Memory that a request needs, or finds missing, and has reclaimed.
+ *
+ * Locks: 1 is held by all callers; the shrinkers only try what they need.
+ */
+#ifndef POOLFS_MEMORY_H
+#define POOLFS_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct worker;
+
+/** memory_reclaim - at least @pages if possible.  Return: pages freed. */
+uint64_t memory_reclaim(struct worker *w, uint64_t pages);
+
+/**
+ * memory_make_room - a write of @bytes to a file that fs/ keeps in the store
+ * failed with ENOSPC.  Return: true when it is worth another try.
+ */
+bool memory_make_room(struct worker *w, size_t bytes);
+
+/**
+ * memory_trim - purge what the store holds beyond the pool's size, and what the
+ * machine is short of.  In passthrough mode writers send no request, so it is
+ * called at each open and release of a plain file.
+ */
+void memory_trim(struct worker *w);
+
+#endif
