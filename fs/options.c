@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The command line, as a person, mount(8) and fstab write it.
+ *
+ * Each parse_ function returns -1 to go on, or the status to exit with.
  */
 #include "fs/options.h"
 
@@ -55,7 +57,7 @@ __attribute__((format(printf, 1, 2))) static int complain(const char *fmt, ...)
 	return 2;
 }
 
-#define SIZE_NOT_SAID UINT64_MAX
+#define SIZE_NOT_GIVEN UINT64_MAX
 
 static uint64_t machine_memory(void)
 {
@@ -89,7 +91,7 @@ static int parse_mode(const char *value, enum io_mode *out)
 			value);
 }
 
-/* The process leaves its directory.  Return: from malloc(), or NULL. */
+/* The keeper changes its directory later.  Return: from malloc(), or NULL. */
 static char *absolute_path(const char *path)
 {
 	char *cwd, *full = NULL;
@@ -120,7 +122,7 @@ static int parse_psi(struct options *o, const char *value)
 
 static int parse_store(struct options *o, const char *value)
 {
-	/* Or it would be the directory that we happen to be in. */
+	/* It would mean the current directory. */
 	if (!*value)
 		return complain("--store: the path is empty");
 	free(o->store);
@@ -130,7 +132,7 @@ static int parse_store(struct options *o, const char *value)
 	return -1;
 }
 
-/* -o options that say something to fstab or mount(8), not to us. */
+/* -o options that are for fstab or mount(8), and mean nothing here. */
 static bool option_is_for_mount(const char *name)
 {
 	static const char *const names[] = { "defaults", "auto",   "noauto",
@@ -186,7 +188,7 @@ static int limit_option(struct options *o, const char *item)
 	return -1;
 }
 
-/* What tmpfs has against one who fills it with files. */
+/* Limits that tmpfs has of its own. */
 static bool option_is_limit(const char *name)
 {
 	return !strncmp(name, "nr_inodes=", 10) ||
@@ -274,7 +276,7 @@ static int parse_places(struct options *o, int argc, char **argv)
 			strerror(errno));
 		return 2;
 	}
-	/* The kernel would mount on a file, and the pool's root be none. */
+	/* The kernel would mount on a file, too. */
 	if (stat(o->mountpoint, &st) == 0 && !S_ISDIR(st.st_mode)) {
 		fprintf(stderr, "poolfs: %s: %s\n", o->mountpoint,
 			strerror(ENOTDIR));
@@ -284,18 +286,18 @@ static int parse_places(struct options *o, int argc, char **argv)
 }
 
 /*
- * A store of our own is a file system with a limit.  In a directory only the
- * worker counts, and what passthrough writes does not pass it.
+ * A store of our own is a file system with a limit.  In a directory the worker
+ * counts bytes, and passthrough writes do not go through the worker.
  */
-static int settle_size(struct options *o)
+static int choose_size(struct options *o)
 {
-	bool said = o->size != SIZE_NOT_SAID;
+	bool given = o->size != SIZE_NOT_GIVEN;
 
-	if (!said)
+	if (!given)
 		o->size = machine_memory() / 2;
 	if (o->size < (1u << 20))
 		return complain("size=: at least 1M");
-	if (!said || !o->store)
+	if (!given || !o->store)
 		return -1;
 	if (o->mode == MODE_PASSTHROUGH)
 		return complain("size= with --store: passthrough writes plain "
@@ -304,67 +306,67 @@ static int settle_size(struct options *o)
 	return -1;
 }
 
+/* One option as getopt_long() names it.  Return: as options_parse(). */
+static int parse_option(struct options *o, int c, char *value)
+{
+	switch (c) {
+	case 'o':
+		return parse_list(o, value);
+	case 's':
+		return parse_store(o, value);
+	case 'm':
+		return parse_mode(value, &o->mode);
+	case 'p':
+		return parse_psi(o, value);
+	case 'n':
+		return parse_bytes("--min-free", value, &o->min_free);
+	case 'd':
+		o->debug = true;
+		o->foreground = true;
+		return -1;
+	case 'f':
+		o->foreground = true;
+		return -1;
+	case 'h':
+		fputs(usage_text, stdout);
+		return 0;
+	case 'V':
+		puts("poolfs " POOLFS_VERSION);
+		return 0;
+	default:
+		fputs("Try 'poolfs --help'.\n", stderr);
+		return 2;
+	}
+}
+
+static const struct option long_options[] = {
+	{ "store", required_argument, NULL, 's' },
+	{ "mode", required_argument, NULL, 'm' },
+	{ "psi", required_argument, NULL, 'p' },
+	{ "min-free", required_argument, NULL, 'n' },
+	{ "foreground", no_argument, NULL, 'f' },
+	{ "debug", no_argument, NULL, 'd' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ 0 },
+};
+
 int options_parse(struct options *o, int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "store", required_argument, NULL, 's' },
-		{ "mode", required_argument, NULL, 'm' },
-		{ "psi", required_argument, NULL, 'p' },
-		{ "min-free", required_argument, NULL, 'n' },
-		{ "foreground", no_argument, NULL, 'f' },
-		{ "debug", no_argument, NULL, 'd' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },
-		{ 0 },
-	};
 	int c, status = -1;
 
-	*o = (struct options){ .size = SIZE_NOT_SAID,
+	*o = (struct options){ .size = SIZE_NOT_GIVEN,
 			       .root_mode = -1,
 			       .root_uid = -1,
 			       .root_gid = -1 };
 	o->kernel = strdup("default_permissions");
 	if (!o->kernel)
 		return complain("out of memory");
-	while (status < 0 &&
-	       (c = getopt_long(argc, argv, "o:fdhV", longs, NULL)) != -1) {
-		switch (c) {
-		case 'o':
-			status = parse_list(o, optarg);
-			break;
-		case 's':
-			status = parse_store(o, optarg);
-			break;
-		case 'm':
-			status = parse_mode(optarg, &o->mode);
-			break;
-		case 'p':
-			status = parse_psi(o, optarg);
-			break;
-		case 'n':
-			status = parse_bytes("--min-free", optarg,
-					     &o->min_free);
-			break;
-		case 'd':
-			o->debug = true;
-			o->foreground = true;
-			break;
-		case 'f':
-			o->foreground = true;
-			break;
-		case 'h':
-			fputs(usage_text, stdout);
-			return 0;
-		case 'V':
-			puts("poolfs " POOLFS_VERSION);
-			return 0;
-		default:
-			fputs("Try 'poolfs --help'.\n", stderr);
-			return 2;
-		}
-	}
+	while (status < 0 && (c = getopt_long(argc, argv, "o:fdhV",
+					      long_options, NULL)) != -1)
+		status = parse_option(o, c, optarg);
 	if (status < 0)
-		status = settle_size(o);
+		status = choose_size(o);
 	if (status < 0)
 		status = parse_places(o, argc - optind, argv + optind);
 	return status;

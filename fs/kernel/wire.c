@@ -71,6 +71,30 @@ static bool wire_kills_suidgid(const struct fuse_in_header *in, size_t len)
 	}
 }
 
+static enum wire_op wire_op_of(uint32_t opcode)
+{
+	switch (opcode) {
+	case FUSE_INIT:
+		return WIRE_INIT;
+	case FUSE_READ:
+		return WIRE_READ;
+	case FUSE_WRITE:
+		return WIRE_WRITE;
+	case FUSE_FORGET:
+	case FUSE_BATCH_FORGET:
+	case FUSE_INTERRUPT:
+		return WIRE_UNANSWERED;
+	case FUSE_POLL:
+		return WIRE_POLL;
+	case WIRE_OP_TMPFILE:
+		return WIRE_TMPFILE;
+	case WIRE_OP_STATX:
+		return WIRE_STATX;
+	default:
+		return WIRE_OTHER;
+	}
+}
+
 bool wire_parse(const void *buf, size_t len, struct wire_request *out)
 {
 	const struct fuse_in_header *in = buf;
@@ -83,36 +107,10 @@ bool wire_parse(const void *buf, size_t len, struct wire_request *out)
 	out->ino = in->nodeid;
 	out->pid = in->pid;
 	out->kill_suidgid = wire_kills_suidgid(in, len);
-	switch (in->opcode) {
-	case FUSE_INIT:
-		out->op = WIRE_INIT;
-		break;
-	case FUSE_READ:
-		out->op = WIRE_READ;
-		break;
-	case FUSE_WRITE:
-		out->op = WIRE_WRITE;
-		break;
-	case FUSE_FORGET:
-	case FUSE_BATCH_FORGET:
-	case FUSE_INTERRUPT:
-		out->op = WIRE_UNANSWERED;
-		break;
-	case FUSE_POLL:
-		out->op = WIRE_POLL;
-		if (len >= sizeof(*in) + sizeof(struct fuse_poll_in))
-			out->poll_key =
-				((const struct fuse_poll_in *)(in + 1))->kh;
-		break;
-	case WIRE_OP_TMPFILE:
-		out->op = WIRE_TMPFILE;
-		break;
-	case WIRE_OP_STATX:
-		out->op = WIRE_STATX;
-		break;
-	default:
-		out->op = WIRE_OTHER;
-	}
+	out->op = wire_op_of(in->opcode);
+	if (out->op == WIRE_POLL &&
+	    len >= sizeof(*in) + sizeof(struct fuse_poll_in))
+		out->poll_key = ((const struct fuse_poll_in *)(in + 1))->kh;
 	return true;
 }
 

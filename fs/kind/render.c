@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The text of stats, metrics, pressure, a box's stat and a shrinker's count.
+ * The text of stats, pressure, a box's stat and a shrinker's count: JSON, but for
+ * the last.  metrics.c has that of metrics.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -9,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fs/kind/metrics.h"
 #include "fs/kind/text.h"
 #include "pool/tree/tree.h"
-#include "shrinker/clock.h"
 #include "shrinker/reclaim.h"
 #include "shrinker/shrinker.h"
 
@@ -32,163 +33,86 @@ static char *render_json(json_t *j)
 	return line;
 }
 
-static double uptime(struct worker *w)
+/* --- stats --- */
+
+static json_t *stats_pages(const struct pool_stat *ps)
 {
-	return (clock_ns() - w->shared->mounted_ns) / 1e9;
+	return json_pack("{s:I,s:I,s:I}", "used", (json_int_t)ps->pages.used,
+			 "available", (json_int_t)ps->pages.available,
+			 "extents", (json_int_t)ps->pages.extents);
+}
+
+static json_t *stats_bytes(const struct pool_stat *ps)
+{
+	uint64_t page = page_size();
+
+	return json_pack("{s:I,s:I}", "used",
+			 (json_int_t)(ps->pages.used * page), "available",
+			 (json_int_t)(ps->pages.available * page));
+}
+
+static json_t *stats_moved(const struct pool_stat *ps)
+{
+	return json_pack("{s:I,s:I,s:I,s:I}", "reused",
+			 (json_int_t)ps->pages.reused, "populated",
+			 (json_int_t)ps->pages.populated, "dropped",
+			 (json_int_t)ps->pages.dropped, "metadata_bytes",
+			 (json_int_t)ps->pages.metadata);
+}
+
+static json_t *stats_counters(const struct pool_stat *ps)
+{
+	return json_pack("{s:I,s:I,s:I,s:I,s:I}", "sent", (json_int_t)ps->sent,
+			 "sent_bytes", (json_int_t)ps->sent_bytes, "delivered",
+			 (json_int_t)ps->delivered, "freed",
+			 (json_int_t)ps->freed, "dropped",
+			 (json_int_t)ps->dropped);
+}
+
+static json_t *stats_tree(struct worker *w)
+{
+	struct tree_usage tree;
+
+	tree_usage(w->pool, &tree);
+	return json_pack("{s:I,s:I,s:I}", "nodes", (json_int_t)tree.nodes,
+			 "bytes", (json_int_t)tree.bytes, "open",
+			 (json_int_t)tree.open);
+}
+
+static json_t *stats_volatile(struct worker *w)
+{
+	struct volatile_stat vs;
+
+	volatile_stat(w->pool, &vs);
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "files",
+			 (json_int_t)vs.files, "available",
+			 (json_int_t)vs.available, "purged_files",
+			 (json_int_t)vs.purged_files, "purged_pages",
+			 (json_int_t)vs.purged_pages, "ranges",
+			 (json_int_t)vs.ranges, "range_pages",
+			 (json_int_t)vs.range_pages);
 }
 
 static char *render_stats(struct worker *w)
 {
-	uint64_t page = page_size();
-	struct volatile_stat vs;
-	struct tree_usage tree;
+	struct mount_shared *sh = w->shared;
 	struct pool_stat ps;
 
 	pool_stat(w->pool, &ps);
-	tree_usage(w->pool, &tree);
-	volatile_stat(w->pool, &vs);
 	return render_json(json_pack(
-		"{s:s, s:s, s:i, s:i, s:i, s:f, s:I,"
-		" s:{s:I, s:I, s:I}, s:{s:I, s:I},"
-		" s:{s:I, s:I, s:I, s:I}, s:I, s:I, s:I,"
-		" s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:I,"
-		" s:{s:I, s:I, s:I}, "
-		" s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:I}",
+		"{s:s,s:s,s:i,s:i,s:i,s:f,s:I,s:o,s:o,s:o,s:I,s:I,s:I,s:o,s:I,"
+		"s:I,s:o,s:o,s:I}",
 		"version", POOLFS_VERSION, "mode", mode_name(w->mode), "keeper",
-		(int)w->shared->keeper, "worker", (int)getpid(), "restarts",
-		(int)w->shared->restarts, "uptime", uptime(w), "size",
-		(json_int_t)ps.size,
-
-		"pages", "used", (json_int_t)ps.pages.used, "available",
-		(json_int_t)ps.pages.available, "extents",
-		(json_int_t)ps.pages.extents,
-
-		"bytes", "used", (json_int_t)(ps.pages.used * page),
-		"available", (json_int_t)(ps.pages.available * page),
-
-		"moved", "reused", (json_int_t)ps.pages.reused, "populated",
-		(json_int_t)ps.pages.populated, "dropped",
-		(json_int_t)ps.pages.dropped, "metadata_bytes",
-		(json_int_t)ps.pages.metadata,
-
-		"boxes", (json_int_t)ps.boxes, "transactions",
+		(int)sh->keeper, "worker", (int)getpid(), "restarts",
+		(int)sh->restarts, "uptime", worker_uptime(w), "size",
+		(json_int_t)ps.size, "pages", stats_pages(&ps), "bytes",
+		stats_bytes(&ps), "moved", stats_moved(&ps), "boxes",
+		(json_int_t)ps.boxes, "transactions",
 		(json_int_t)ps.transactions, "open", (json_int_t)ps.handles,
-
-		"counters", "sent", (json_int_t)ps.sent, "sent_bytes",
-		(json_int_t)ps.sent_bytes, "delivered",
-		(json_int_t)ps.delivered, "freed", (json_int_t)ps.freed,
-		"dropped", (json_int_t)ps.dropped,
-
-		"waiting", (json_int_t)w->waiters.nr, "page_size",
-		(json_int_t)page,
-
-		"tree", "nodes", (json_int_t)tree.nodes, "bytes",
-		(json_int_t)tree.bytes, "open", (json_int_t)tree.open,
-
-		"volatile", "files", (json_int_t)vs.files, "available",
-		(json_int_t)vs.available, "purged_files",
-		(json_int_t)vs.purged_files, "purged_pages",
-		(json_int_t)vs.purged_pages, "ranges", (json_int_t)vs.ranges,
-		"range_pages", (json_int_t)vs.range_pages,
-
+		"counters", stats_counters(&ps), "waiting",
+		(json_int_t)w->waiters.nr, "page_size", (json_int_t)page_size(),
+		"tree", stats_tree(w), "volatile", stats_volatile(w),
 		"requests", (json_int_t)w->requests));
-}
-
-/* --- metrics --- */
-
-__attribute__((format(printf, 5, 6))) static void
-metric(FILE *f, const char *name, const char *type, const char *help,
-       const char *fmt, ...)
-{
-	const char *total = !strcmp(type, "counter") ? "_total" : "";
-	va_list ap;
-
-	fprintf(f, "# TYPE poolfs_%s %s\n# HELP poolfs_%s %s\npoolfs_%s%s ",
-		name, type, name, help, name, total);
-	va_start(ap, fmt);
-	vfprintf(f, fmt, ap);
-	va_end(ap);
-	fputc('\n', f);
-}
-
-static char *render_metrics(struct worker *w)
-{
-	struct reclaim_status *rs = malloc(sizeof(*rs));
-	char *text = NULL;
-	struct volatile_stat vs;
-	struct tree_usage tree;
-	struct pool_stat ps;
-	size_t len;
-	FILE *f = rs ? open_memstream(&text, &len) : NULL;
-
-	if (!f) {
-		free(rs);
-		return NULL;
-	}
-	pool_stat(w->pool, &ps);
-	reclaimer_status(w->reclaimer, rs);
-	metric(f, "size_bytes", "gauge", "Most that regions may hold.",
-	       "%" PRIu64, ps.size);
-	metric(f, "used_bytes", "gauge", "Memory in use.", "%" PRIu64,
-	       ps.pages.used * page_size());
-	metric(f, "available_bytes", "gauge",
-	       "Memory that nobody needs, waiting on the LRU.", "%" PRIu64,
-	       ps.pages.available * page_size());
-	metric(f, "boxes", "gauge", "Boxes.", "%" PRIu64, ps.boxes);
-	metric(f, "transactions", "gauge", "Live transactions.", "%" PRIu64,
-	       ps.transactions);
-	metric(f, "open_files", "gauge", "Open files.", "%" PRIu64, ps.handles);
-	tree_usage(w->pool, &tree);
-	volatile_stat(w->pool, &vs);
-	metric(f, "nodes", "gauge", "Plain files that the kernel knows.",
-	       "%" PRIu64, tree.nodes);
-	metric(f, "node_bytes", "gauge", "Memory that they take.", "%" PRIu64,
-	       tree.bytes);
-	metric(f, "volatile_files", "gauge", "Files that may be purged.",
-	       "%" PRIu64, vs.files);
-	metric(f, "volatile_available_bytes", "gauge",
-	       "Memory of those that nobody has open.", "%" PRIu64,
-	       vs.available * page_size());
-	metric(f, "purged_files", "counter", "Files purged by this worker.",
-	       "%" PRIu64, vs.purged_files);
-	metric(f, "purged_pages", "counter", "Their pages.", "%" PRIu64,
-	       vs.purged_pages);
-	metric(f, "requests", "counter", "Handled by this worker.", "%" PRIu64,
-	       w->requests);
-	metric(f, "uptime_seconds", "gauge", "Since the mount.", "%.3f",
-	       uptime(w));
-	metric(f, "restarts", "counter", "Workers started after the first.",
-	       "%u", (unsigned)w->shared->restarts);
-	metric(f, "sent", "counter", "Transactions queued.", "%" PRIu64,
-	       ps.sent);
-	metric(f, "sent_bytes", "counter", "Their bytes.", "%" PRIu64,
-	       ps.sent_bytes);
-	metric(f, "delivered", "counter", "Transactions handed out.",
-	       "%" PRIu64, ps.delivered);
-	metric(f, "freed", "counter", "Transactions removed.", "%" PRIu64,
-	       ps.freed);
-	metric(f, "dropped", "counter",
-	       "Transactions whose sender did not finish.", "%" PRIu64,
-	       ps.dropped);
-	metric(f, "pages_reused", "counter", "Pages from Available to Used.",
-	       "%" PRIu64, ps.pages.reused);
-	metric(f, "pages_populated", "counter", "Pages from Free to Used.",
-	       "%" PRIu64, ps.pages.populated);
-	metric(f, "pages_reclaimed", "counter",
-	       "Pages from Available to Free, by shrinkers.", "%" PRIu64,
-	       ps.pages.dropped);
-	metric(f, "pressure", "gauge", "1 while memory is under pressure.",
-	       "%d", rs->why != 0);
-	metric(f, "pressures", "counter", "Times that pressure began.",
-	       "%" PRIu64, rs->pressures);
-	metric(f, "reclaim_passes", "counter", "Passes over all shrinkers.",
-	       "%" PRIu64, rs->passes);
-	metric(f, "reclaim_priority", "gauge", "Of the last pass, 12 to 0.",
-	       "%d", rs->priority);
-	fputs("# EOF\n", f);
-	fclose(f);
-	free(rs);
-	return text;
 }
 
 /* --- pressure --- */
@@ -319,7 +243,7 @@ char *render_text(struct worker *w, uint64_t ino, int *err)
 	if (ino == inode_number(INODE_FIXED, FIXED_STATS))
 		text = render_stats(w);
 	else if (ino == inode_number(INODE_FIXED, FIXED_METRICS))
-		text = render_metrics(w);
+		text = metrics_text(w);
 	else if (ino == inode_number(INODE_FIXED, FIXED_PRESSURE))
 		text = render_pressure(w);
 	else if (inode_kind(ino) == INODE_BOX + BOX_STAT)

@@ -20,6 +20,7 @@
 #include "fs/request/mount_options.h"
 #include "fs/request/notify.h"
 #include "fs/request/wait.h"
+#include "shrinker/clock.h"
 #include "shrinker/memwatch.h"
 
 #define INIT_MAX 512 /* bytes of an INIT request */
@@ -100,6 +101,12 @@ static inline struct worker *worker_of(void *arg)
 	if (w->magic != WORKER_MAGIC)
 		abort();
 	return w;
+}
+
+/** worker_uptime - seconds since the mount. */
+static inline double worker_uptime(const struct worker *w)
+{
+	return (clock_ns() - w->shared->mounted_ns) / 1e9;
 }
 
 #endif

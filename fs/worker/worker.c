@@ -120,7 +120,7 @@ static void worker_leave_terminal(void)
 	}
 }
 
-static void worker_say_started(struct worker *w)
+static void worker_report_start(struct worker *w)
 {
 	events_add(&w->events, w->shared->restarts ? "restart" : "mount",
 		   json_pack("{s:s,s:i,s:i}", "mode", mode_name(w->mode),
@@ -128,25 +128,21 @@ static void worker_say_started(struct worker *w)
 			     (int)w->shared->restarts));
 }
 
-int worker_run(const struct options *options, struct mount_shared *shared,
-	       struct store *store, struct fuse_session *mount)
+/* The process, before it has threads. */
+static void worker_prepare(struct worker *w)
 {
-	struct worker *w = &the_worker;
-	int err, status;
-
-	w->magic = WORKER_MAGIC;
-	w->options = options;
-	w->shared = shared;
-	w->store = store;
-	w->mount = mount;
-	w->fuse_fd = fuse_session_fd(mount);
-	waiters_init(w);
-	clock_gettime(CLOCK_REALTIME, &w->started);
 	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (getppid() != shared->keeper)
+	if (getppid() != w->shared->keeper)
 		kill(getpid(), SIGTERM); /* it died before that */
 	worker_raise_limits();
+}
+
+/* Return: -1: go on, else enum worker_status. */
+static int worker_connect(struct worker *w)
+{
+	int err;
+
 	w->se = worker_session(w);
 	if (!w->se)
 		return worker_fail(w, "cannot make a FUSE session", -ENOMEM);
@@ -157,10 +153,17 @@ int worker_run(const struct options *options, struct mount_shared *shared,
 		err = worker_choose_mode(w);
 	if (err)
 		return worker_fail(w, "cannot agree with the kernel", err);
-	err = worker_open_pool(w);
+	return -1;
+}
+
+/* Return: as worker_connect(). */
+static int worker_start(struct worker *w)
+{
+	int err = worker_open_pool(w);
+
 	if (err)
 		return worker_fail(w, "cannot open the pool in its store", err);
-	err = watcher_start(shared->keeper);
+	err = watcher_start(w->shared->keeper);
 	if (!err)
 		err = worker_start_threads(w);
 	if (!err)
@@ -168,26 +171,63 @@ int worker_run(const struct options *options, struct mount_shared *shared,
 	if (err)
 		return worker_fail(w, "cannot start a thread", err);
 	worker_drop_sys_resource();
+	return -1;
+}
+
+/*
+ * From the worker before it, or, for the first one, from the command line.
+ * Return: as worker_connect().
+ */
+static int worker_take_over(struct worker *w)
+{
+	bool restarted = w->shared->restarts;
+	int err = 0;
+
 	pool_lock(w->pool);
-	if (shared->restarts && w->mode == MODE_PASSTHROUGH)
+	if (restarted && w->mode == MODE_PASSTHROUGH)
 		backing_close_unrecorded(w);
-	if (!shared->restarts)
+	if (!restarted)
 		worker_set_root(w);
 	config_load(w);
-	worker_say_started(w);
-	if (w->mode == MODE_CACHED && shared->restarts)
+	worker_report_start(w);
+	if (restarted && w->mode == MODE_CACHED)
 		err = worker_forget_copies(w);
-	if (shared->restarts) {
+	if (restarted) {
 		worker_forget_listings(w);
 		worker_forget_purged(w);
 	}
 	pool_resettle(w->pool);
 	worker_adopt_pollers(w);
-	/* Other doors than those that earlier workers have opened. */
-	w->last_alias = shared->restarts << 12;
+	/* Not those that earlier workers have given out. */
+	w->last_alias = w->shared->restarts << 12;
 	pool_unlock(w->pool);
 	if (err)
 		return worker_fail(w, "cannot drop what is cached", err);
+	return -1;
+}
+
+int worker_run(const struct options *options, struct mount_shared *shared,
+	       struct store *store, struct fuse_session *mount)
+{
+	struct worker *w = &the_worker;
+	int status;
+
+	w->magic = WORKER_MAGIC;
+	w->options = options;
+	w->shared = shared;
+	w->store = store;
+	w->mount = mount;
+	w->fuse_fd = fuse_session_fd(mount);
+	waiters_init(w);
+	clock_gettime(CLOCK_REALTIME, &w->started);
+	worker_prepare(w);
+	status = worker_connect(w);
+	if (status < 0)
+		status = worker_start(w);
+	if (status < 0)
+		status = worker_take_over(w);
+	if (status >= 0)
+		return status;
 	if (w->init_swallow)
 		wire_notify_resend(w->fuse_fd);
 	if (!options->foreground)
