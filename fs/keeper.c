@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The keeper.
+ * The keeper: see keeper.h.
  *
  *	                     worker died
  *	mount --> running <---------------. ---> new worker
@@ -9,7 +9,7 @@
  *	             v  v
  *	        stop the worker, unmount, remove the store
  *
- * A worker has died when it is reaped, or when only its watcher says so: see
+ * A worker has died when it is reaped, or when its watcher says so: see
  * watcher.c.
  */
 #include "fs/keeper.h"
@@ -35,12 +35,14 @@
 #include "pool/store/store.h"
 #include "shrinker/clock.h"
 
-/* Between the starts of two workers, so that one that dies at once does not
- * keep a core busy; more when it has not even started. */
+/*
+ * Least time between the starts of two workers, so that workers that die at
+ * once do not keep a core busy; more after one that could not start.
+ */
 #define RESTART_NS 100000000ll
 #define FAILED_NS 1000000000ll
 #define STOP_SECONDS 10
-/* What a worker that is dead needs to be reaped, if nothing holds it up. */
+/* Within this time a dead worker can be reaped, unless a thread is held up. */
 #define REAP_MS 500
 
 struct keeper {
@@ -77,7 +79,7 @@ static int keeper_mount(struct keeper *k)
 	char *list;
 	int err = 0;
 
-	/* A comma in a name would begin another option. */
+	/* A comma in the name would begin another option. */
 	for (char *p = k->options->source; *p; p++)
 		if (*p == ',' || *p == '\\')
 			*p = '_';
@@ -118,7 +120,7 @@ static int keeper_start_worker(struct keeper *k)
 	return 0;
 }
 
-/* No memory for a process is what a pool can live through, until asked to stop. */
+/* Until there is memory for a process.  Return: false: asked to stop. */
 static bool keeper_start_again(struct keeper *k)
 {
 	struct timespec delay = { .tv_sec = FAILED_NS / 1000000000 };
@@ -138,7 +140,10 @@ static bool keeper_start_again(struct keeper *k)
 	return true;
 }
 
-/* A crash may be the fault of the request in hand; being killed is not. */
+/*
+ * The request that was being handled may have caused a crash, but not a
+ * SIGKILL.
+ */
 static void keeper_blame(struct mount_shared *sh, int status)
 {
 	int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
@@ -201,7 +206,8 @@ static bool keeper_worker_died(struct keeper *k, int status)
 	return keeper_start_again(k);
 }
 
-/* Is the main thread of a process that cannot be reaped yet a zombie? */
+/* Has the main thread ended?  Other threads may keep the process from being
+ * reaped. */
 static bool is_zombie(pid_t pid)
 {
 	char path[64], state = 0;
@@ -217,15 +223,15 @@ static bool is_zombie(pid_t pid)
 	return state == 'Z';
 }
 
-/* What the mount ends with when its worker has ended for good. */
+/* The exit status, when no other worker will be started. */
 static int keeper_status(int status)
 {
 	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : 1;
 }
 
 /*
- * The watcher of some worker has seen its main thread end.  What holds up the
- * others is a request, which the next worker answers.
+ * A watcher has seen its worker's main thread end.  The other threads can be
+ * held up by a request, which the next worker answers.
  *
  * Return: -1: the mount goes on, else the status that it ends with.
  */
@@ -247,8 +253,8 @@ static int keeper_main_thread_died(struct keeper *k)
 }
 
 /*
- * No worker will come any more, and the last one is held up by what it has left
- * unanswered.
+ * Answers all requests that the last worker has left unanswered: they hold up
+ * its end, and no other worker will come.
  */
 static void keeper_refuse_requests(struct keeper *k)
 {
@@ -301,7 +307,9 @@ static void keeper_silence(int fd)
 	close(null);
 }
 
-/* The mount answers: whoever waits for that may go on. */
+/*
+ * The mount answers: the process that was started in the foreground may exit.
+ */
 static void keeper_ready(struct keeper *k)
 {
 	if (k->ready_fd < 0)
@@ -335,7 +343,7 @@ static int keeper_loop(struct keeper *k)
 		if (si.si_signo != SIGCHLD)
 			return 0; /* asked to stop */
 		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-			/* Or watchers, and what has been given up. */
+			/* Others are watchers, and workers given up. */
 			if (pid == k->worker && !keeper_worker_died(k, status))
 				return keeper_status(status);
 	}
@@ -359,7 +367,7 @@ static int keeper_prepare(struct keeper *k)
 	sigaddset(&k->signals, SIGUSR1); /* a worker is ready */
 	sigaddset(&k->signals, SIGUSR2); /* from a watcher */
 	sigprocmask(SIG_BLOCK, &k->signals, NULL);
-	/* Watchers are left to us. */
+	/* When a worker dies, its watcher becomes our child. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	err = store_open(&k->store, k->options->store, k->options->size,
 			 k->options->limits, why, sizeof(why));
@@ -381,7 +389,7 @@ static void keeper_detach(struct keeper *k)
 	}
 	if (pid > 0) {
 		close(fds[1]);
-		/* End of file without a byte: it has said why. */
+		/* End of file without a byte: the child has printed why. */
 		exit(read(fds[0], &byte, 1) == 1 ? 0 : 1);
 	}
 	close(fds[0]);
@@ -393,7 +401,7 @@ static void keeper_detach(struct keeper *k)
 	k->ready_fd = fds[1];
 }
 
-/* libfuse leaves alone what umount -f has aborted: nobody could use it. */
+/* libfuse does not unmount a file system that umount -f has aborted. */
 static void keeper_unmount(struct keeper *k)
 {
 	const char *dir = k->options->mountpoint;
@@ -401,11 +409,12 @@ static void keeper_unmount(struct keeper *k)
 
 	mount_end(k->mount, dir, k->shared->device);
 	fuse_session_destroy(k->mount);
-	/* Who mounts anew at once may unmount at once, too: not while we look. */
-	if (mount_is_gone(k->mount_id))
+	/* Another file system may be mounted there by now: do not access it, or
+	 * it could not be unmounted meanwhile. */
+	if (mount_was_removed(k->mount_id))
 		return;
-	/* Our descriptors are closed, so this cannot wait for us; and it is not
-	 * answered out of the kernel's cache. */
+	/* Our descriptors are closed, so this does not wait for us, and it is
+	 * not answered from the kernel's cache. */
 	if (statfs(dir, &sfs) < 0 && errno == ENOTCONN)
 		umount2(dir, MNT_DETACH | UMOUNT_NOFOLLOW);
 }

@@ -232,7 +232,7 @@ static int parse_one(struct options *o, char *item)
 		return parse_bytes(item, value, &o->size);
 	if (!strcmp(item, "min-free"))
 		return parse_bytes(item, value, &o->min_free);
-	/* As tmpfs has it, for the root directory. */
+	/* Octal: of the root directory, as tmpfs has it. */
 	if (!strcmp(item, "mode") && isdigit((unsigned char)*value))
 		return parse_number(item, value, 8, 07777, &o->root_mode);
 	if (!strcmp(item, "uid"))

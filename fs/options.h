@@ -6,8 +6,9 @@
 #include "fs/request/mount_options.h"
 
 /**
- * options_parse - fills *@o from the command line; prints on standard error what
- * is wrong with it, and on standard output what --help and --version ask for.
+ * options_parse - fills *@o from the command line; prints on standard error
+ * what is wrong with it, and on standard output what --help and --version ask
+ * for.
  *
  * Return: -1: go on; otherwise the status to exit with (0 after --help and
  * --version, 2 after an error).  options_release() is due in either case.

@@ -50,8 +50,8 @@ static const struct verb {
 	const char *name;
 	unsigned long cmd;
 	int access;
-	const char *says[2]; /* for each answer of the ioctl */
-	int status; /* where that is 1 */
+	const char *says[2]; /* what to print when the ioctl returns 0, 1 */
+	int status; /* exit status when it returns 1 */
 } verbs[] = {
 	{ "unpin", POOLFS_IOC_UNPIN, O_RDWR, { NULL }, 0 },
 	{ "pin",
@@ -143,7 +143,7 @@ static int parse_words(struct request *req, int nr, char **args)
 
 /* --- the file --- */
 
-/* Says of its file that it failed, and why. */
+/* Prints why it failed, with the name of the file.  Return: the exit status. */
 __attribute__((format(printf, 2, 3))) static int
 refuse(const struct request *req, const char *fmt, ...)
 {
@@ -157,7 +157,7 @@ refuse(const struct request *req, const char *fmt, ...)
 	return STATUS_FAILED;
 }
 
-/* What EINVAL is about. */
+/* Prints what EINVAL is about. */
 static int refuse_range(const struct request *req, int fd)
 {
 	uint64_t page = sysconf(_SC_PAGESIZE), end;
@@ -180,7 +180,7 @@ static int refuse_range(const struct request *req, int fd)
 		      (intmax_t)st.st_size);
 }
 
-/* What went wrong with it; @fd is -1 if it is not open. */
+/* Prints what @err is about.  @fd: -1 if the file is not open. */
 static int refuse_error(const struct request *req, int fd, int err)
 {
 	const char *text = strerror(err);
@@ -215,7 +215,7 @@ static int file_open(const struct request *req)
 		return -1;
 	if (S_ISREG(st.st_mode))
 		return open(req->file, req->verb->access | O_CLOEXEC);
-	/* To open a fifo or a device is to do something with it. */
+	/* Opening a FIFO or a device has effects. */
 	errno = S_ISDIR(st.st_mode) ? EISDIR : ENOTTY;
 	return -1;
 }
@@ -234,7 +234,7 @@ static int file_ask(const struct request *req)
 	return answer ? v->status : 0;
 }
 
-/* Where standard streams are closed, FILE must not become one of them. */
+/* If standard streams are closed, FILE must not become one of them. */
 static void streams_hold(void)
 {
 	int fd;
@@ -272,7 +272,8 @@ int main(int argc, char **argv)
 		fputs("Try 'poolctl --help'.\n", stderr);
 		return STATUS_USAGE;
 	}
-	/* "purged" is told once, by the exit status at least. */
+	/* The ioctl says "purged" once: the exit status must say it, even when
+	 * standard output fails. */
 	if (fflush(stdout) && !status) {
 		perror("poolctl: standard output");
 		status = STATUS_FAILED;

@@ -5,10 +5,13 @@
 
 #include <stdbool.h>
 
-/** capability_set - @cap in effect or not; one that is not permitted stays off. */
+/**
+ * capability_set - @cap takes effect or not; a capability that is not permitted
+ * stays off.
+ */
 void capability_set(int cap, bool on);
 
-/** capability_drop - @cap is given up for ever. */
+/** capability_drop - @cap is given up for good. */
 void capability_drop(int cap);
 
 #endif

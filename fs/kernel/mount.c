@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Unmounting, of our own file system and no other. */
+/* What is mounted on a directory, and unmounting our own file system only. */
 #include "fs/kernel/mount.h"
 
 #include <errno.h>
@@ -30,7 +30,7 @@ struct statmount_request {
 	uint64_t param;
 };
 
-#define STATMOUNT_BYTES 512 /* of its answer, which nobody reads */
+#define STATMOUNT_BYTES 512 /* of its answer, which is not read */
 
 /* In mountinfo a space is "\\040", and so on. */
 static void unescape(char *s)
@@ -62,7 +62,7 @@ uint64_t mount_device(const char *dir)
 			   &path) != 3)
 			continue;
 		unescape(path);
-		/* The last one is on top. */
+		/* The last mount in the list is on top. */
 		if (!strcmp(path, dir))
 			device = makedev(major, minor);
 		free(path);
@@ -77,14 +77,14 @@ uint64_t mount_id(const char *dir)
 {
 	struct statx stx;
 
-	/* Nobody has to answer that. */
+	/* The kernel answers that without asking the file system. */
 	if (statx(AT_FDCWD, dir, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT,
 		  STATX_MNT_ID_UNIQUE, &stx) < 0)
 		return 0;
 	return stx.stx_mask & STATX_MNT_ID_UNIQUE ? stx.stx_mnt_id : 0;
 }
 
-bool mount_is_gone(uint64_t id)
+bool mount_was_removed(uint64_t id)
 {
 	struct statmount_request request = { sizeof(request), 0, id, 0 };
 	char answer[STATMOUNT_BYTES];
@@ -95,7 +95,7 @@ bool mount_is_gone(uint64_t id)
 	       errno == ENOENT;
 }
 
-/* While it is, no other file system can have its device number. */
+/* While the connection lives, no other file system has its device number. */
 static bool is_alive(struct fuse_session *mount)
 {
 	struct pollfd p = { .fd = fuse_session_fd(mount) };
@@ -104,9 +104,9 @@ static bool is_alive(struct fuse_session *mount)
 }
 
 /*
- * The connection is ended first, where we may: a thread that tells the kernel
- * something can wait for a page whose READ nobody answers any more, and the end
- * of the file system waits for that thread.
+ * As root, abort the connection first.  A notifier that has a page dropped
+ * waits for the READ of that page, which no worker answers any more, and the
+ * end of the file system waits for the notifier.
  */
 void mount_end(struct fuse_session *mount, const char *dir, uint64_t device)
 {

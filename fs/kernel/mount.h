@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is mounted on a directory, and unmounting our own file system only. */
 #ifndef POOLFS_MOUNT_H
 #define POOLFS_MOUNT_H
 
@@ -8,21 +9,29 @@
 struct fuse_session;
 
 /**
- * mount_device - the device number of what is mounted on top of @dir, without
- * touching it.  Return: 0 when nothing is.
+ * mount_device - of the topmost file system on @dir, which is not accessed.
+ * @dir: absolute, as in mountinfo.
+ * Return: the device number; 0: nothing is mounted there.
  */
 uint64_t mount_device(const char *dir);
 
 /**
- * mount_id - what no other mount on @dir will ever have.  Return: 0 where the
- * kernel does not tell (before Linux 6.8).
+ * mount_id - the unique id of the mount on @dir, which is never used again.
+ * Return: 0 before Linux 6.8.
  */
 uint64_t mount_id(const char *dir);
 
-/** mount_is_gone - surely, and without touching what may be there now. */
-bool mount_is_gone(uint64_t id);
+/**
+ * mount_was_removed - has the mount with this mount_id() been removed?  Accesses no
+ * file system.
+ * Return: false also when that is not known.
+ */
+bool mount_was_removed(uint64_t id);
 
-/** mount_end - unmount the session's file system, if it is still that on @dir. */
+/**
+ * mount_end - unmount the session's file system.
+ * @device: its mount_device(); another one on @dir is left alone.
+ */
 void mount_end(struct fuse_session *mount, const char *dir, uint64_t device);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Processes, as /proc shows them: see process.h. */
+/* See process.h. */
 #include "fs/kernel/process.h"
 
 #include <fcntl.h>
@@ -14,7 +14,8 @@
 #define PF_SIGNALED 0x00000400ul
 #define CAP_SYS_PTRACE 19
 
-/* Return: the bytes of /proc/@pid/@name, 0 if there are none; always a string.
+/*
+ * /proc/@pid/@name as a string.  Return: its length, 0 when it cannot be read.
  */
 static size_t proc_read(const char *pid, const char *name, char *text,
 			size_t size)
@@ -49,7 +50,8 @@ pid_t process_of(pid_t tid)
 
 	if (tid <= 0)
 		return tid;
-	/* Most have one thread, and this is a fraction of a file's price. */
+	/* Most processes have one thread, and this call costs less than opening
+	 * a file of /proc. */
 	fd = pidfd_open(tid, 0);
 	if (fd >= 0) {
 		close(fd);
@@ -60,7 +62,10 @@ pid_t process_of(pid_t tid)
 	return line && sscanf(line, "\nTgid: %d", &pid) == 1 ? pid : tid;
 }
 
-/* Who may trace a process is told how it ends; others are told 0. */
+/*
+ * The kernel shows the exit code only to a process that may trace this one;
+ * others read 0.
+ */
 static bool may_trace(uid_t uid, gid_t gid)
 {
 	unsigned long long caps;
@@ -82,7 +87,7 @@ enum process_end process_end(pid_t tid, uid_t uid, gid_t gid)
 	const char *last;
 
 	proc_read_of(tid, "stat", text, sizeof(text));
-	/* The name, in parentheses, may hold anything. */
+	/* The name, in parentheses, may contain any character. */
 	end = strrchr(text, ')');
 	last = strrchr(text, ' ');
 	if (!end || last < end ||
@@ -92,8 +97,8 @@ enum process_end process_end(pid_t tid, uid_t uid, gid_t gid)
 	if (!(flags & PF_SIGNALED))
 		return PROCESS_EXITS;
 	/*
-	 * When one thread calls exit(), the others end as if by a signal.  How
-	 * the process ends is the last number, in the form of wait().
+	 * When one thread calls exit(), the others end as if by a signal.  The
+	 * last number is the exit code of the process, as wait() returns it.
 	 */
 	return (atoi(last) & 0x7f) || !may_trace(uid, gid) ? PROCESS_KILLED
 							   : PROCESS_EXITS;
@@ -106,7 +111,7 @@ int process_cpu(pid_t tid)
 
 	proc_read_of(tid, "stat", text, sizeof(text));
 	at = strrchr(text, ')');
-	/* The 39th field; behind the name is the third. */
+	/* It is the 39th field; the one behind the name is the third. */
 	for (int field = 2; at && field < 39; field++)
 		at = strchr(at + 1, ' ');
 	return at && sscanf(at, "%d", &cpu) == 1 ? cpu : -1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Raw pieces of the FUSE protocol: see wire.h. */
+/* See wire.h. */
 #include "fs/kernel/wire.h"
 
 #include <errno.h>
@@ -252,7 +252,7 @@ int wire_reply_error(int fuse_fd, uint64_t unique, int error)
 	return wire_send(fuse_fd, &out, NULL, 0);
 }
 
-/* Seconds and the rest of them, as the protocol has them. */
+/* A time in the protocol is whole seconds and nanoseconds. */
 static uint64_t wire_seconds(double t)
 {
 	return (uint64_t)t;
@@ -282,7 +282,7 @@ static void wire_attr_fill(struct fuse_attr *a, const struct stat *st)
 	a->blksize = st->st_blksize;
 }
 
-/* The two parts of the answer to CREATE. */
+/* The reply to CREATE. */
 struct wire_create_out {
 	struct fuse_entry_out entry;
 	struct wire_open open;

@@ -13,7 +13,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#define WIRE_RESEND_BIT (1ull << 63) /* of unique: it was sent before */
+#define WIRE_RESEND_BIT \
+	(1ull << 63) /* of unique: not sent for the first time */
 
 #define WIRE_DIRECT_IO (1u << 0)
 #define WIRE_KEEP_CACHE (1u << 1)
@@ -31,37 +32,38 @@ enum wire_op {
 	WIRE_POLL,
 	WIRE_TMPFILE, /* made a CREATE by wire_as_create() */
 	WIRE_STATX,
-	WIRE_UNANSWERED
+	WIRE_UNANSWERED /* FORGET, INTERRUPT: they have no reply */
 };
 
-/* What a request's first bytes say. */
+/* What a request's header says. */
 struct wire_request {
 	uint64_t unique; /* without the resend bit */
-	uint64_t raw_unique; /* as an answer must name it */
+	uint64_t raw_unique; /* as the reply must name it */
 	uint64_t ino;
-	uint32_t pid; /* of the thread; 0: of nobody's */
+	uint32_t pid; /* of the calling thread; 0: the kernel's own */
 	enum wire_op op;
 	bool resent;
-	/* SETATTR, WRITE, OPEN: what a write does to set-ID bits is to happen. */
+	/* SETATTR, WRITE, OPEN, CREATE: clear set-ID bits as a write does. */
 	bool kill_suidgid;
-	uint64_t poll_key; /* WIRE_POLL: what to name in wire_notify_poll() */
+	uint64_t poll_key; /* WIRE_POLL: for wire_notify_poll() */
 };
-/** wire_parse - of a whole request.  Return: false when it is too short. */
+/** wire_parse - a whole request of @len bytes.  Return: false: it is too short,
+ * and *@out is untouched. */
 bool wire_parse(const void *buf, size_t len, struct wire_request *out);
 
 /**
- * wire_as_create - libfuse knows no TMPFILE, which is a CREATE with a name that
- * means nothing.
+ * wire_as_create - make a TMPFILE request a CREATE.  libfuse does not know
+ * TMPFILE; the two differ in that the name of a TMPFILE means nothing.
  */
 void wire_as_create(void *buf);
 
-/* A WRITE request, for who answers it without libfuse. */
+/* A WRITE request, to answer it without libfuse. */
 struct wire_write {
 	uint64_t fh;
-	uint32_t flags; /* of open(2), and O_DSYNC when the write is */
-	uint32_t pid;
-	const void *payload;
-	size_t len;
+	uint32_t flags; /* of open(2), and O_DSYNC for RWF_DSYNC */
+	uint32_t pid; /* of the calling thread */
+	const void *payload; /* in the request */
+	size_t len; /* bytes */
 };
 /** wire_parse_write - Return: false when it is malformed. */
 bool wire_parse_write(const void *buf, size_t len, struct wire_write *out);
@@ -92,21 +94,22 @@ struct wire_open {
 struct stat;
 struct statx;
 
-/* What CREATE is answered with: bytes for fuse_reply_buf(). */
+/* The reply to CREATE: bytes for fuse_reply_buf(). */
 struct wire_create {
 	unsigned char bytes[144];
 };
 /**
- * wire_create_fill - @timeout: seconds that the name and the attributes hold.
+ * wire_create_fill - the timeouts are in seconds; @open: as for OPEN.
  */
 void wire_create_fill(struct wire_create *out, uint64_t ino,
 		      const struct stat *st, double entry_timeout,
 		      double attr_timeout, const struct wire_open *open);
 
-/* What STATX is answered with. */
+/* The reply to STATX: bytes for wire_reply(). */
 struct wire_statx {
 	unsigned char bytes[288];
 };
+/** wire_statx_fill - @timeout: seconds that the attributes may be kept. */
 void wire_statx_fill(struct wire_statx *out, const struct statx *stx,
 		     double timeout);
 
@@ -117,20 +120,28 @@ void wire_statx_fill(struct wire_statx *out, const struct statx *stx,
 int wire_backing_open(int fuse_fd, int fd);
 int wire_backing_close(int fuse_fd, int id);
 
-/** wire_notify_resend - have requests that nobody answered sent again. */
+/*
+ * Notifications and replies.  Each returns 0 or -errno.
+ */
+
+/** wire_notify_resend - have all requests that were not answered sent again. */
 int wire_notify_resend(int fuse_fd);
 /**
- * wire_notify_prune - have all names of an inode that nobody uses forgotten.
- * Return: 0, or -EINVAL where the kernel does not know of it.
+ * wire_notify_prune - have the kernel forget all unused names of inode @ino.
+ * -EINVAL before Linux 6.18.
  */
 int wire_notify_prune(int fuse_fd, uint64_t ino);
-/** wire_notify_poll - whoever polls the file with this key looks again. */
+/**
+ * wire_notify_poll - processes that poll the open file with this key look
+ * again.
+ */
 int wire_notify_poll(int fuse_fd, uint64_t key);
-/** wire_reply_write - answer the WRITE request at @buf: @len bytes written. */
+/** wire_reply_write - to the WRITE request at @buf: @len bytes written. */
 int wire_reply_write(int fuse_fd, const void *buf, size_t len);
-/** wire_reply - answer a request that libfuse has not seen. */
+/** wire_reply - @len bytes at @body, to a request that libfuse has not seen.
+ * @unique: raw_unique. */
 int wire_reply(int fuse_fd, uint64_t unique, void *body, size_t len);
-/** wire_reply_error - the same. */
+/** wire_reply_error - the same.  @error: a negative errno. */
 int wire_reply_error(int fuse_fd, uint64_t unique, int error);
 
 #endif

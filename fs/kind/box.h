@@ -10,8 +10,8 @@ int box_inode_getattr(struct call *c, struct stat *st);
 int box_inode_setattr(struct call *c, const struct stat *st, int to_set);
 
 /**
- * send_write_fast - handle a WRITE to send without libfuse, if that takes neither
- * waiting nor an error.
+ * send_write_fast - handle a WRITE to send without libfuse, if that takes
+ * neither waiting nor an error.
  * @buf, @len: the whole request.
  *
  * Return: true: answered; false: nothing has changed.

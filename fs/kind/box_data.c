@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * data: the region of a box.  In passthrough mode readers have the store's own
- * pages; in cached mode the kernel's cache stands in between.
+ * data: the region of a box.  In passthrough mode readers map the store's own
+ * pages; in cached mode they read the kernel's copies.
  *
- * The owner may open it for writing, to resize it, but nobody writes to it.
+ * The owner may open it for writing, to resize it, but every write is refused.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,7 +45,7 @@ static void data_open(struct call *c, struct fuse_file_info *fi)
 		fuse_reply_err(c->req, ENOENT);
 		return;
 	}
-	/* A mapping made through it could be written. */
+	/* A mapping of an O_RDWR file could be written to. */
 	if ((fi->flags & O_ACCMODE) == O_RDWR || (fi->flags & O_TRUNC)) {
 		fuse_reply_err(c->req, EPERM);
 		return;
@@ -61,13 +61,13 @@ static void data_open(struct call *c, struct fuse_file_info *fi)
 		flags = WIRE_PASSTHROUGH;
 	else
 		flags = WIRE_KEEP_CACHE;
-	/* Writes come here, to be refused. */
+	/* So that writes are sent to the worker, and refused. */
 	if ((fi->flags & O_ACCMODE) == O_WRONLY)
 		flags |= WIRE_DIRECT_IO;
 	reply_open(c, handle, flags | WIRE_NOFLUSH, backing);
 }
 
-/* Cached mode only: whatever the kernel reads, it may keep. */
+/* Cached mode only: the kernel may keep a copy of all that it reads. */
 static void data_read(struct call *c, size_t size, off_t off,
 		      struct fuse_file_info *fi)
 {
@@ -108,10 +108,11 @@ static void data_release(struct call *c, struct fuse_file_info *fi)
 {
 	struct box *box;
 
-	/* Sent again after it was closed: the last one is somebody else's. */
+	/* A RELEASE that was carried out before and comes again: the open files
+	 * that are left are others. */
 	if (handle_get(c->w->pool, fi->fh, &box) != HANDLE_DATA)
 		return;
-	/* The last one: its mappings, if any, hold the file by themselves. */
+	/* The last one.  Its mappings, if any, keep the file themselves. */
 	if (box_backing(box) > 0 && box_node_opens(box, BOX_DATA) == 1) {
 		backing_close(c->w, box_backing(box));
 		box_set_backing(box, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A box as a directory: data, send, recv, tx/, stat; their attributes; and tx/
- * with a file a live transaction.
+ * A box as a directory: data, send, recv, tx/, stat; their attributes; and tx/,
+ * which has one file for each live transaction.
  */
 #include "fs/kind/box.h"
 
@@ -47,8 +47,8 @@ int box_inode_getattr(struct call *c, struct stat *st)
 	st->st_mtim = st->st_atim = attr.mtime;
 	st->st_ctim = attr.ctime;
 	/*
-	 * send: the largest transaction.  The kernel also lets senders write
-	 * side by side only below the end of the file.
+	 * send: the largest transaction.  Besides, the kernel lets senders
+	 * write in parallel only below the end of the file.
 	 */
 	if (inode == BOX_DATA || inode == BOX_SEND)
 		st->st_size = box_size(box);
@@ -71,7 +71,7 @@ int box_inode_setattr(struct call *c, const struct stat *st, int to_set)
 	if (!box)
 		return -ENOENT;
 	if (to_set & FUSE_SET_ATTR_SIZE) {
-		/* What a shell's > does to send and recv means nothing. */
+		/* A shell's > truncates send and recv, which has no effect. */
 		if (inode == BOX_STAT)
 			return -EPERM;
 		if (inode == BOX_DATA) {
@@ -94,9 +94,8 @@ int box_inode_setattr(struct call *c, const struct stat *st, int to_set)
 }
 
 /*
- * While somebody has send open, who comes next has a alias of his own.  The last
- * one stays the alias as long as nobody stands in it: that saves the kernel from
- * making a new inode.
+ * While send is open, the next sender gets a new alias.  While it is not, the
+ * last alias is used again, which saves the kernel from making a new inode.
  */
 static uint64_t box_send_alias(struct call *c, struct box *box)
 {
@@ -141,7 +140,7 @@ static void box_dir_readdir(struct call *c, struct dir_reply *d, off_t off)
 
 /* --- tx/ --- */
 
-/* Only what was printed by us is a name: "7", not "07" or "+7". */
+/* A name is an id as we print it: "7", not "07" or "+7". */
 static int tx_parse_name(const char *name, uint64_t *id)
 {
 	char again[24];

@@ -30,7 +30,7 @@ static void recv_open(struct call *c, struct fuse_file_info *fi)
 			   WIRE_DIRECT_IO | WIRE_STREAM | WIRE_NOFLUSH, 0);
 }
 
-/* Return: -EAGAIN, or 0 when it has answered. */
+/* Return: 0: answered; -EAGAIN: nothing is queued. */
 static int recv_some(struct worker *w, fuse_req_t req, uint32_t handle,
 		     size_t size)
 {
@@ -57,7 +57,7 @@ static bool recv_retry(struct waiter *wt)
 
 static void recv_give_up(struct waiter *wt, int error)
 {
-	/* The end of the mount is the end of the file. */
+	/* At the end of the mount receivers read end of file. */
 	if (error == ESHUTDOWN)
 		fuse_reply_buf(wt->req, NULL, 0);
 	else

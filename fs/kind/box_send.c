@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * send: what one open file writes is one transaction, queued at its last close,
- * at fsync, or, when it writes synchronously (O_DSYNC, RWF_DSYNC), by each
- * write.
+ * send: what is written through one open file is one transaction.  It is queued
+ * at the last close, at fsync, or by each write that is synchronous (O_DSYNC,
+ * RWF_DSYNC).
  */
 #include "fs/kind/box.h"
 
@@ -74,7 +74,7 @@ static int send_wait(struct call *c, struct box *box, uint32_t handle,
 	return bw ? wait_add(c->w, &bw->senders, &wt) : -ENOMEM;
 }
 
-/* Somebody came before, and this one holds nothing that others wait for. */
+/* Others wait already, and not for space that this sender holds. */
 static bool send_must_queue(struct worker *w, struct box *box, uint32_t handle)
 {
 	struct box_waits *bw = box_private(box);
@@ -110,8 +110,8 @@ static void send_write(struct call *c, const void *buf, size_t size, off_t off,
 		err = tx_write(c->w->pool, fi->fh, &p, commit);
 	}
 	/*
-	 * One that appends cannot wait: meanwhile the kernel would keep all
-	 * other senders from writing, and from being interrupted.
+	 * A sender that appends cannot wait: it holds the inode's lock, on
+	 * which all other senders would wait, uninterruptibly.
 	 */
 	if (err == -EAGAIN && !(fi->flags & (O_NONBLOCK | O_APPEND))) {
 		err = send_wait(c, box, fi->fh, &p, commit);
@@ -125,8 +125,8 @@ static void send_write(struct call *c, const void *buf, size_t size, off_t off,
 }
 
 /*
- * Most writes succeed at once.  They are answered here, without libfuse, whose
- * bookkeeping of a request costs as much as all that is done about it.
+ * Most writes succeed at once.  libfuse's bookkeeping of a request costs as
+ * much as all that the write itself does, so these are answered without it.
  */
 bool send_write_fast(struct worker *w, const void *buf, size_t len)
 {
@@ -140,14 +140,14 @@ bool send_write_fast(struct worker *w, const void *buf, size_t len)
 		return false;
 	send_note_writer(w, wr.fh, wr.pid);
 	p = (struct payload){ .mem = wr.payload, .len = wr.len };
-	/* After an error the long way finds the same, and may wait. */
+	/* After an error send_write() finds the same error, and may wait. */
 	if (tx_write(w->pool, wr.fh, &p, wr.flags & O_DSYNC))
 		return false;
 	wire_reply_write(w->fuse_fd, buf, wr.len);
 	return true;
 }
 
-/* --- the end of a writer --- */
+/* --- the end of a sender --- */
 
 static void send_flush(struct call *c, struct fuse_file_info *fi)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* box/: a directory a box, which mkdir makes and rmdir removes. */
+/* box/: one directory for each box, which mkdir makes and rmdir removes. */
 #include <errno.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 #include "fs/kind/kind.h"
 #include "fs/request/listing.h"
 
-/* As /tmp: everybody may make a box, only its owner may remove it. */
+/* As /tmp: any user may make a box, only its owner may remove it. */
 static int boxes_getattr(struct call *c, struct stat *st)
 {
 	owner_stat(c, st, S_IFDIR | 01777);

@@ -83,8 +83,10 @@ static bool config_has(uint32_t keys, size_t offset)
 	return false;
 }
 
-/* @keys: those that have been set, bit by bit; the others keep their default,
- * which for min_free follows the machine and the command line. */
+/*
+ * @keys: bit i: config_keys[i] was set.  The others keep their default, which
+ * for min_free follows the machine and the command line.
+ */
 static int config_set(struct worker *w, const struct config *cfg, uint32_t keys)
 {
 	bool has_min_free = config_has(keys, offsetof(struct config, min_free));
@@ -106,7 +108,7 @@ static int config_set(struct worker *w, const struct config *cfg, uint32_t keys)
 	return 0;
 }
 
-/* An errno cannot name a key: .pool/events and .pool/config do. */
+/* An errno cannot name a key, so .pool/events and .pool/config say it. */
 __attribute__((format(printf, 3, 4))) static int
 config_complain(struct worker *w, const char *key, const char *fmt, ...)
 {
@@ -153,7 +155,7 @@ static int config_set_key(struct worker *w, struct config *cfg, uint32_t *keys,
 	return 0;
 }
 
-/* @keys: which of them. */
+/* @keys: those that it shows, bit i: config_keys[i]. */
 static json_t *config_json(struct worker *w, uint32_t keys)
 {
 	json_t *j = json_object();
@@ -174,7 +176,7 @@ static void config_save(struct worker *w)
 	int fd = openat(w->store->dirfd, "config.new",
 			O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-	/* It is in force in any case; a full store only makes it forget. */
+	/* It is in force already.  In a full store it is not kept. */
 	if (fd >= 0) {
 		int err = json_dumpfd(j, fd, JSON_COMPACT);
 

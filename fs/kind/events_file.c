@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* .pool/events: JSON lines; a reader of the last one waits for the next. */
+/* .pool/events: JSON lines; after the last one a reader waits for the next. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -28,7 +28,7 @@ static void events_open_file(struct call *c, struct fuse_file_info *fi)
 			   WIRE_DIRECT_IO | WIRE_STREAM | WIRE_NOFLUSH, 0);
 }
 
-/* Return: 0 when it has answered, or -EAGAIN. */
+/* Return: 0: answered; -EAGAIN: there is nothing new. */
 static int events_some(struct worker *w, fuse_req_t req, uint32_t handle,
 		       size_t size)
 {
@@ -37,7 +37,7 @@ static int events_some(struct worker *w, fuse_req_t req, uint32_t handle,
 	size_t len;
 
 	if (size < EVENT_LINE) {
-		/* Lines are never cut: too small a buffer gets none. */
+		/* Lines are never cut, and none might fit. */
 		fuse_reply_err(req, EINVAL);
 		return 0;
 	}

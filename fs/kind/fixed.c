@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Names that are always there: what the root has besides plain files, and .pool/.
+ * Names that are always there: what the root has besides plain files, and
+ * .pool/.
  */
 #include "fs/kind/fixed.h"
 

@@ -19,8 +19,10 @@ extern const struct inode_ops text_ops; /* files made when they are opened */
 extern const struct inode_ops config_ops; /* .pool/config */
 extern const struct inode_ops events_ops; /* .pool/events */
 
-/** kind_ops - of the kind of inode @ino.  Return: never NULL; empty for a number
- * that no inode has. */
+/**
+ * kind_ops - of the kind of inode @ino.  Return: never NULL; empty for a number
+ * that no inode has.
+ */
 const struct inode_ops *kind_ops(uint64_t ino);
 
 #endif

@@ -4,7 +4,10 @@
 
 struct worker;
 
-/** metrics_text - of .pool/metrics.  Lock 1 held.  Return: from malloc(), or NULL. */
+/**
+ * metrics_text - of .pool/metrics.  Lock 1 held.  Return: from malloc(), or
+ * NULL.
+ */
 char *metrics_text(struct worker *w);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Open plain files.  In passthrough mode the kernel reads and writes the store's
- * file itself; in cached mode its page cache asks us.
+ * Open plain files.  In passthrough mode the kernel itself reads and writes the
+ * store's file; in cached mode its page cache sends READ and WRITE.
  */
 #include "fs/kind/plain.h"
 
@@ -20,11 +20,11 @@
 #include "fs/request/memory.h"
 #include "pool/tree/tree.h"
 
-/* Groups that a caller is asked about; who is in more may lose a set-group-ID
- * bit that it could keep. */
+/* Supplementary groups of a caller that are looked at.  A caller in more groups
+ * may clear a set-group-ID bit that it could have kept. */
 #define GROUPS_MAX 256
 
-/* @how: TREE_KILL_*; @bits: those of the mode that it may take. */
+/* @how: TREE_KILL_*; @bits: of the mode, those that it can clear. */
 static int plain_kill(struct call *c, uint32_t ino, uint32_t how, mode_t bits)
 {
 	gid_t groups[GROUPS_MAX + 1] = { c->ctx->gid };
@@ -43,13 +43,15 @@ static int plain_kill(struct call *c, uint32_t ino, uint32_t how, mode_t bits)
 	return err;
 }
 
-/* The kernel leaves it to us, and does not look at the mode again. */
+/* FUSE_HANDLE_KILLPRIV_V2: the kernel does not clear them itself, and does not
+ * look at the mode again. */
 int plain_kill_suidgid(struct call *c, uint32_t ino)
 {
 	return plain_kill(c, ino, TREE_KILL_SUIDGID, S_ISUID | S_ISGID);
 }
 
-/* Here, too, but without being asked: the store sees root set the list. */
+/* No request asks for it.  The store would not do it, since root sets the list
+ * there. */
 int plain_kill_sgid(struct call *c, uint32_t ino)
 {
 	return c->ctx->uid ? plain_kill(c, ino, TREE_KILL_SGID, S_ISGID) : 0;
@@ -57,7 +59,7 @@ int plain_kill_sgid(struct call *c, uint32_t ino)
 
 /* --- passthrough --- */
 
-/* The id under which the kernel knows the file, one for all who open it. */
+/* All opens of a file must name the same backing id. */
 static int plain_backing(struct worker *w, uint32_t ino, int32_t *id)
 {
 	int fd;
@@ -86,8 +88,9 @@ static void plain_backing_drop(struct worker *w, uint32_t ino)
 }
 
 /*
- * The kernel writes to the store in our name, which may keep set-ID bits: who
- * writes to such a file has to come here.
+ * A file with set-ID bits: the kernel would write to the store with the
+ * worker's credentials, which may keep the bits.  So such writes are sent to
+ * the worker.
  */
 static bool plain_has_setid(struct worker *w, uint32_t ino)
 {
@@ -97,14 +100,14 @@ static bool plain_has_setid(struct worker *w, uint32_t ino)
 	       stx.stx_mode & (S_ISUID | S_ISGID);
 }
 
-/* How the kernel is to treat what was opened. */
+/* What OPEN and CREATE reply of the file. */
 static int plain_how(struct worker *w, uint32_t ino, int flags,
 		     struct wire_open *out)
 {
 	int32_t id;
 	int err;
 
-	/* The access mode is all that is ever asked of an open file. */
+	/* Later requests need to know no more than the access mode. */
 	*out = (struct wire_open){ .fh = flags & O_ACCMODE,
 				   .flags = WIRE_NOFLUSH };
 	if (w->mode != MODE_PASSTHROUGH) {
@@ -133,7 +136,7 @@ void plain_open(struct call *c, struct fuse_file_info *fi)
 		err = plain_how(w, c->index, fi->flags, &out);
 	if (!err && w->request.kill_suidgid)
 		err = plain_kill_suidgid(c, c->index);
-	/* Last, and once only: it counts. */
+	/* Last, since it counts the open, and once only. */
 	if (!err)
 		err = tree_open(w->pool, c->index, fi->flags);
 	if (err) {
@@ -147,7 +150,7 @@ void plain_open(struct call *c, struct fuse_file_info *fi)
 	memory_trim(w);
 }
 
-/* Undoes what tree_create() has counted. */
+/* The open and the look-up that tree_create() has counted. */
 static void create_undo(struct worker *w, uint32_t ino)
 {
 	pool_set_token(w->pool, 0);
@@ -233,7 +236,8 @@ void plain_read(struct call *c, size_t size, off_t off,
 		fuse_reply_buf(c->req, w->io_buffer, n);
 }
 
-/* What a mapping has written; what was purged since then stays so. */
+/* What a mapping has written.  Bytes that were purged since then are discarded:
+ * see notifier.c. */
 static ssize_t plain_write_back(struct call *c, const char *buf, size_t size,
 				off_t off)
 {
@@ -274,7 +278,7 @@ int plain_fallocate(struct call *c, int mode, off_t off, off_t len)
 {
 	int err = tree_fallocate(c->w->pool, c->index, mode, off, len);
 
-	/* Here the kernel does not say whether the caller may keep them. */
+	/* FALLOCATE does not say whether the caller may keep the bits. */
 	if (!err && c->ctx->uid)
 		plain_kill_suidgid(c, c->index);
 	return err;
@@ -296,7 +300,10 @@ void plain_lseek(struct call *c, off_t off, int whence)
 		fuse_reply_lseek(c->req, at);
 }
 
-/* Return: the notifier will do it, unless *@err is set. */
+/*
+ * Return: true: the notifier will answer; false: go on, with error *@err if
+ * that is not 0.
+ */
 static bool plain_pin_later(struct call *c, const struct poolfs_range *r,
 			    int *err)
 {

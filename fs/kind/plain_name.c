@@ -19,8 +19,8 @@
 #include "fs/request/listing.h"
 #include "pool/tree/tree.h"
 
-/* Offsets in the root's listing that no file system uses (INT64_MAX itself is
- * the end of some): names of our own come first. */
+/* In a listing of the root box and .pool come first, at offsets that no file
+ * system uses (INT64_MAX itself is the end of some). */
 #define OFF_FIXED (INT64_MAX - 16)
 #define OFF_FIXED_END (OFF_FIXED + 8)
 
@@ -31,7 +31,7 @@ struct tree_cred plain_cred(const struct call *c)
 				   .umask = c->ctx->umask };
 }
 
-/* A name that is not for plain files. */
+/* Is @name in @parent box or .pool, and so not for plain files? */
 static bool is_fixed(const struct call *c, uint64_t parent, const char *name)
 {
 	uint64_t child;
@@ -96,8 +96,8 @@ static int plain_setattr(struct call *c, const struct stat *st, int to_set)
 		a.atime.tv_nsec = UTIME_NOW;
 	if (to_set & FUSE_SET_ATTR_MTIME_NOW)
 		a.mtime.tv_nsec = UTIME_NOW;
-	/* The kernel asks this for every change of owner; who may keep the bits
-	 * loses no more than the store takes itself. */
+	/* The kernel asks for this at every change of owner.  For a caller that
+	 * may keep the bits, the store clears what has to be cleared. */
 	if (c->w->request.kill_suidgid &&
 	    (c->ctx->uid || !(a.set & (TREE_SET_UID | TREE_SET_GID))))
 		plain_kill_suidgid(c, c->index);
@@ -180,7 +180,7 @@ static int plain_unlink(struct call *c, const char *name)
 	return tree_unlink(c->w->pool, c->index, name);
 }
 
-/* As a mount point's. */
+/* EBUSY, as for a mount point. */
 static int plain_rmdir(struct call *c, const char *name)
 {
 	if (is_fixed(c, c->index, name))
@@ -226,7 +226,7 @@ static bool list_plus(struct call *c, struct dir_reply *d, const char *name,
 	return false;
 }
 
-/* What getdents64() fills in. */
+/* struct linux_dirent64. */
 struct listed {
 	uint64_t ino;
 	int64_t off;
@@ -248,10 +248,10 @@ static bool list_add(struct call *c, struct dir_reply *d,
 }
 
 /*
- * The kernel keeps what it has listed to the end.  A reader that is in the
- * middle of an older listing then looks in the new one for the name it was at,
- * and if that has been removed finds nothing any more.  So a directory that is
- * being changed is not kept.
+ * The kernel keeps a listing that was read to its end.  A reader in the middle
+ * of an older listing goes on in the new one, behind the name that it was at;
+ * if that name was removed, it finds nothing any more.  So the listing of a
+ * directory that has just changed is not kept.
  */
 #define LISTING_QUIET 2 /* seconds */
 
@@ -286,7 +286,10 @@ static void list_files(struct call *c, struct dir_reply *d, int fd)
 		list_ended(d, fd);
 }
 
-/* Return: the offset in the store's directory to go on at, -1: it is full. */
+/*
+ * Return: the offset in the store's directory to go on at; -1: the reply is
+ * full.
+ */
 static off_t list_fixed(struct call *c, struct dir_reply *d, off_t off)
 {
 	unsigned int i = off ? off - OFF_FIXED : 0;
@@ -324,7 +327,7 @@ static bool is_acl(const char *name)
 	return !strncmp(name, "system.posix_acl_", 17);
 }
 
-/* "1" is volatile; nothing of it is stored as an attribute. */
+/* "1": volatile.  Stored in the inode's record, not as an attribute. */
 #define VOLATILE_XATTR "user.pool.volatile"
 
 static ssize_t xattr_copy(const char *from, size_t len, char *to, size_t size)
@@ -347,7 +350,8 @@ static ssize_t plain_getxattr(struct call *c, const char *name, void *value,
 			       ? xattr_copy("1", 1, value, size)
 			       : -ENODATA;
 	n = tree_getxattr(c->w->pool, c->index, name, value, size);
-	/* A store without ACLs: the kernel asks at each check of permissions. */
+	/* A store without ACLs.  After EOPNOTSUPP the kernel would ask again at
+	 * each check of permissions. */
 	return n == -EOPNOTSUPP && is_acl(name) ? -ENODATA : n;
 }
 
@@ -358,7 +362,7 @@ static ssize_t plain_listxattr(struct call *c, char *list, size_t size)
 			     : 0;
 	ssize_t n;
 
-	/* A size of 0 only asks how long the others are. */
+	/* A size of 0 asks for the length of the list. */
 	n = tree_listxattr(c->w->pool, c->index, list,
 			   size > own ? size - own : 0);
 	if (n < 0 || !size)
@@ -383,7 +387,7 @@ static int set_volatile(struct call *c, const char *value, size_t size,
 	return tree_set_volatile(c->w->pool, c->index, *value == '1');
 }
 
-/* Who changes the list of a file of a group he is not in, takes its bit. */
+/* A caller that is not in the file's group clears its set-group-ID bit. */
 static int access_list_set(struct call *c, const char *name, int err)
 {
 	if (err || strcmp(name, "system.posix_acl_access"))

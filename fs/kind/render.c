@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The text of stats, pressure, a box's stat and a shrinker's count: JSON, but for
- * the last.  metrics.c has that of metrics.
+ * The text of stats, pressure, a box's stat and a shrinker's count: JSON, but
+ * for the last.  metrics.c has that of metrics.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * .pool/shrinker/: a directory a shrinker, with count and scan, as the kernel's
- * debugfs has them.
+ * .pool/shrinker/: one directory for each shrinker, with count and scan, as in
+ * the kernel's debugfs.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -138,7 +138,7 @@ static void scan_open(struct call *c, struct fuse_file_info *fi)
 	text_open_as(c, NULL, err, fi);
 }
 
-/* A number after blanks, of digits alone. */
+/* Blanks, then a decimal number without sign. */
 static int scan_number(const char **text, unsigned long max, unsigned long *out)
 {
 	unsigned long n;
@@ -175,7 +175,7 @@ static int scan_parse(const char *buf, size_t size, int *nid, unsigned long *nr)
 	while (isspace((unsigned char)*text))
 		text++;
 	*nid = node;
-	/* A NUL among the bytes is no end of them. */
+	/* Not before the end: a NUL may be among the bytes. */
 	return text == line + size ? 0 : -EINVAL;
 }
 
@@ -191,7 +191,8 @@ static void scan_write(struct call *c, const void *buf, size_t size, off_t off,
 	if (err)
 		fuse_reply_err(c->req, -err);
 	else
-		/* The writer must find zeros then where ranges were purged. */
+		/* After this write its caller finds zeros where ranges were
+		 * purged. */
 		notify_then_write(c->w, c->req, size);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Files whose text is made when they are opened: one open sees one state of
- * affairs, whatever the sizes of its reads.  The text is kept in the store, so
- * that a reader can go on when a new worker has started.
+ * Files whose text is made when they are opened, so that all reads of one open
+ * file see the same state.  The text is kept in the store, so that a reader can
+ * go on when a new worker has started.
  */
 #include "fs/kind/text.h"
 
@@ -70,7 +70,7 @@ void text_open_as(struct call *c, const char *text, int err,
 		if (err == -ENOSPC && memory_make_room(c->w, strlen(text)))
 			err = text_save(c->w, handle, text);
 		if (err) {
-			/* The token names the open, not this close. */
+			/* The token names the open: not for this close. */
 			pool_set_token(c->w->pool, 0);
 			handle_close(c->w->pool, handle);
 		}

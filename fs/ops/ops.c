@@ -14,14 +14,14 @@ static void op_init(void *data, struct fuse_conn_info *conn)
 {
 	struct worker *w = worker_of(data);
 
-	/* RELEASE is a background request: it must never wait for a place
-	 * behind others, or what comes after close() overtakes it. */
+	/* RELEASE is a background request.  If it waited for other ones, a
+	 * request that its caller sends after close() would overtake it. */
 	conn->max_background = 65535;
 	conn->congestion_threshold = 65535;
 	conn->want &= ~FUSE_CAP_AUTO_INVAL_DATA;
 	if (conn->capable & FUSE_CAP_EXPLICIT_INVAL_DATA)
 		conn->want |= FUSE_CAP_EXPLICIT_INVAL_DATA;
-	/* Modes are the store's to apply: a default ACL beats the umask. */
+	/* The store applies the umask: a default ACL takes precedence. */
 	if (conn->capable & FUSE_CAP_DONT_MASK)
 		conn->want |= FUSE_CAP_DONT_MASK;
 	if (conn->capable & FUSE_CAP_POSIX_ACL && !w->options->noacl)

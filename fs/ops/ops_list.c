@@ -10,8 +10,9 @@
 #include "fs/request/listing.h"
 
 /*
- * After this answer the kernel sends neither OPENDIR nor RELEASEDIR any more, and
- * keeps listings.  For a directory that changes by itself: notify_listing().
+ * After this answer the kernel sends neither OPENDIR nor RELEASEDIR any more,
+ * and keeps listings.  For a directory that changes by itself:
+ * notify_listing().
  */
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Operations on names: look-ups, and what makes, moves and removes them.
+ * Operations on names: look them up, make, move and remove them.
  */
 #include "fs/ops/ops_priv.h"
 

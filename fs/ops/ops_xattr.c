@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* What is asked is either how long it is, or it itself. */
+/* @size 0: the caller asks for the length only. */
 static void reply_xattr(fuse_req_t req, ssize_t n, const char *value,
 			size_t size)
 {

@@ -9,7 +9,8 @@
 
 /*
  * The kernel writes to the store with the credentials that the file was
- * registered with.  Without CAP_FSETID a write clears set-ID bits, as it should.
+ * registered with.  Without CAP_FSETID a write clears set-ID bits, as it
+ * should.
  */
 int backing_open(struct worker *w, int fd)
 {

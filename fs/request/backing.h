@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Files of the store that the kernel itself reads, writes and maps: passthrough. */
+/*
+ * Files of the store that the kernel itself reads, writes and maps:
+ * passthrough.
+ */
 #ifndef POOLFS_BACKING_H
 #define POOLFS_BACKING_H
 

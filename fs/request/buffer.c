@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Memory that requests are read into.  A waiting request may keep the buffer that
- * it came in: see wait.c.
+ * Memory that requests are read into.  A waiting request may keep the buffer
+ * that it came in: see wait.c.
  */
 #include "fs/request/buffer.h"
 

@@ -10,7 +10,9 @@ struct worker;
  */
 void *buffer_get(struct worker *w);
 
-/** buffer_put - one of them is kept, with its pages, for buffer_get().  Lock 1. */
+/**
+ * buffer_put - one of them is kept, with its pages, for buffer_get().  Lock 1.
+ */
 void buffer_put(struct worker *w, void *buffer);
 
 #endif

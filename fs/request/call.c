@@ -25,8 +25,8 @@ int call_getattr(struct call *c, struct stat *st)
 }
 
 /*
- * A mapping that is written to changes the times of an open file, and the kernel
- * does not know.
+ * A mapping that is written to changes the times of an open file, and the
+ * kernel does not know.
  */
 #define MAPPED_TIMEOUT 1.0
 

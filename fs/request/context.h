@@ -3,8 +3,8 @@
  * What every request handler finds: the worker's state, and the memory that the
  * keeper shares with its workers.
  *
- * A comment "1" or "4" behind a field is the lock of pool/locks.h that guards it.
- * A field without one is set before the threads start, and read only then.
+ * A comment "1" or "4" behind a field is the lock of pool/locks.h that guards
+ * it.  A field without one is set before the threads start, and read only then.
  */
 #ifndef POOLFS_CONTEXT_H
 #define POOLFS_CONTEXT_H
@@ -91,8 +91,8 @@ struct worker {
 };
 
 /**
- * worker_of - the worker behind a callback's untyped argument; aborts when it is
- * something else.
+ * worker_of - the worker behind a callback's untyped argument; aborts when it
+ * is something else.
  */
 static inline struct worker *worker_of(void *arg)
 {

@@ -91,7 +91,7 @@ void events_add(struct events *ev, const char *name, json_t *object)
 		json_decref(brief);
 	}
 	json_decref(all);
-	/* Not even its name fits: that is no event of this program. */
+	/* Not even its name fits: no event of this program has such a one. */
 	if (len == 0 || len > sizeof(text) - 1)
 		return;
 	text[len++] = '\n';
@@ -118,7 +118,7 @@ size_t events_read(struct events *ev, uint64_t *cursor, char *buf, size_t size)
 					  ? ev->ring->next - EVENTS_MAX
 					  : 1;
 
-		/* A reader that was too slow is told so. */
+		/* The reader was too slow: the oldest are overwritten. */
 		if (at && size >= 64)
 			used = snprintf(buf, size,
 					"{\"event\":\"lost\",\"count\":%llu}\n",
@@ -129,7 +129,7 @@ size_t events_read(struct events *ev, uint64_t *cursor, char *buf, size_t size)
 		struct event_line *line = &ev->ring->line[at % EVENTS_MAX];
 
 		if (line->number != at || line->len > EVENT_LINE)
-			continue; /* its writer was killed in it */
+			continue; /* a worker was killed writing it */
 		if (line->len > size - used)
 			break;
 		memcpy(buf + used, line->text, line->len);
@@ -148,7 +148,7 @@ json_t *json_name(const char *name)
 
 	if (j)
 		return j;
-	/* Not UTF-8: what cannot be shown becomes %XX. */
+	/* Not UTF-8. */
 	for (; *name && to < text + sizeof(text) - 4; name++) {
 		unsigned char ch = *name;
 

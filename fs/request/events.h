@@ -26,26 +26,33 @@ struct events {
 	struct event_ring *ring;
 };
 
-/** events_open - Return: 0 or -errno. */
+/**
+ * events_open - map the ring, made if need be.
+ * @dirfd: the store's directory.
+ * Return: 0 or -errno.
+ */
 int events_open(struct events *ev, int dirfd);
 void events_release(struct events *ev);
 
 /**
- * events_add - takes over @object, adds "time" and "event" to it; one that
- * does not fit a line is shortened to those two.  Any thread.
+ * events_add - one line: "time", "event" (@name), and what @object has.  A line
+ * that is too long is cut to the first two.  Any thread; takes 4.
+ * @object: taken over.
  */
 void events_add(struct events *ev, const char *name, json_t *object);
 
 /**
- * events_read - lines from number @*cursor on, whole ones only.
- * @cursor: 0 means the oldest there is; moved behind what was read.
- * Return: bytes written to @buf; 0: nothing new.
+ * events_read - whole lines from number *@cursor on.  Takes 4.
+ * @cursor: 0: from the oldest on; moved behind what was read.
+ * @size: bytes of @buf.
+ * Return: bytes written to @buf; 0: there is nothing new, or no line fits.
  */
 size_t events_read(struct events *ev, uint64_t *cursor, char *buf, size_t size);
 
 /**
- * json_name - JSON string of a file name, whatever bytes it has.  In one that is
- * not UTF-8, "%" and bytes above 0x7f become %XX, and it is cut at some 1000 bytes.
+ * json_name - JSON string of a file name, whatever bytes it has.  In one that
+ * is not UTF-8, "%" and bytes above 0x7f become %XX, and it is cut at some 1000
+ * bytes.
  */
 json_t *json_name(const char *name);
 

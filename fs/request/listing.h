@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Listings of directories: a reply is filled until it is full.  Each entry has an
- * offset that READDIR goes on at; kinds number theirs from 2 on, behind "." and
- * "..".
+ * Listings of directories: a reply is filled until it is full.  Each entry has
+ * an offset that READDIR goes on at; kinds number theirs from 2 on, behind "."
+ * and "..".
  */
 #ifndef POOLFS_LISTING_H
 #define POOLFS_LISTING_H

@@ -34,10 +34,10 @@ bool memory_make_room(struct worker *w, size_t bytes)
 #define LOOK_MOST_NS 100000000ll
 
 /*
- * Pages that are missing to what is to stay free.  The reclaimer looks, too, but
- * a writer without a pause can use up the rest before its thread has run once; a
- * writer that has to wait for an open or a close cannot.  The next look comes
- * before the fastest writer has used what is there.
+ * Pages that are missing to what is to stay free.  The reclaimer looks, too,
+ * but a writer without a pause can use up the rest before its thread has run
+ * once; a writer that has to wait for an open or a close cannot.  The next look
+ * comes before the fastest writer has used what is there.
  */
 static uint64_t memory_missing(struct worker *w)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Jobs for the notifier, the thread that calls into the kernel's cache of our own
- * mount: fs/worker/notifier.c says why it is a thread of its own.  Here is its
- * queue.
+ * Jobs for the notifier, the thread that calls into the kernel's cache of our
+ * own mount: fs/worker/notifier.c says why it is a thread of its own.  Here is
+ * its queue.
  *
  * Any thread may add a job, with any locks held but 4.
  */
@@ -102,8 +102,10 @@ void notify_range_done(struct worker *w, struct notify_job *job);
 
 /* --- copies of a box's data, in cached mode --- */
 
-/** notify_box - drop those of bytes [@off, @off + @len) of box @serial.  Without
- * memory for the job, mappings go on showing what the box was sent before. */
+/**
+ * notify_box - drop those of bytes [@off, @off + @len) of box @serial.  Without
+ * memory for the job, mappings go on showing what the box was sent before.
+ */
 void notify_box(struct worker *w, uint64_t serial, uint64_t off, uint64_t len);
 
 /**
@@ -135,8 +137,10 @@ void notify_file_purged(struct worker *w, uint32_t ino, uint32_t parent,
 void notify_range_purged(struct worker *w, uint32_t ino, uint64_t off,
 			 uint64_t len);
 
-/** notify_range_cut - the file was cut at @off: what the kernel has behind it is
- * not stale, but new. */
+/**
+ * notify_range_cut - the file was cut at @off: what the kernel has behind it is
+ * not stale, but new.
+ */
 void notify_range_cut(struct worker *w, uint32_t ino, uint64_t off);
 
 /**
@@ -153,14 +157,16 @@ bool notify_has_stale(struct worker *w, uint32_t ino);
 
 /* --- requests that the notifier answers --- */
 
-/** notify_then_write - WRITE, with @len bytes, when all jobs before it are done;
- * at once if there is no memory for the job. */
+/**
+ * notify_then_write - WRITE, with @len bytes, when all jobs before it are done;
+ * at once if there is no memory for the job.
+ */
 void notify_then_write(struct worker *w, fuse_req_t req, size_t len);
 
 /**
- * notify_then_pin - the PIN being handled, when no copy of the file is stale any
- * more: its caller finds zeros where the file was purged, and what it writes
- * then is not taken for stale.  Lock 1 held.
+ * notify_then_pin - the PIN being handled, when no copy of the file is stale
+ * any more: its caller finds zeros where the file was purged, and what it
+ * writes then is not taken for stale.  Lock 1 held.
  *
  * Return: 0 or -ENOMEM: the caller must answer.
  */
@@ -181,8 +187,10 @@ int notify_then_lseek(struct worker *w, fuse_req_t req, uint32_t ino, off_t off,
 /** notify_attributes - the kernel must ask for those of @ino again. */
 void notify_attributes(struct worker *w, uint64_t ino);
 
-/** notify_listing - the kernel must not keep its listing of directory @ino.  Its
- * pages are never locked for longer than a copy takes. */
+/**
+ * notify_listing - the kernel must not keep its listing of directory @ino.  Its
+ * pages are never locked for longer than a copy takes.
+ */
 void notify_listing(struct worker *w, uint64_t ino);
 
 /* --- news for the notifier that needs no memory --- */
@@ -190,7 +198,9 @@ void notify_listing(struct worker *w, uint64_t ino);
 /** notify_events - something was added to the ring of events. */
 void notify_events(struct worker *w);
 
-/** notify_pressure - have memory that only readers have touched made Available. */
+/**
+ * notify_pressure - have memory that only readers have touched made Available.
+ */
 void notify_pressure(struct worker *w);
 
 #endif

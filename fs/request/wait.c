@@ -167,8 +167,8 @@ static void wait_notify_pollers(struct worker *w, struct box *box)
 }
 
 /*
- * First come, first served.  Only a sender that holds space already may overtake
- * others: they wait for that space.
+ * First come, first served.  Only a sender that holds space already may
+ * overtake others: they wait for that space.
  */
 static void wait_run_senders(struct worker *w, struct box_waits *bw)
 {

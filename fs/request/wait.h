@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Requests that wait: a sender for space, a receiver for a transaction, a reader
- * of .pool/events for news, and, in cached mode, any request on a box for the
- * kernel's stale copies of its data to be dropped.
+ * Requests that wait: a sender for space, a receiver for a transaction, a
+ * reader of .pool/events for news, and, in cached mode, any request on a box
+ * for the kernel's stale copies of its data to be dropped.
  *
  * Locks: pool->lock (1) guards all of it, and is held by all callers.
  */
@@ -97,8 +97,8 @@ void wait_run_events(struct worker *w);
 void wait_give_up_all(struct worker *w, int error);
 
 /**
- * wait_defer - must the request being handled wait until copies of its box's data
- * are invalidated?
+ * wait_defer - must the request being handled wait until copies of its box's
+ * data are invalidated?
  * @buf, @len: the request; copied.
  *
  * Return: true: it is kept, for wait_next_deferred().

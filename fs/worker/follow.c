@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * See follow.h.
- *
- * Locks: none.
- */
+/* See follow.h.  Locks: none. */
 #include "fs/worker/follow.h"
 
 #include <sched.h>
 
 #include "fs/kernel/process.h"
 
-/* Several clients in turn are never followed. */
+/*
+ * Requests of one thread in a row before the first look: several clients that
+ * take turns are never followed.
+ */
 #define FOLLOW_FIRST 16
-/* A look is a file of /proc, as dear as a request. */
+/* Requests between looks: a look reads a file of /proc, and costs as much as a
+ * request. */
 #define FOLLOW_LOOK 256
-/* The scheduler may know better. */
+/* Most requests between looks, when the scheduler moves us away again. */
 #define FOLLOW_PAUSE_MOST (1u << 20)
 
-/* What the thread may run on stays as it is. */
+/* The thread moves to @cpu, and keeps the processors that it may run on. */
 static void follow_to(int cpu)
 {
 	cpu_set_t all, one;

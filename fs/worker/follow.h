@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Going where the client is.
+ * The worker moves to the processor that its client runs on.
  *
- * A client waits for its answer, and the worker for the next request: one of the
- * two runs at a time.  On two processors that are idle otherwise each request
- * pays two wake-ups of a processor that sleeps, which in a virtual machine takes
- * several times as long as the request itself; on one it pays two context
- * switches.  The scheduler leaves a worker that sleeps where it was last, so it
- * is enough to go to the client's processor once, with the right to leave it.
+ * A client waits for its answer, and the worker for the next request: one of
+ * the two runs at a time.  On two processors that are idle otherwise each
+ * request pays for two wake-ups of a sleeping processor, which in a virtual
+ * machine take several times as long as the request itself; on one processor it
+ * pays for two context switches.  The scheduler wakes a worker where it ran
+ * last, so it is enough to move there once; the worker may leave again.
  *
  *	requests of one thread in a row
  *	................|...............................|............
@@ -21,15 +21,16 @@
 #include <stdint.h>
 
 struct follow {
-	uint32_t tid; /* who has asked last */
+	uint32_t tid; /* the client of the last request */
 	uint64_t nr; /* requests of it in a row */
-	uint64_t look; /* at which of them to look where it is */
-	uint64_t pause; /* to the next look when we have gone */
+	uint64_t look; /* the next look at its processor is at this one */
+	uint64_t pause; /* requests from a move to the next look */
 };
 
 /**
- * follow_client - a request of thread @tid has been handled; 0: of nobody's.
- * Moves the calling thread, and nothing else.
+ * follow_client - a request of thread @tid has been handled.  Moves the calling
+ * thread only.
+ * @tid: 0: the request was the kernel's own.
  */
 void follow_client(struct follow *f, uint32_t tid);
 

@@ -2,10 +2,10 @@
 /*
  * The notifier: the thread that calls into the kernel's cache of our own mount.
  *
- * The kernel may hold a page locked until we answer a READ, and to drop that page
- * from its cache it waits for the page's lock.  So the thread that answers
- * requests must never have a page dropped, and the thread that does must hold no
- * lock that a request needs.
+ * The kernel may hold a page locked until we answer a READ, and to drop that
+ * page from its cache it waits for the page's lock.  So the thread that answers
+ * requests must never have a page dropped, and the thread that does must hold
+ * no lock that a request needs.
  *
  *	loop: transaction is whole    notifier
  *	--------------------------    --------
@@ -14,10 +14,10 @@
  *	                              take 1: show the transaction, handle
  *	                              the deferred requests
  *
- * The kernel does not just drop a page that a mapping has written: it writes the
- * page back first.  In a purged range that would fill the hole again, with stale
- * bytes.  So until the kernel's copies are dropped, what is written back there is
- * discarded: see notify_stale().
+ * The kernel does not just drop a page that a mapping has written: it writes
+ * the page back first.  In a purged range that would fill the hole again, with
+ * stale bytes.  So until the kernel's copies are dropped, what is written back
+ * there is discarded: see notify_stale().
  *
  * Locks: none while the kernel is called; then 1.
  */
@@ -36,7 +36,7 @@ void notifier_drop_box(struct worker *w, uint64_t serial, uint64_t off,
 		w->se, inode_number(INODE_BOX + BOX_DATA, serial), off, len);
 }
 
-/* What was woken meanwhile goes on. */
+/* Requests that were woken meanwhile are tried again. */
 static void notifier_run_waiters(struct worker *w)
 {
 	pool_lock(w->pool);

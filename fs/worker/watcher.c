@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A child of the worker that outlives it for a moment, to tell the keeper that
- * its main thread is gone.
+ * The watcher: a child of the worker that tells the keeper when the worker's
+ * main thread has ended.
  *
  * A process that is killed is reaped when its last thread has ended.  The
- * notifier can be held up in the kernel by a page that is locked until a READ is
- * answered, which only the next worker will do:
+ * notifier can be held up in the kernel by a page that is locked until a READ
+ * is answered, which only the next worker will do:
  *
  *	worker's loop           notifier               kernel
  *	-------------           --------               ------
@@ -15,10 +15,11 @@
  *	killed
  *	                        still there            no SIGCHLD
  *
- * A purged name is such a wait, too: for the lock of a directory that somebody
- * changes by a request.
+ * To drop a purged name the notifier waits in the same way, for the lock of a
+ * directory, which the kernel holds until a request that changes it is
+ * answered.
  *
- * The death of the thread that made a child is signalled to the child at once.
+ * PR_SET_PDEATHSIG signals the child as soon as the thread that made it ends.
  */
 #include "fs/worker/watcher.h"
 
@@ -29,13 +30,13 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-/* @ready is closed when the worker may go on and make threads. */
+/* @ready: closed when the worker may go on and make threads. */
 static void watcher_run(pid_t worker, int keeper, int ready)
 {
 	sigset_t set;
 	int sig;
 
-	/* Nobody but the keeper and the worker may hold what they have open. */
+	/* It must not keep open what the keeper and the worker have open. */
 	dup2(keeper, 0);
 	dup2(ready, 1);
 	close_range(2, ~0u, 0);
@@ -46,7 +47,7 @@ static void watcher_run(pid_t worker, int keeper, int ready)
 	close(1);
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR2);
-	/* It may have died before we asked to be told. */
+	/* The worker may have died before PR_SET_PDEATHSIG. */
 	if (getppid() == worker)
 		sigwait(&set, &sig);
 	pidfd_send_signal(0, SIGUSR2, NULL, 0);

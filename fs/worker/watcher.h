@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A process that tells the keeper when the worker's main thread has ended. */
 #ifndef POOLFS_WATCHER_H
 #define POOLFS_WATCHER_H
 
 #include <sys/types.h>
 
 /**
- * watcher_start - have @keeper sent SIGUSR2 when the calling thread ends.
- * Call it before other threads are made.  Return: 0 or -errno.
+ * watcher_start - send SIGUSR2 to process @keeper when the calling thread ends.
+ * Must be called before other threads are made.
+ * Return: 0 or -errno.
  */
 int watcher_start(pid_t keeper);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The worker: how it starts and goes into its loop, and how it ends when it is
- * told to.  See worker.h for its threads.
+ * The worker: how it starts, and how it ends at SIGTERM.  See worker.h for its
+ * threads.
  */
 #include "fs/worker/worker_priv.h"
 
@@ -40,20 +40,21 @@ static void *signal_thread(void *arg)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigwait(&set, &sig);
-	/* Whoever stops both of us at once may have come here first. */
+	/* When both processes are stopped at once, the signal may come here
+	 * before the keeper has set the flag. */
 	for (int i = 0; i < 20 && !worker_must_end(w); i++)
 		usleep(10000);
-	/* Just this worker: the next one goes on, and no client notices. */
+	/* Only this worker is to end: the next one goes on. */
 	if (!worker_must_end(w))
 		_exit(WORKER_STOPPED);
 	pool_lock(w->pool);
 	wait_give_up_all(w, ESHUTDOWN);
 	if (getppid() != w->shared->keeper) {
-		/* The keeper is gone: nobody else cleans up. */
+		/* The keeper has died: no other process cleans up. */
 		mount_end(w->mount, w->options->mountpoint, w->shared->device);
 		store_close(w->store);
 	}
-	/* What comes now gets its error from the kernel. */
+	/* The kernel fails requests that come from now on. */
 	_exit(WORKER_STOPPED);
 	return NULL;
 }
@@ -68,7 +69,7 @@ static int worker_fail(struct worker *w, const char *what, int err)
 	return WORKER_FAILED;
 }
 
-/* As tmpfs's options of these names. */
+/* mode=, uid= and gid=, as tmpfs has them. */
 static void worker_set_root(struct worker *w)
 {
 	const struct options *o = w->options;
@@ -98,7 +99,7 @@ static int worker_start_threads(struct worker *w)
 	return err;
 }
 
-/* Boxes want a descriptor each while they are in use. */
+/* Each box needs a descriptor while it is in use. */
 static void worker_raise_limits(void)
 {
 	struct rlimit rl;
@@ -109,7 +110,7 @@ static void worker_raise_limits(void)
 	}
 }
 
-/* Whoever started us may be waiting for the end of our output. */
+/* A caller of poolfs may be waiting for the end of its output. */
 static void worker_leave_terminal(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -128,7 +129,7 @@ static void worker_report_start(struct worker *w)
 			     (int)w->shared->restarts));
 }
 
-/* The process, before it has threads. */
+/* Signals and limits of the process, before it has threads. */
 static void worker_prepare(struct worker *w)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -175,7 +176,8 @@ static int worker_start(struct worker *w)
 }
 
 /*
- * From the worker before it, or, for the first one, from the command line.
+ * Adopts what earlier workers have left; the first worker sets up the root
+ * instead.
  * Return: as worker_connect().
  */
 static int worker_take_over(struct worker *w)
@@ -198,7 +200,7 @@ static int worker_take_over(struct worker *w)
 	}
 	pool_resettle(w->pool);
 	worker_adopt_pollers(w);
-	/* Not those that earlier workers have given out. */
+	/* Other aliases than earlier workers have given out. */
 	w->last_alias = w->shared->restarts << 12;
 	pool_unlock(w->pool);
 	if (err)

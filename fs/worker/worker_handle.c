@@ -11,7 +11,9 @@
 #include "fs/ops/ops.h"
 #include "fs/worker/worker_priv.h"
 
-/* A request that so many workers in a row have crashed in is not tried again. */
+/*
+ * A request that so many workers in a row have crashed in is not tried again.
+ */
 #define CRASHES_MAX 3
 
 /* Return: true: answered. */

@@ -33,8 +33,8 @@ static void on_queued(void *arg, struct box *box)
 }
 
 /*
- * Without memory for the job a reader of a mapping may see old bytes of this box:
- * the lesser evil, against a transaction that never arrives.
+ * Without memory for the job a reader of a mapping may see old bytes of this
+ * box: the lesser evil, against a transaction that never arrives.
  */
 static void on_copies_stale(void *arg, struct box *box, uint32_t slot,
 			    uint64_t off, uint64_t len)

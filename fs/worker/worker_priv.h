@@ -16,8 +16,8 @@
 struct fuse_session *worker_session(struct worker *w);
 
 /**
- * worker_init_session - the first worker waits for INIT; later ones have it from
- * their keeper.  Return: 0 or -errno; -ENODEV: unmounted meanwhile.
+ * worker_init_session - the first worker waits for INIT; later ones have it
+ * from their keeper.  Return: 0 or -errno; -ENODEV: unmounted meanwhile.
  */
 int worker_init_session(struct worker *w);
 
@@ -31,8 +31,8 @@ int worker_choose_mode(struct worker *w);
 
 /**
  * worker_drop_sys_resource - the kernel opens the store's files with the loop's
- * credentials: with this capability writers would pass the limits of their users.
- * The reclaimer's thread keeps it.
+ * credentials: with this capability writers would pass the limits of their
+ * users.  The reclaimer's thread keeps it.
  */
 void worker_drop_sys_resource(void);
 
@@ -59,8 +59,8 @@ int worker_loop(struct worker *w);
 /* --- worker_handle.c --- */
 
 /**
- * worker_handle_locked - handle one request: it is answered, waits, or is kept by
- * the notifier.  Lock 1 held.
+ * worker_handle_locked - handle one request: it is answered, waits, or is kept
+ * by the notifier.  Lock 1 held.
  * @buf, @len: as the kernel sent it; changed in place.
  */
 void worker_handle_locked(struct worker *w, void *buf, size_t len);
@@ -71,8 +71,8 @@ void worker_handle_locked(struct worker *w, void *buf, size_t len);
 int notifier_start(struct worker *w);
 
 /**
- * notifier_drop_box - drop the kernel's copies of bytes [@off, @off + @len) of a
- * box's data; 0, 0: of all.  No lock held, and never in the loop's thread.
+ * notifier_drop_box - drop the kernel's copies of bytes [@off, @off + @len) of
+ * a box's data; 0, 0: of all.  No lock held, and never in the loop's thread.
  */
 void notifier_drop_box(struct worker *w, uint64_t serial, uint64_t off,
 		       uint64_t len);
@@ -80,19 +80,21 @@ void notifier_drop_box(struct worker *w, uint64_t serial, uint64_t off,
 /* --- worker_resume.c --- */
 
 /**
- * worker_handle_resent - all requests that earlier workers left unanswered.  Takes
- * 1.  Return: 0, or -errno: then another worker must try.
+ * worker_handle_resent - all requests that earlier workers left unanswered.
+ * Takes 1.  Return: 0, or -errno: then another worker must try.
  */
 int worker_handle_resent(struct worker *w);
 
-/* What only earlier workers knew of the kernel's cache is forgotten there.  All
- * with lock 1 held. */
+/*
+ * Only earlier workers knew what the kernel has cached: these have all of it
+ * dropped that may be stale.  Lock 1 held.
+ */
 /** worker_forget_copies - of boxes' data.  Return: 0 or -ENOMEM. */
 int worker_forget_copies(struct worker *w);
 void worker_forget_listings(struct worker *w);
 void worker_forget_purged(struct worker *w);
 
-/** worker_adopt_pollers - polls that earlier workers were to be woken. */
+/** worker_adopt_pollers - wake what polled files of earlier workers. */
 void worker_adopt_pollers(struct worker *w);
 
 #endif

@@ -15,7 +15,8 @@
 
 #include "pool/tree/tree.h"
 
-/* Reads one request into memory of its own.  Return: 0, -EAGAIN: none is there.
+/*
+ * Reads one request.  @out: from malloc().  Return: 0; -EAGAIN: there is none.
  */
 static int worker_read_raw(struct worker *w, struct raw_request **out)
 {
@@ -37,9 +38,9 @@ static int worker_read_raw(struct worker *w, struct raw_request **out)
 }
 
 /*
- * What earlier workers left unanswered comes again in no order, and only the
- * last thing that was carried out is known to have been: it must be answered
- * before another is carried out.  So all are read, and that one goes first.
+ * Requests that earlier workers left unanswered come again in no order.  At
+ * most one of them was carried out, and the journal knows it until the next one
+ * is carried out.  So all are read, and that one goes first.
  */
 static int worker_read_resent(struct worker *w, struct raw_queue *all)
 {
@@ -67,7 +68,7 @@ int worker_handle_resent(struct worker *w)
 	int err;
 
 	pool_lock(w->pool);
-	/* Where their end is: nothing more can be read at once. */
+	/* They end where a read would wait. */
 	err = fcntl(w->fuse_fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0 ? -errno : 0;
 	if (!err)
 		err = worker_read_resent(w, &all);
@@ -106,16 +107,18 @@ static void forget_range(void *arg, uint32_t ino, uint64_t off, uint64_t len)
 	notify_range_purged(worker_of(arg), ino, off, len);
 }
 
-/* The worker that purged them may have been killed before it told the kernel. */
+/*
+ * The worker that purged them may have been killed before it told the kernel.
+ */
 void worker_forget_purged(struct worker *w)
 {
 	uint32_t ino = 0;
 
 	while ((ino = tree_next_known(w->pool, ino, TREE_KNOWN_GONE)))
 		notify_file_purged(w, ino, 0, "", false);
-	/* Nor of a file that the kernel has seen in a listing only. */
+	/* Also of files that the kernel has seen in a listing only. */
 	notify_file_purged(w, 0, 0, "", true);
-	/* In passthrough mode there are no copies. */
+	/* In passthrough mode the kernel has no copies. */
 	if (w->mode == MODE_CACHED)
 		tree_each_lost(w->pool, forget_range, w);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The worker's libfuse session: what it reads and writes passes here; INIT, which
- * the kernel sends once a mount, is handed to it by each worker.
+ * The worker's libfuse session.  The kernel sends INIT once a mount; each
+ * worker hands it to its own session, and swallows the reply if the kernel has
+ * had it.
  */
 #include "fs/worker/worker_priv.h"
 
@@ -12,7 +13,10 @@
 
 #include "fs/ops/ops.h"
 
-/* The kernel pins the pages of each piece: one small piece is the cheapest. */
+/*
+ * The kernel pins the pages of each piece: a copy in one small piece is
+ * cheaper.
+ */
 static ssize_t worker_write(int fd, struct iovec *iov, int count)
 {
 	char buf[256] __attribute__((aligned(64)));
