@@ -10,8 +10,6 @@
  *
  * Locks: none; after cgroup_new() nothing is written.
  *
- * Reclaim meanwhile: it is reclaim that asks.
- *
  *	/proc/self/mountinfo     ... BASE MOUNT ... - cgroup2 ...
  *	/proc/self/cgroup        0::PATH
  *
@@ -347,7 +345,9 @@ int cgroup_pressure_path(const struct cgroup *cg, char *buf, size_t size)
 
 	if (err)
 		return err;
-	/* Only the true root lacks this file; a container's "/" has it. */
+	/*
+	 * Only the real root group lacks this file; a container's "/" has it.
+	 */
 	snprintf(type, sizeof(type), "%s/cgroup.type", dir);
 	if (access(type, F_OK))
 		return -ENOENT;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The debug view of the registry: list the shrinkers, count and scan one by
- * hand, as the kernel's debugfs lets one do.
+ * hand, as in the kernel's debugfs.
  *
- * No state of its own.  A shrinker is named by its id, which is never used
- * twice, so one that has gone is -ENOENT and not another one.
+ * No state of its own.  A shrinker is named by its id.  Ids are never used
+ * again, so the id of a shrinker that was freed is -ENOENT, not another
+ * shrinker.
  *
  * Locks: none.  The shrinker looked at is pinned, as in any walk.
  *
@@ -16,7 +17,7 @@
 
 #include "shrinker/registry.h"
 
-/* Whoever asks is served by the mount's own loop: see the header. */
+/* The caller is the mount's own loop: see shrinker.h. */
 static const struct shrink_scope debug_scope = {
 	.may_block = true,
 	.fs_allowed = false,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The MemAvailable watch: the arithmetic of it.
+ * The arithmetic of the MemAvailable watch.
  *
  * What it is for: a PSI trigger can come two seconds after memory ran out, or
- * not exist at all.  MemAvailable is looked at beside it, seldom while there
- * is plenty, often when there is little.
+ * not exist at all.  So MemAvailable is watched, too: seldom while there is
+ * plenty, often when there is little.
  *
  * States: none; the functions work on their arguments alone.
  *
@@ -88,9 +88,9 @@ int meminfo_read(const char *path, struct meminfo *out)
 }
 
 /*
- * The share of "half of all memory" that is left above the edge, squared: near
- * the edge the interval stays short while memory is taken at gigabytes a
- * second, far from it looks are seconds apart.
+ * The interval grows with the square of what is left above @min_free, as a
+ * share of half of all memory: short near @min_free, where memory may be used
+ * up at gigabytes a second, and seconds far above it.
  */
 unsigned int meminfo_interval_ms(const struct meminfo *mi, uint64_t min_free,
 				 unsigned int max_ms)

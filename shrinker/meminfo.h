@@ -14,7 +14,7 @@ struct meminfo {
 	uint64_t available; /* at most total */
 };
 
-/* Interval between looks at the edge, and with plenty of memory. */
+/* Milliseconds between looks: below min_free, and with plenty of memory. */
 #define MEMINFO_MIN_MS 50
 #define MEMINFO_MAX_MS 5000
 
@@ -33,8 +33,8 @@ int meminfo_read(const char *path, struct meminfo *out);
  * @min_free: bytes of available memory under which reclaim runs.
  * @max_ms: the longest interval, at least MEMINFO_MIN_MS.
  *
- * MEMINFO_MIN_MS at the edge and under it, @max_ms when half of all memory is
- * to spare, and never less for more memory.
+ * MEMINFO_MIN_MS at @min_free and under it, @max_ms when half of all memory is
+ * left above it, and never less for more memory.
  */
 unsigned int meminfo_interval_ms(const struct meminfo *mi, uint64_t min_free,
 				 unsigned int max_ms);

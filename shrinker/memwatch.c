@@ -2,13 +2,13 @@
 /*
  * How much memory is left to this process.
  *
- * What it is for: the one figure that says how close the edge is.
+ * What it is for: to tell how close the process is to the end of its memory.
  *
  * States: what the last look found.
  *
- * Locks: none; the reclaimer thread alone calls in here.
+ * Locks: none; each memwatch belongs to one thread.
  *
- * Reclaim meanwhile: it is reclaim that looks.
+ * Reclaim meanwhile: nothing here is shared with it.
  */
 #include "shrinker/memwatch.h"
 

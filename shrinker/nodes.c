@@ -2,9 +2,9 @@
 /*
  * How many memory nodes there can be.
  *
- * One figure, read once: the highest node that the kernel calls possible, so
- * that a node which comes online later is covered from the start.  Machines
- * that do not say have one.
+ * Read once: the highest node that the kernel calls possible, so that a node
+ * that comes online later is covered from the start.  A machine without this
+ * file has one node.
  *
  * Locks: none; pthread_once() guards the reading.
  *

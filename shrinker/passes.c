@@ -2,8 +2,8 @@
 /*
  * Passes over all nodes and shrinkers.
  *
- * What it is for: what the reclaimer's thread and a request that is short of
- * memory have in common.
+ * What it is for: the reclaimer's thread makes them, and requests that are
+ * short of memory.
  *
  * States: none but what the shrinkers keep.
  *

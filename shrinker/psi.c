@@ -2,8 +2,8 @@
 /*
  * PSI text: parsing and formatting.
  *
- * What it is for: the reclaimer reads pressure files that a kernel wrote, and
- * pipes that anybody wrote.  Nothing that arrives here may do more than fail.
+ * What it is for: the reclaimer reads pressure files of the kernel, and pipes
+ * that any process may have written.  Malformed text must do no more than fail.
  *
  * States: none; every function works on its arguments alone, and fills its
  * result only when the whole input was good.

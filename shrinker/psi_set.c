@@ -7,7 +7,7 @@
  *
  * States: the list is made once; only the sources in it change.
  *
- * Locks: none; the reclaimer thread alone calls in here.
+ * Locks: none; only the reclaimer's thread calls it.
  *
  * Reclaim meanwhile: it is reclaim that listens.
  */
@@ -89,8 +89,8 @@ static int set_add(struct psi_set *set, const char *path,
 
 /*
  * The service manager's protocol: a path, and what to write there.  /dev/null
- * says that it watches for nobody.  What it writes to a FIFO or a socket is an
- * event, whatever it says.
+ * means that pressure is not to be watched.  Whatever the manager writes to a
+ * FIFO or a socket is an event.
  */
 static int add_environment(struct psi_set *set)
 {

@@ -2,18 +2,18 @@
 /*
  * One source of pressure readings.
  *
- * What it is for: the kernel's triggers, whatever a test or a service manager
- * puts in their place, and the judgement whether an event means anything.
+ * What it is for: the kernel's triggers, and what a test or a service manager
+ * puts in their place.
  *
  * States, and what moves between them:
  *
  *	          arm ok                 file has no triggers
  *	(new) ------------> ARMED   (new) ------------------> READ
  *	   \  arm failed             \
- *	    `-----------> UNREADABLE  ARMED, READ --gone--> LOST
+ *	    `-----------> UNREADABLE  ARMED, READ --fails-> LOST
  *	UNREADABLE, LOST --retry, every 30 s--> ARMED or READ
  *
- * Locks: none; the reclaimer thread alone calls in here.
+ * Locks: none; only the reclaimer's thread calls it.
  *
  * Reclaim meanwhile: it is reclaim that looks.
  */
@@ -35,7 +35,7 @@
 #include "shrinker/readfile.h"
 
 #define NSEC_PER_SEC 1000000000ull
-/* Reads of a stream at one event, so that a flood cannot keep us here. */
+/* Most reads of a stream at one event, so that a flood does not keep us. */
 #define STREAM_READS 16
 
 struct psi_source {
@@ -75,7 +75,7 @@ static void source_close(struct psi_source *s)
 }
 
 /* @err is a positive errno. */
-static enum psi_verdict source_gone(struct psi_source *s, int err, uint64_t now)
+static enum psi_verdict source_lost(struct psi_source *s, int err, uint64_t now)
 {
 	source_close(s);
 	s->state = s->lived ? PSI_SOURCE_LOST : PSI_SOURCE_UNREADABLE;
@@ -106,7 +106,7 @@ static int read_pressure(const struct psi_source *s, struct psi_reading *out)
 	return len < 0 ? len : psi_parse(text, len, out);
 }
 
-/* A file of the kernel's: writing to any other would destroy content. */
+/* Is it the kernel's?  Writing to any other file would destroy its content. */
 static bool is_kernel_file(const char *path)
 {
 	struct statfs fs;
@@ -142,7 +142,7 @@ static void track_limits(struct psi_source *s, const struct psi_limits *limits)
 	}
 }
 
-/* One trigger; the window it got is left in the track. */
+/* One trigger.  The window that the kernel accepted is noted in the track. */
 static int arm_trigger(struct psi_source *s, enum psi_kind kind)
 {
 	struct psi_track *t = &s->track[kind];
@@ -181,7 +181,7 @@ static int arm_file(struct psi_source *s, uint64_t now)
 		err = arm_trigger(s, PSI_FULL);
 	if (err == -ENODEV || err == -EOPNOTSUPP)
 		return err;
-	/* It may be read, so it is still worth something. */
+	/* A file that can be read is still of use. */
 	if (err)
 		source_close(s);
 	source_alive(s, err ? PSI_SOURCE_READ : PSI_SOURCE_ARMED, -err);
@@ -189,11 +189,10 @@ static int arm_file(struct psi_source *s, uint64_t now)
 }
 
 /*
- * A FIFO is opened for writing too: with a writer of our own there is no end
- * of file when others close theirs, which would make poll() return at once for
- * ever.  So "echo LINE >FIFO" can be said again and again.  Where we may not
- * write, the end of the last writer is the end of the source until it is
- * opened again.
+ * A FIFO is opened for writing, too.  Without a writer of our own there would
+ * be end of file when the others close theirs, and poll() would return at once
+ * from then on.  So "echo LINE >FIFO" works again and again.  Where we may not
+ * write, the source is lost with the last writer, until it is opened again.
  */
 static int open_fifo(const char *path)
 {
@@ -230,8 +229,8 @@ static int open_socket(const struct psi_source *s)
 }
 
 /*
- * What a stream has said before is where its growth starts; for one that has
- * said nothing yet that is 0, so its first line can be an event already.
+ * Growth is measured from the last value of the stream.  Before its first line
+ * that is 0, so the first line can be an event already.
  */
 static int arm_stream(struct psi_source *s, bool is_socket, uint64_t now)
 {
@@ -298,14 +297,14 @@ static enum psi_verdict stream_event(struct psi_source *s, short revents,
 	char buf[512];
 
 	if (!(revents & POLLIN))
-		return revents ? source_gone(s, EPIPE, now) : PSI_CALM;
+		return revents ? source_lost(s, EPIPE, now) : PSI_CALM;
 	for (int i = 0; i < STREAM_READS; i++) {
 		ssize_t n = read(s->stream_fd, buf, sizeof(buf));
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
 		if (n <= 0)
-			return source_gone(s, n ? errno : EPIPE, now);
+			return source_lost(s, n ? errno : EPIPE, now);
 		for (ssize_t b = 0; b < n; b++)
 			if (stream_byte(s, buf[b], now) == PSI_PRESSURE)
 				verdict = PSI_PRESSURE;
@@ -313,7 +312,7 @@ static enum psi_verdict stream_event(struct psi_source *s, short revents,
 	return verdict;
 }
 
-/* A FIFO that was removed says nothing: ask whether it still has a name. */
+/* The removal of a FIFO is no event: look whether it still has a name. */
 static bool stream_unlinked(const struct psi_source *s)
 {
 	struct stat st;
@@ -378,7 +377,7 @@ int psi_source_arm(struct psi_source *s, const struct psi_limits *limits,
 	int err = 0;
 
 	track_limits(s, limits);
-	/* Not closed for a moment: a writer would be told that nobody reads. */
+	/* Never closed, even for a moment: a writer would get SIGPIPE. */
 	if (s->stream_fd >= 0)
 		return 0;
 	source_close(s);
@@ -391,7 +390,7 @@ int psi_source_arm(struct psi_source *s, const struct psi_limits *limits,
 	else
 		err = -EINVAL;
 	if (err)
-		source_gone(s, -err, now);
+		source_lost(s, -err, now);
 	return err;
 }
 
@@ -426,17 +425,19 @@ enum psi_verdict psi_source_event(struct psi_source *s, int fd, short revents,
 
 	if (fd >= 0 && fd == s->stream_fd)
 		return stream_event(s, revents, now);
-	/* The other trigger's event may have closed this one just now. */
+	/*
+	 * The other trigger's event may have closed this descriptor just now.
+	 */
 	if (fd < 0 || (fd != s->fd[PSI_SOME] && fd != s->fd[PSI_FULL]))
 		return PSI_CALM;
-	/* First: it may come together with POLLPRI. */
+	/* First, since it may come together with POLLPRI. */
 	if (revents & (POLLERR | POLLHUP | POLLNVAL))
-		return source_gone(s, ENODEV, now);
+		return source_lost(s, ENODEV, now);
 	if (!(revents & POLLPRI))
 		return PSI_CALM;
 	err = read_pressure(s, &s->last);
 	if (err)
-		return source_gone(s, -err, now);
+		return source_lost(s, -err, now);
 	for (int k = 0; k < PSI_NR_KINDS; k++)
 		if (fd == s->fd[k])
 			verdict = psi_track_event(&s->track[k],
@@ -453,13 +454,13 @@ enum psi_verdict psi_source_look(struct psi_source *s, uint64_t now)
 		return PSI_CALM;
 	if (s->stream_fd >= 0) {
 		if (stream_unlinked(s))
-			return source_gone(s, ENOENT, now);
+			return source_lost(s, ENOENT, now);
 	} else {
 		err = read_pressure(s, &s->last);
 		if (err == -EINVAL || err == -ERANGE)
 			s->malformed++;
 		else if (err)
-			return source_gone(s, -err, now);
+			return source_lost(s, -err, now);
 	}
 	for (int k = 0; k < PSI_NR_KINDS; k++)
 		if (psi_track_look(&s->track[k], s->last.line[k].total, now) ==

@@ -4,8 +4,8 @@
  *
  *	kernel	/proc/pressure/memory or a cgroup's memory.pressure: two
  *		triggers, one for some and one for full; POLLPRI
- *	stream	a FIFO or a listening unix socket: whoever writes sends lines as
- *		the kernel prints them, each a reading and an event; POLLIN
+ *	stream	a FIFO or a listening unix socket: writers send lines as the
+ *		kernel prints them, each a reading and an event; POLLIN
  *	plain	any other regular file, or a pressure file that may be read but
  *		not armed: no events, it is read at each look
  *
@@ -30,8 +30,8 @@ struct psi_source;
 enum psi_source_state {
 	PSI_SOURCE_ARMED, /* events come */
 	PSI_SOURCE_READ, /* no events, but it can be read at each look */
-	PSI_SOURCE_UNREADABLE, /* it never could be used; see err */
-	PSI_SOURCE_LOST, /* it could, and has gone away; see err */
+	PSI_SOURCE_UNREADABLE, /* it could never be used; see err */
+	PSI_SOURCE_LOST, /* it could be used, and failed later; see err */
 };
 
 const char *psi_source_state_name(enum psi_source_state state);
@@ -66,27 +66,32 @@ void psi_source_free(struct psi_source *s); /* closes; NULL is fine */
  *
  * Return: 0 (armed, or read at each look); otherwise it is unreadable or lost
  * and will be tried again by psi_source_retry(): -ENOENT, -EACCES, -EOPNOTSUPP
- * (the kernel's PSI is off), -ENODEV (its cgroup is gone), -EINVAL (not a
+ * (the kernel's PSI is off), -ENODEV (its cgroup was removed), -EINVAL (not a
  * pressure file), ...
  */
 int psi_source_arm(struct psi_source *s, const struct psi_limits *limits,
 		   uint64_t now);
 
 /**
- * psi_source_retry - arm it again if it has no life and its time has come.
- * Return: true when it lives again.
+ * psi_source_retry - arm it again, if it is unreadable or lost and
+ * PSI_SOURCE_RETRY_S have passed.
+ * @now: CLOCK_MONOTONIC, nanoseconds.
+ * Return: true: it is armed or can be read.
  */
 bool psi_source_retry(struct psi_source *s, const struct psi_limits *limits,
 		      uint64_t now);
 
-/** psi_source_pollfds - fill in at most PSI_NR_KINDS entries; how many. */
+/** psi_source_pollfds - at most PSI_NR_KINDS entries.  Return: how many. */
 int psi_source_pollfds(const struct psi_source *s, struct pollfd *fds);
 
-/** psi_source_event - poll() answered @revents for @fd, one of ours. */
+/**
+ * psi_source_event - poll() returned @revents for @fd, one of its own.  @now:
+ * as above.
+ */
 enum psi_verdict psi_source_event(struct psi_source *s, int fd, short revents,
 				  uint64_t now);
 
-/** psi_source_look - read it without having been told to. */
+/** psi_source_look - read it without an event.  @now: as above. */
 enum psi_verdict psi_source_look(struct psi_source *s, uint64_t now);
 
 /**

@@ -66,7 +66,7 @@ void psi_track_reset(struct psi_track *t, uint64_t total, uint64_t now)
 	t->prev = t->start = t->look = (struct psi_mark){ now, total };
 }
 
-/* What led here is accounted for: growth counts anew from now on. */
+/* Stall up to now is accounted for: growth is measured from here. */
 void psi_track_heat(struct psi_track *t, uint64_t total, uint64_t now)
 {
 	t->under = true;
@@ -93,7 +93,7 @@ enum psi_verdict psi_track_look(struct psi_track *t, uint64_t total,
 	bool begins = !t->under && (threshold_over(t, &t->prev, total, now) ||
 				    threshold_over(t, &t->start, total, now));
 
-	/* An event at this very moment has said it all. */
+	/* An event at the same time has been judged already. */
 	if (now == t->look.ns)
 		return PSI_CALM;
 	if (begins || (t->under && ratio_over(t, &t->look, total, now, 2))) {
@@ -108,11 +108,11 @@ enum psi_verdict psi_track_look(struct psi_track *t, uint64_t total,
 }
 
 /*
- * The source says there was an event.  Half of the threshold is enough to
- * believe it: the kernel adds up over other intervals than we do.  The first
- * event of a trigger of an opener without CAP_SYS_RESOURCE comes whatever the
- * stall was, which is why we look at all.  One that comes under pressure may
- * be about what was seen long ago, and is no more than a look.
+ * An event is believed when stall has grown by half of the threshold: the
+ * kernel adds up over other intervals than we do.  The first event of a trigger
+ * whose opener lacks CAP_SYS_RESOURCE comes whatever the stall was, so it must
+ * be checked.  An event under pressure may be about stall that was seen
+ * already, and is treated as a look.
  */
 enum psi_verdict psi_track_event(struct psi_track *t, uint64_t total,
 				 uint64_t now)

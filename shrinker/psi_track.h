@@ -13,7 +13,7 @@
 enum psi_verdict {
 	PSI_CALM, /* nothing, or not enough */
 	PSI_PRESSURE, /* stall has grown by the threshold */
-	PSI_GONE, /* the source is lost now (sources only) */
+	PSI_GONE, /* the source has become PSI_SOURCE_LOST (sources only) */
 };
 
 /* A value of total= and when it was read. */
@@ -42,14 +42,17 @@ void psi_track_reset(struct psi_track *t, uint64_t total, uint64_t now);
 void psi_track_heat(struct psi_track *t, uint64_t total, uint64_t now);
 
 /**
- * psi_track_event - somebody says that the threshold was passed.
- * Return: PSI_PRESSURE when it is so, PSI_CALM when it is false.
+ * psi_track_event - the source says that the threshold was passed.
+ * @total: its total=, microseconds.
+ * @now: CLOCK_MONOTONIC, nanoseconds.
+ * Return: PSI_PRESSURE; PSI_CALM: the event was false.
  */
 enum psi_verdict psi_track_event(struct psi_track *t, uint64_t total,
 				 uint64_t now);
 
 /**
- * psi_track_look - nobody said anything, the value was just read.
+ * psi_track_look - total= was read without an event.
+ * @total, @now: as above.
  * Return: PSI_PRESSURE when it shows that pressure began.
  */
 enum psi_verdict psi_track_look(struct psi_track *t, uint64_t total,

@@ -2,10 +2,10 @@
 /*
  * Reading small files whole.
  *
- * What it is for: /proc and /sys answer with one consistent text when it is
+ * What it is for: the text of a file in /proc or /sys is consistent when it is
  * read in one go from the beginning.
  *
- * States: none.  Locks: none.  Reclaim meanwhile: it is reclaim that reads.
+ * States: none.  Locks: none.
  */
 #include "shrinker/readfile.h"
 

@@ -18,9 +18,9 @@
  * In CALM nothing wakes the thread but an event and the look at MemAvailable,
  * seconds apart while there is plenty.
  *
- * Locks: r->lock (4, a leaf) guards what status and configure exchange with
- * the thread.  Everything else belongs to the thread alone, or is atomic.  No
- * lock is held while shrinkers run or an event is told.
+ * Locks: r->lock (4, a leaf) guards what status and configure exchange with the
+ * thread.  Everything else belongs to the thread alone, or is atomic.  No lock
+ * is held while shrinkers run or an event is told.
  *
  * Reclaim meanwhile: reclaim_direct() of other threads runs beside the thread;
  * the two meet in the shrinkers only.
@@ -151,7 +151,7 @@ static void tell_source(struct reclaimer *r, int i)
 	     });
 }
 
-/* Fill in what is known elsewhere, and let others see it. */
+/* Completes r->now, and shows it. */
 static void publish(struct reclaimer *r)
 {
 	struct reclaim_status *now = &r->now;
@@ -166,7 +166,7 @@ static void publish(struct reclaimer *r)
 	for (int i = 0; i < r->sources.nr; i++)
 		psi_source_status(r->sources.source[i], &now->source[i]);
 	pthread_mutex_lock(&r->lock);
-	/* What was asked for meanwhile is shown already. */
+	/* reclaimer_configure() has shown newer values already. */
 	if (r->rearm)
 		now->tuning = r->shown.tuning;
 	r->shown = *now;
@@ -212,8 +212,8 @@ static bool passes_down(struct reclaimer *r, int lowest)
 
 /*
  * From the present priority down until something is freed.  Shrinkers only try
- * the locks they need: whoever has them now has them for a moment, and nobody
- * can tell whether there will be another event.
+ * the locks they need.  Such locks are held for moments, and there may be no
+ * other event, so passes that free nothing are tried again.
  */
 static void first_passes(struct reclaimer *r, uint64_t woke)
 {
@@ -234,7 +234,7 @@ static void first_passes(struct reclaimer *r, uint64_t woke)
 		r->now.reaction_ns = r->last_pass_ns - woke;
 		return;
 	}
-	/* Passes that free nothing are told once, not ten times a second. */
+	/* One event for all passes that have freed nothing. */
 	tell_pass(r, 0, clock_ns() - woke);
 }
 
@@ -250,7 +250,7 @@ static void next_pass(struct reclaimer *r)
 		pass(r, priority);
 }
 
-/* The bits there is pressure for; *@hot, those for which it still grows. */
+/* Return: enum reclaim_why.  @hot: out, of these, those that still grow. */
 static unsigned int why_now(struct reclaimer *r, unsigned int *hot)
 {
 	struct psi_pressure psi = psi_set_pressure(&r->sources);
@@ -280,7 +280,7 @@ static void end_pressure(struct reclaimer *r)
 	tell(r, (struct reclaim_event){ .type = RECLAIM_END });
 }
 
-/* Act upon what the sources and the memory watch say now. */
+/* Begins or ends pressure, and makes the passes that are due. */
 static void react(struct reclaimer *r, uint64_t woke)
 {
 	unsigned int hot, why = why_now(r, &hot);
@@ -314,7 +314,9 @@ static unsigned int interval_ms(const struct reclaimer *r)
 	return meminfo_interval_ms(&r->memory.mem, min_free(r), longest);
 }
 
-/* Read everything once more; bring back what was lost, if it is time. */
+/*
+ * Read all sources and the memory; retry sources that are lost, if it is time.
+ */
 static void look(struct reclaimer *r, uint64_t now)
 {
 	struct psi_limits limits = tuning_limits(&r->tuning);
@@ -329,7 +331,7 @@ static void look(struct reclaimer *r, uint64_t now)
 	}
 }
 
-/* reclaimer_configure() was here. */
+/* After reclaimer_configure(). */
 static void take_tuning(struct reclaimer *r, uint64_t now)
 {
 	struct psi_limits limits;
@@ -348,7 +350,9 @@ static void take_tuning(struct reclaimer *r, uint64_t now)
 		tell_source(r, i);
 }
 
-/* Sleep, and hear what the sources have to say. */
+/*
+ * Sleep until an event or the next look.  Return: CLOCK_MONOTONIC, nanoseconds.
+ */
 static uint64_t wait_for_events(struct reclaimer *r)
 {
 	struct pollfd fds[1 + PSI_SET_POLLFDS];
@@ -396,7 +400,7 @@ static void *reclaim_thread(void *arg)
 	return NULL;
 }
 
-/* Signals are for whoever made the reclaimer. */
+/* Signals are left to the thread that starts the reclaimer. */
 static int start_thread(struct reclaimer *r)
 {
 	sigset_t all, old;
@@ -415,12 +419,14 @@ static void wake(struct reclaimer *r)
 {
 	uint64_t one = 1;
 
-	/* It can only fail when the counter is full: then it is awake. */
+	/*
+	 * It fails only when the counter is full: then the thread wakes anyway.
+	 */
 	if (write(r->wake_fd, &one, sizeof(one)) < 0)
 		return;
 }
 
-/* Also for one that is half built and has no thread. */
+/* Also of a half-built one without a thread. */
 static void reclaimer_free(struct reclaimer *r)
 {
 	if (r->wake_fd >= 0)

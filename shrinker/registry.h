@@ -23,7 +23,7 @@
 
 #include "shrinker/shrinker.h"
 
-/* Most objects that a count or a pass can speak of. */
+/* Most objects of a count or a pass. */
 #define SHRINK_MAX_OBJECTS (ULONG_MAX / 2)
 
 #define SHRINK_NAME_SIZE sizeof(((struct shrinker_info *)0)->name)
@@ -58,7 +58,7 @@ static inline bool shrinker_node_aware(const struct shrinker_entry *entry)
 	return entry->flags & SHRINKER_NUMA_AWARE;
 }
 
-/* The nodes that an entry keeps apart. */
+/* Nodes that an entry has counters of. */
 static inline int shrinker_entry_nodes(const struct shrinker_entry *entry)
 {
 	return shrinker_node_aware(entry) ? SHRINK_MAX_NODES : 1;
@@ -79,10 +79,13 @@ static inline unsigned long shrinker_add(unsigned long a, unsigned long b)
  */
 struct shrinker_entry *shrinker_pin_next(struct shrinker_entry *prev);
 
-/* shrinker_unpin - takes the registry lock only if somebody waits to free it */
+/**
+ * shrinker_unpin - takes the registry lock only if shrinker_free() waits for
+ * it.
+ */
 void shrinker_unpin(struct shrinker_entry *entry);
 
-/* What one pass wants to do. */
+/* What one pass is to do. */
 struct slab_plan {
 	unsigned long delta; /* objects this pass adds to what is to be done */
 	unsigned long total; /* objects to scan now */

@@ -3,22 +3,22 @@
  * The registry: which shrinkers exist, and how a walk gets from one to the next
  * without a lock.
  *
- * States of an entry, and who moves it:
+ * States of an entry:
  *
  *	  shrinker_alloc     shrinker_register
  *	(nothing) ---> made --------------> registered (refs: OPEN + pins)
  *	                |                     | shrinker_free takes OPEN away
  *	                |                     v
  *	                |                   leaving (refs: pins, none is added)
- *	                |                     | the last pin goes
+ *	                |                     | the last unpin
  *	                | shrinker_free       | unlinked, a grace period passes
  *	                v                     v
  *	             (nothing)             (nothing)
  *
- * An entry that is leaving stays in the list until its last pin is gone,
- * because the walk that holds the pin will go on from it: unlinked earlier, it
- * could lead to a neighbour that has been freed since.  Walks that come later
- * pass over it, or enough of them could keep it for ever.
+ * An entry that is leaving stays in the list until it is unpinned for the last
+ * time, because the walk that has it pinned goes on from it: unlinked earlier,
+ * it could lead to a neighbour that has been freed since.  Later walks pass
+ * over it; otherwise they could keep it from being freed.
  *
  *	walk                              shrinker_free(A)
  *	pins A, leaves RCU
@@ -50,7 +50,9 @@
 
 static struct {
 	pthread_mutex_t lock;
-	/* the last pin of an entry that is leaving has gone */
+	/*
+	 * signalled when an entry that is leaving is unpinned for the last time
+	 */
 	pthread_cond_t drained;
 	/* lock; of tsearch(3), every entry by its address */
 	void *tree;
@@ -100,7 +102,7 @@ static void link_locked(struct shrinker_entry *entry)
 	registry.tail = &entry->next;
 }
 
-/* Its own next stays, for the walk that is standing on it. */
+/* Its own next stays, for a walk that goes on from it. */
 static void unlink_locked(struct shrinker_entry *entry)
 {
 	struct shrinker_entry *next =
@@ -132,7 +134,9 @@ static void unpin_rcu(struct shrinker_entry *entry)
 {
 	if (atomic_fetch_sub(&entry->refs, 1) > 1)
 		return;
-	/* Under the lock, or it could fall between a waiter's look and sleep. */
+	/*
+	 * Under the lock: the waiter must not miss it between test and sleep.
+	 */
 	pthread_mutex_lock(&registry.lock);
 	pthread_cond_broadcast(&registry.drained);
 	pthread_mutex_unlock(&registry.lock);
@@ -161,7 +165,7 @@ void shrinker_unpin(struct shrinker_entry *entry)
 	rcu_leave();
 }
 
-/* 0 or -EINVAL when nothing is left of the name. */
+/* Return: 0; -EINVAL: the name is empty. */
 __attribute__((format(printf, 2, 0))) static int
 set_name(struct shrinker_entry *entry, const char *fmt, va_list ap)
 {
@@ -174,7 +178,7 @@ set_name(struct shrinker_entry *entry, const char *fmt, va_list ap)
 	return 0;
 }
 
-/* Make the entry known; 0 or -ENOMEM. */
+/* Gives the entry an id and a place in the tree.  Return: 0 or -ENOMEM. */
 static int enrol(struct shrinker_entry *entry)
 {
 	void *node;
@@ -232,7 +236,7 @@ int shrinker_register(struct shrinker *shrinker)
 	return err;
 }
 
-/* The lock is let go while there is somebody to wait for. */
+/* Waits until there is no pin; the lock is released meanwhile. */
 static void drain_locked(struct shrinker_entry *entry)
 {
 	atomic_fetch_sub(&entry->refs, OPEN);
@@ -248,7 +252,7 @@ int shrinker_free(struct shrinker *shrinker)
 	if (!shrinker)
 		return 0;
 	pthread_mutex_lock(&registry.lock);
-	/* Out of the tree first: from here on it is nobody's to register. */
+	/* Out of the tree first: from here on it cannot be registered. */
 	if (!tdelete(shrinker, &registry.tree, compare_addresses)) {
 		pthread_mutex_unlock(&registry.lock);
 		return -EINVAL;

@@ -22,7 +22,7 @@
 /* Returned by count_objects: there is certainly nothing (0: unknown). */
 #define SHRINK_EMPTY (~0UL - 1)
 
-/* What memory costs to make again; 2 is the usual, more means keep longer. */
+/* What memory costs to make again: 2 is usual, more means keep longer. */
 #define DEFAULT_SEEKS 2
 /* Objects a scan_objects call is asked for, unless the shrinker says. */
 #define SHRINK_BATCH 128
@@ -81,7 +81,7 @@ struct shrinker {
 };
 
 /**
- * shrinker_alloc - make a shrinker that nobody sees yet.
+ * shrinker_alloc - make a shrinker, which no walk sees yet.
  * @flags: SHRINKER_* bits.
  * @fmt: printf format of its name, mandatory and not empty; at most 63 bytes
  *	of it are kept.  '/' becomes '_', since the name becomes a directory's.
@@ -173,9 +173,8 @@ int shrinker_for_each(int (*fn)(const struct shrinker_info *info, void *arg),
 		      void *arg);
 
 /*
- * The two calls below serve somebody who reads or writes a file of our own
- * mount, so they let the callback block and do input and output, but never
- * enter file-system code.
+ * The two calls below are made while a request of our own mount is served: the
+ * callback may block and do input and output, but never enter file-system code.
  */
 
 /**

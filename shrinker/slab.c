@@ -15,8 +15,8 @@
  *	     deferred + delta - scanned, 0 to 2 * freeable, for the next pass
  *
  * State: the deferred counter of each node, nothing else.  A pass takes all of
- * it (another pass on that node meanwhile finds 0) and adds back what it did
- * not do, so that work is neither lost nor done twice.
+ * it (another pass on that node meanwhile finds 0) and adds back what it has
+ * not done, so that work is neither dropped nor done twice.
  *
  * Locks: none, and none is held while callbacks run; the counters are atomic.
  *
@@ -30,7 +30,7 @@ static unsigned long min_ul(unsigned long a, unsigned long b)
 	return a < b ? a : b;
 }
 
-/* Shifting by the width of the type or more is undefined, so do not. */
+/* A shift by the width of the type or more is undefined. */
 static unsigned long at_priority(unsigned long nr, int priority)
 {
 	int bits = sizeof(nr) * CHAR_BIT;
@@ -40,7 +40,7 @@ static unsigned long at_priority(unsigned long nr, int priority)
 	return priority < bits ? nr >> priority : 0;
 }
 
-/* nr * 4 / seeks, rounded down once, with nothing lost on the way. */
+/* nr * 4 / seeks, rounded down once, and exact before that. */
 static unsigned long times_4_over(unsigned long nr, unsigned int seeks)
 {
 	unsigned long rest = (unsigned long long)(nr % seeks) * 4 / seeks;
@@ -75,7 +75,7 @@ unsigned long slab_undone(unsigned long freeable, unsigned long deferred,
 	return min_ul(due > scanned ? due - scanned : 0, 2 * freeable);
 }
 
-/* Made anew for each call: a callback may scribble over the last one. */
+/* A new one for each call: a callback may have changed the last one. */
 static struct shrink_control control(int nid, unsigned long nr,
 				     const struct shrink_scope *scope)
 {
