@@ -30,7 +30,7 @@ struct poolfs_range {
 	__u64 length;
 };
 
-/* Its content is wanted: 1 (POOLFS_WAS_PURGED) if any of it is lost. */
+/* Its content is wanted: 1 (POOLFS_WAS_PURGED) if any of it was purged. */
 #define POOLFS_IOC_PIN _IOW('P', 1, struct poolfs_range)
 #define POOLFS_NOT_PURGED 0
 #define POOLFS_WAS_PURGED 1

@@ -13,7 +13,7 @@
 #include "shrinker/reclaim.h"
 #include "shrinker/shrinker.h"
 
-/* --- the pool; lock 1 is held, but where it is said --- */
+/* --- the pool: see struct pool_ops; lock 1 is held, but in on_reclaimed() --- */
 
 static void on_space(void *arg, struct box *box)
 {
@@ -45,12 +45,13 @@ static void on_copies_stale(void *arg, struct box *box, uint32_t slot,
 		pool_settled(w->pool, slot);
 }
 
-/* No lock is held: the reclaimer's thread may wait for the kernel. */
+/* Called by the reclaimer's thread, which may wait for the kernel. */
 static void on_reclaimed(void *arg, uint64_t serial, uint64_t off, uint64_t len)
 {
 	notifier_drop_box(worker_of(arg), serial, off, len);
 }
 
+/* Called by a thread that must not wait for it. */
 static void on_reclaimed_locked(void *arg, uint64_t serial, uint64_t off,
 				uint64_t len)
 {
