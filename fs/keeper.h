@@ -5,8 +5,8 @@
  * keeper makes only calls whose failure it survives: a worker that cannot be
  * started is tried again until the keeper is asked to stop.
  */
-#ifndef POOLFS_KEEPER_H
-#define POOLFS_KEEPER_H
+#ifndef POOLFS_FS_KEEPER_H
+#define POOLFS_FS_KEEPER_H
 
 struct options;
 

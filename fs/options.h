@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The command line. */
-#ifndef POOLFS_OPTIONS_H
-#define POOLFS_OPTIONS_H
+#ifndef POOLFS_FS_OPTIONS_H
+#define POOLFS_FS_OPTIONS_H
 
 #include "fs/request/mount_options.h"
 

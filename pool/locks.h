@@ -16,6 +16,6 @@
  *
  * Functions whose names end in _locked want their lock held by the caller.
  */
-#ifndef POOLFS_LOCKS_H
-#define POOLFS_LOCKS_H
+#ifndef POOLFS_POOL_LOCKS_H
+#define POOLFS_POOL_LOCKS_H
 #endif

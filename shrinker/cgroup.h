@@ -3,8 +3,8 @@
  * The memory cgroup this process is in, version 1 or 2: its limit, what is
  * left of it, and its pressure file.
  */
-#ifndef POOLFS_CGROUP_H
-#define POOLFS_CGROUP_H
+#ifndef POOLFS_SHRINKER_CGROUP_H
+#define POOLFS_SHRINKER_CGROUP_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef POOLFS_CLOCK_H
-#define POOLFS_CLOCK_H
+#ifndef POOLFS_SHRINKER_CLOCK_H
+#define POOLFS_SHRINKER_CLOCK_H
 
 #include <stdint.h>
 #include <time.h>

@@ -2,8 +2,8 @@
 /*
  * /proc/meminfo, and how soon to look at it again.
  */
-#ifndef POOLFS_MEMINFO_H
-#define POOLFS_MEMINFO_H
+#ifndef POOLFS_SHRINKER_MEMINFO_H
+#define POOLFS_SHRINKER_MEMINFO_H
 
 #include <stddef.h>
 #include <stdint.h>

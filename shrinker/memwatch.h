@@ -3,8 +3,8 @@
  * How much memory is left to this process: what the machine has, or what the
  * limit of its cgroup leaves, whichever is less.
  */
-#ifndef POOLFS_MEMWATCH_H
-#define POOLFS_MEMWATCH_H
+#ifndef POOLFS_SHRINKER_MEMWATCH_H
+#define POOLFS_SHRINKER_MEMWATCH_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
 /*
  * Passes over all nodes and shrinkers, and how deep one may go.
  */
-#ifndef POOLFS_PASSES_H
-#define POOLFS_PASSES_H
+#ifndef POOLFS_SHRINKER_PASSES_H
+#define POOLFS_SHRINKER_PASSES_H
 
 #include "shrinker/shrinker.h"
 

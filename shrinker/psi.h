@@ -4,8 +4,8 @@
  * say, and what is written to them to arm a trigger.  Pure functions: no file
  * is opened here.
  */
-#ifndef POOLFS_PSI_H
-#define POOLFS_PSI_H
+#ifndef POOLFS_SHRINKER_PSI_H
+#define POOLFS_SHRINKER_PSI_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -9,8 +9,8 @@
  *
  * A path comes in once.  No locks inside: one thread at a time.
  */
-#ifndef POOLFS_PSI_SET_H
-#define POOLFS_PSI_SET_H
+#ifndef POOLFS_SHRINKER_PSI_SET_H
+#define POOLFS_SHRINKER_PSI_SET_H
 
 #include <poll.h>
 

@@ -15,8 +15,8 @@
  *
  * No locks inside: one thread at a time.
  */
-#ifndef POOLFS_PSI_SOURCE_H
-#define POOLFS_PSI_SOURCE_H
+#ifndef POOLFS_SHRINKER_PSI_SOURCE_H
+#define POOLFS_SHRINKER_PSI_SOURCE_H
 
 #include <poll.h>
 #include <stdbool.h>

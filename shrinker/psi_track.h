@@ -4,8 +4,8 @@
  * Pure state, no file; times are CLOCK_MONOTONIC nanoseconds and never go
  * back, totals are microseconds and should not.
  */
-#ifndef POOLFS_PSI_TRACK_H
-#define POOLFS_PSI_TRACK_H
+#ifndef POOLFS_SHRINKER_PSI_TRACK_H
+#define POOLFS_SHRINKER_PSI_TRACK_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Small files of /proc and /sys, read whole. */
-#ifndef POOLFS_READFILE_H
-#define POOLFS_READFILE_H
+#ifndef POOLFS_SHRINKER_READFILE_H
+#define POOLFS_SHRINKER_READFILE_H
 
 #include <stddef.h>
 #include <sys/types.h>

@@ -8,8 +8,8 @@
  *	MemAvailable ---|                 |
  *	stop, configure-'                 `--> reclaim_event
  */
-#ifndef POOLFS_RECLAIM_H
-#define POOLFS_RECLAIM_H
+#ifndef POOLFS_SHRINKER_RECLAIM_H
+#define POOLFS_SHRINKER_RECLAIM_H
 
 #include <stdbool.h>
 #include <stdint.h>

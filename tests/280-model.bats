@@ -132,7 +132,7 @@ build_in() {
 	# sizes of directories are each file system's own
 	diff <(grep -v ' d ' "$W/in") <(grep -v ' d ' "$W/copy")
 	rm -r "$POOL/src"
-	wait_until 5 eval '[ "$(json tree.nodes "$POOL/.pool/stats")" -le 3 ]'
+	wait_until 5 eval '[ "$(json tree.inodes "$POOL/.pool/stats")" -le 3 ]'
 }
 
 @test "a tree copied in, built there and copied out is identical" {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Capabilities of the calling thread; CAP_*: <linux/capability.h>. */
-#ifndef POOLFS_CAPABILITY_H
-#define POOLFS_CAPABILITY_H
+#ifndef POOLFS_FS_KERNEL_CAPABILITY_H
+#define POOLFS_FS_KERNEL_CAPABILITY_H
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is mounted on a directory, and unmounting our own file system only. */
-#ifndef POOLFS_MOUNT_H
-#define POOLFS_MOUNT_H
+#ifndef POOLFS_FS_KERNEL_MOUNT_H
+#define POOLFS_FS_KERNEL_MOUNT_H
 
 #include <stdbool.h>
 #include <stdint.h>

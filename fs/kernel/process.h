@@ -3,8 +3,8 @@
  * What /proc shows of the caller of a request.  The kernel names a thread with
  * each request; a sender is a process.
  */
-#ifndef POOLFS_PROCESS_H
-#define POOLFS_PROCESS_H
+#ifndef POOLFS_FS_KERNEL_PROCESS_H
+#define POOLFS_FS_KERNEL_PROCESS_H
 
 #include <sys/types.h>
 

@@ -5,8 +5,8 @@
  * Kept apart because <linux/fuse.h> and libfuse's headers define some of the
  * same macros.  (Source: include/uapi/linux/fuse.h, fs/fuse/dev.c.)
  */
-#ifndef POOLFS_WIRE_H
-#define POOLFS_WIRE_H
+#ifndef POOLFS_FS_KERNEL_WIRE_H
+#define POOLFS_FS_KERNEL_WIRE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Operations that the inodes of a box share. */
-#ifndef POOLFS_BOX_H
-#define POOLFS_BOX_H
+#ifndef POOLFS_FS_KIND_BOX_H
+#define POOLFS_FS_KIND_BOX_H
 
 #include "fs/request/call.h"
 

@@ -113,7 +113,7 @@ static void data_release(struct call *c, struct fuse_file_info *fi)
 	if (handle_get(c->w->pool, fi->fh, &box) != HANDLE_DATA)
 		return;
 	/* The last one.  Its mappings, if any, keep the file themselves. */
-	if (box_backing(box) > 0 && box_node_opens(box, BOX_DATA) == 1) {
+	if (box_backing(box) > 0 && box_inode_opens(box, BOX_DATA) == 1) {
 		backing_close(c->w, box_backing(box));
 		box_set_backing(box, 0);
 	}

@@ -14,17 +14,17 @@
 #include "fs/kind/kind.h"
 #include "fs/request/listing.h"
 
-static const char *const box_names[BOX_NODES] = {
+static const char *const box_names[BOX_INODES] = {
 	[BOX_DATA] = "data", [BOX_SEND] = "send", [BOX_RECV] = "recv",
 	[BOX_TX] = "tx",     [BOX_STAT] = "stat",
 };
 
-static enum box_node box_inode_of(uint64_t ino)
+static enum box_inode box_inode_of(uint64_t ino)
 {
 	return inode_kind(ino) - INODE_BOX;
 }
 
-static bool box_inode_is_dir(enum box_node inode)
+static bool box_inode_is_dir(enum box_inode inode)
 {
 	return inode == BOX_DIR || inode == BOX_TX;
 }
@@ -32,7 +32,7 @@ static bool box_inode_is_dir(enum box_node inode)
 int box_inode_getattr(struct call *c, struct stat *st)
 {
 	struct box *box = box_by_serial(c->w->pool, c->index);
-	enum box_node inode = box_inode_of(c->ino);
+	enum box_inode inode = box_inode_of(c->ino);
 	struct box_attr attr;
 
 	if (!box)
@@ -64,7 +64,7 @@ int box_inode_getattr(struct call *c, struct stat *st)
 int box_inode_setattr(struct call *c, const struct stat *st, int to_set)
 {
 	struct box *box = box_by_serial(c->w->pool, c->index);
-	enum box_node inode = box_inode_of(c->ino);
+	enum box_inode inode = box_inode_of(c->ino);
 	struct box_attr attr;
 	int err;
 
@@ -104,7 +104,7 @@ static uint64_t box_send_alias(struct call *c, struct box *box)
 
 	if (!bw)
 		return send;
-	if (box_node_opens(box, BOX_SEND))
+	if (box_inode_opens(box, BOX_SEND))
 		bw->alias = ++c->w->last_alias;
 	return inode_of_alias(send, bw->alias);
 }
@@ -115,7 +115,7 @@ static int box_dir_lookup(struct call *c, const char *name, uint64_t *child)
 
 	if (!box || box_removed(box))
 		return -ENOENT;
-	for (int i = BOX_DATA; i < BOX_NODES; i++) {
+	for (int i = BOX_DATA; i < BOX_INODES; i++) {
 		if (!strcmp(name, box_names[i])) {
 			*child = i == BOX_SEND ? box_send_alias(c, box)
 					       : inode_of_box(box, i);
@@ -131,7 +131,7 @@ static void box_dir_readdir(struct call *c, struct dir_reply *d, off_t off)
 
 	if (!box || box_removed(box))
 		return;
-	for (int i = off - 2 + BOX_DATA; i < BOX_NODES; i++)
+	for (int i = off - 2 + BOX_DATA; i < BOX_INODES; i++)
 		if (!dir_add(d, box_names[i], inode_of_box(box, i),
 			     box_inode_is_dir(i) ? S_IFDIR : S_IFREG,
 			     i + 3 - BOX_DATA))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* .pool/config: what can change at run time, kept in the store. */
-#ifndef POOLFS_CONFIG_H
-#define POOLFS_CONFIG_H
+#ifndef POOLFS_FS_KIND_CONFIG_H
+#define POOLFS_FS_KIND_CONFIG_H
 
 struct worker;
 

@@ -2,8 +2,8 @@
 /*
  * Directories that are always there, and names in the root that are not plain.
  */
-#ifndef POOLFS_FIXED_H
-#define POOLFS_FIXED_H
+#ifndef POOLFS_FS_KIND_FIXED_H
+#define POOLFS_FS_KIND_FIXED_H
 
 #include "fs/request/call.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which kinds of inodes there are: one table of operations each. */
-#ifndef POOLFS_KIND_H
-#define POOLFS_KIND_H
+#ifndef POOLFS_FS_KIND_H
+#define POOLFS_FS_KIND_H
 
 #include <stdint.h>
 

@@ -45,20 +45,20 @@ static void metrics_boxes(FILE *f, const struct pool_stat *ps, uint64_t page)
 	gauge(f, "available_bytes",
 	      "Memory that nobody needs, waiting on the LRU.",
 	      ps->pages.available * page);
-	gauge(f, "boxes", "Boxes.", ps->boxes);
-	gauge(f, "transactions", "Live transactions.", ps->transactions);
-	gauge(f, "open_files", "Open files.", ps->handles);
+	gauge(f, "boxes", "Boxes.", ps->boxes.boxes);
+	gauge(f, "transactions", "Live transactions.", ps->boxes.transactions);
+	gauge(f, "open_files", "Open files.", ps->boxes.handles);
 }
 
 static void metrics_plain(FILE *f, struct worker *w, uint64_t page)
 {
 	struct volatile_stat vs;
-	struct tree_usage tree;
+	struct inode_usage tree;
 
-	tree_usage(w->pool, &tree);
+	inode_usage(w->pool, &tree);
 	volatile_stat(w->pool, &vs);
-	gauge(f, "nodes", "Plain files that the kernel knows.", tree.nodes);
-	gauge(f, "node_bytes", "Memory that they take.", tree.bytes);
+	gauge(f, "inodes", "Plain files that the kernel knows.", tree.inodes);
+	gauge(f, "inode_bytes", "Memory that they take.", tree.bytes);
 	gauge(f, "volatile_files", "Files that may be purged.", vs.files);
 	gauge(f, "volatile_available_bytes",
 	      "Memory of those that nobody has open.", vs.available * page);
@@ -78,12 +78,13 @@ static void metrics_worker(FILE *f, struct worker *w)
 
 static void metrics_counters(FILE *f, const struct pool_stat *ps)
 {
-	counter(f, "sent", "Transactions queued.", ps->sent);
-	counter(f, "sent_bytes", "Their bytes.", ps->sent_bytes);
-	counter(f, "delivered", "Transactions handed out.", ps->delivered);
-	counter(f, "freed", "Transactions removed.", ps->freed);
+	counter(f, "sent", "Transactions queued.", ps->boxes.sent);
+	counter(f, "sent_bytes", "Their bytes.", ps->boxes.sent_bytes);
+	counter(f, "delivered", "Transactions handed out.",
+		ps->boxes.delivered);
+	counter(f, "freed", "Transactions removed.", ps->boxes.freed);
 	counter(f, "dropped", "Transactions whose sender did not finish.",
-		ps->dropped);
+		ps->boxes.dropped);
 	counter(f, "pages_reused", "Pages from Available to Used.",
 		ps->pages.reused);
 	counter(f, "pages_populated", "Pages from Free to Used.",

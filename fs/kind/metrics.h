@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef POOLFS_METRICS_H
-#define POOLFS_METRICS_H
+#ifndef POOLFS_FS_KIND_METRICS_H
+#define POOLFS_FS_KIND_METRICS_H
 
 struct worker;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Operations of plain_ops that are in plain_file.c, and what those share. */
-#ifndef POOLFS_PLAIN_H
-#define POOLFS_PLAIN_H
+#ifndef POOLFS_FS_KIND_PLAIN_H
+#define POOLFS_FS_KIND_PLAIN_H
 
 #include "fs/request/call.h"
 

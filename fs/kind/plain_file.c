@@ -33,7 +33,7 @@ static int plain_kill(struct call *c, uint32_t ino, uint32_t how, mode_t bits)
 	struct statx stx;
 	int n, err;
 
-	err = tree_stat(w->pool, ino, &stx);
+	err = inode_stat(w->pool, ino, &stx);
 	if (err || !(stx.stx_mode & bits))
 		return err;
 	n = fuse_req_getgroups(c->req, GROUPS_MAX, groups + 1);
@@ -64,27 +64,28 @@ static int plain_backing(struct worker *w, uint32_t ino, int32_t *id)
 {
 	int fd;
 
-	*id = tree_backing(w->pool, ino);
+	*id = inode_backing(w->pool, ino);
 	if (*id > 0)
 		return 0;
-	fd = tree_fd(w->pool, ino, false);
+	fd = inode_fd(w->pool, ino, false);
 	if (fd < 0)
 		return fd;
 	*id = backing_open(w, fd);
 	if (*id < 0)
 		return *id;
-	tree_set_backing(w->pool, ino, *id);
+	inode_set_backing(w->pool, ino, *id);
 	return 0;
 }
 
 static void plain_backing_drop(struct worker *w, uint32_t ino)
 {
-	int32_t id = tree_valid(w->pool, ino) ? tree_backing(w->pool, ino) : 0;
+	int32_t id = inode_valid(w->pool, ino) ? inode_backing(w->pool, ino)
+					       : 0;
 
 	if (id <= 0)
 		return;
 	backing_close(w, id);
-	tree_set_backing(w->pool, ino, 0);
+	inode_set_backing(w->pool, ino, 0);
 }
 
 /*
@@ -96,7 +97,7 @@ static bool plain_has_setid(struct worker *w, uint32_t ino)
 {
 	struct statx stx;
 
-	return tree_stat(w->pool, ino, &stx) == 0 &&
+	return inode_stat(w->pool, ino, &stx) == 0 &&
 	       stx.stx_mode & (S_ISUID | S_ISGID);
 }
 
@@ -132,7 +133,7 @@ void plain_open(struct call *c, struct fuse_file_info *fi)
 	struct wire_open out;
 	int err = -ESTALE;
 
-	if (tree_valid(w->pool, c->index))
+	if (inode_valid(w->pool, c->index))
 		err = plain_how(w, c->index, fi->flags, &out);
 	if (!err && w->request.kill_suidgid)
 		err = plain_kill_suidgid(c, c->index);
@@ -140,9 +141,9 @@ void plain_open(struct call *c, struct fuse_file_info *fi)
 	if (!err)
 		err = tree_open(w->pool, c->index, fi->flags);
 	if (err) {
-		if (!tree_opens(w->pool, c->index))
+		if (!inode_opens(w->pool, c->index))
 			plain_backing_drop(w, c->index);
-		tree_fd_done(w->pool, c->index);
+		inode_fd_done(w->pool, c->index);
 		fuse_reply_err(c->req, -err);
 		return;
 	}
@@ -155,7 +156,7 @@ static void create_undo(struct worker *w, uint32_t ino)
 {
 	pool_set_token(w->pool, 0);
 	tree_close(w->pool, ino);
-	tree_forget(w->pool, ino, 1);
+	inode_forget(w->pool, ino, 1);
 }
 
 void plain_create(struct call *c, const char *name, mode_t mode,
@@ -170,7 +171,7 @@ void plain_create(struct call *c, const char *name, mode_t mode,
 	uint32_t ino;
 	int err;
 
-	if (name && c->index == TREE_ROOT && !fixed_root_find(name, &fixed))
+	if (name && c->index == INODE_ROOT && !fixed_root_find(name, &fixed))
 		err = fi->flags & O_EXCL ? -EEXIST : -EISDIR;
 	else
 		err = tree_create(w->pool, c->index, name, fi->flags,
@@ -188,7 +189,7 @@ void plain_create(struct call *c, const char *name, mode_t mode,
 		return;
 	}
 	if (w->mode == MODE_PASSTHROUGH)
-		tree_fd_close(w->pool, ino);
+		inode_fd_close(w->pool, ino);
 	wire_create_fill(&reply, ino, &e.attr, e.entry_timeout, e.attr_timeout,
 			 &out);
 	fuse_reply_buf(c->req, (const char *)&reply, sizeof(reply));
@@ -197,7 +198,7 @@ void plain_create(struct call *c, const char *name, mode_t mode,
 
 void plain_release(struct call *c, struct fuse_file_info *fi)
 {
-	if (tree_opens(c->w->pool, c->index) == 1)
+	if (inode_opens(c->w->pool, c->index) == 1)
 		plain_backing_drop(c->w, c->index);
 	tree_close(c->w->pool, c->index);
 	memory_trim(c->w);
@@ -205,7 +206,7 @@ void plain_release(struct call *c, struct fuse_file_info *fi)
 
 void plain_fsync(struct call *c, struct fuse_file_info *fi)
 {
-	int fd = tree_fd(c->w->pool, c->index, false);
+	int fd = inode_fd(c->w->pool, c->index, false);
 	int err = fd < 0 ? fd : 0;
 
 	if (!err && fsync(fd) < 0)
@@ -219,7 +220,7 @@ void plain_read(struct call *c, size_t size, off_t off,
 		struct fuse_file_info *fi)
 {
 	struct worker *w = c->w;
-	int fd = tree_fd(w->pool, c->index, false);
+	int fd = inode_fd(w->pool, c->index, false);
 	ssize_t n = fd;
 
 	if (size > REQUEST_BUFFER)
@@ -292,7 +293,7 @@ void plain_lseek(struct call *c, off_t off, int whence)
 	if (c->w->mode == MODE_CACHED &&
 	    !notify_then_lseek(c->w, c->req, c->index, off, whence))
 		return;
-	fd = tree_fd(c->w->pool, c->index, false);
+	fd = inode_fd(c->w->pool, c->index, false);
 	at = fd < 0 ? fd : lseek(fd, off, whence);
 	if (at < 0)
 		fuse_reply_err(c->req, fd < 0 ? -fd : errno);
@@ -329,14 +330,13 @@ void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,
 		return;
 	else if (cmd == POOLFS_IOC_PIN)
 		result = err ? err
-			     : tree_pin_range(pool, c->index, r->offset,
-					      r->length);
+			     : vrange_pin(pool, c->index, r->offset, r->length);
 	else if (cmd == POOLFS_IOC_UNPIN && fh == O_RDONLY)
 		result = -EBADF;
 	else if (cmd == POOLFS_IOC_UNPIN)
-		result = tree_unpin_range(pool, c->index, r->offset, r->length);
+		result = vrange_unpin(pool, c->index, r->offset, r->length);
 	else if (cmd == POOLFS_IOC_STATE)
-		result = tree_range_state(pool, c->index, r->offset, r->length);
+		result = vrange_state(pool, c->index, r->offset, r->length);
 	if (result < 0)
 		fuse_reply_err(c->req, -result);
 	else

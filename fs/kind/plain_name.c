@@ -36,7 +36,7 @@ static bool is_fixed(const struct call *c, uint64_t parent, const char *name)
 {
 	uint64_t child;
 
-	return parent == TREE_ROOT && !fixed_root_find(name, &child);
+	return parent == INODE_ROOT && !fixed_root_find(name, &child);
 }
 
 static void stat_of_statx(const struct statx *x, struct stat *st)
@@ -61,12 +61,12 @@ static void stat_of_statx(const struct statx *x, struct stat *st)
 static int plain_getattr(struct call *c, struct stat *st)
 {
 	struct statx stx;
-	int err = tree_stat(c->w->pool, c->index, &stx);
+	int err = inode_stat(c->w->pool, c->index, &stx);
 
 	if (err)
 		return err;
 	stat_of_statx(&stx, st);
-	if (c->index == TREE_ROOT)
+	if (c->index == INODE_ROOT)
 		st->st_nlink += 2; /* box and .pool */
 	return 0;
 }
@@ -111,7 +111,7 @@ static int plain_lookup(struct call *c, const char *name, uint64_t *child)
 	uint32_t ino;
 	int err;
 
-	if (c->index == TREE_ROOT && !fixed_root_find(name, child))
+	if (c->index == INODE_ROOT && !fixed_root_find(name, child))
 		return 0;
 	err = tree_lookup(c->w->pool, c->index, name, &ino);
 	if (!err)
@@ -217,12 +217,12 @@ static bool list_plus(struct call *c, struct dir_reply *d, const char *name,
 	if (tree_lookup(w->pool, c->index, name, &ino))
 		return dir_add(d, name, 0, 0, next);
 	if (entry_of(c, &plain_ops, ino, &e)) {
-		tree_forget(w->pool, ino, 1);
+		inode_forget(w->pool, ino, 1);
 		return dir_add(d, name, 0, 0, next);
 	}
 	if (dir_add_plus(d, name, &e, next))
 		return true;
-	tree_forget(w->pool, ino, 1);
+	inode_forget(w->pool, ino, 1);
 	return false;
 }
 
@@ -240,7 +240,7 @@ static bool list_add(struct call *c, struct dir_reply *d,
 {
 	bool dot = !strcmp(e->name, ".") || !strcmp(e->name, "..");
 
-	if (!dot && tree_is_purged(c->w->pool, e->ino))
+	if (!dot && vfile_is_purged(c->w->pool, e->ino))
 		return true;
 	if (d->plus && !dot)
 		return list_plus(c, d, e->name, e->off);
@@ -296,7 +296,7 @@ static off_t list_fixed(struct call *c, struct dir_reply *d, off_t off)
 	const char *name;
 	uint64_t ino;
 
-	if (c->index != TREE_ROOT ||
+	if (c->index != INODE_ROOT ||
 	    (off && (off < OFF_FIXED || off > OFF_FIXED_END)))
 		return off;
 	for (; fixed_root_entry(i, &name, &ino); i++)
@@ -312,7 +312,7 @@ static void plain_readdir(struct call *c, struct dir_reply *d, off_t off)
 	off = list_fixed(c, d, off);
 	if (off < 0)
 		return;
-	fd = tree_opendir(c->w->pool, c->index);
+	fd = inode_opendir(c->w->pool, c->index);
 	if (fd < 0)
 		return;
 	if (lseek(fd, off, SEEK_SET) == off)
@@ -346,7 +346,7 @@ static ssize_t plain_getxattr(struct call *c, const char *name, void *value,
 	ssize_t n;
 
 	if (!strcmp(name, VOLATILE_XATTR))
-		return tree_is_volatile(c->w->pool, c->index)
+		return vfile_is_volatile(c->w->pool, c->index)
 			       ? xattr_copy("1", 1, value, size)
 			       : -ENODATA;
 	n = tree_getxattr(c->w->pool, c->index, name, value, size);
@@ -357,7 +357,7 @@ static ssize_t plain_getxattr(struct call *c, const char *name, void *value,
 
 static ssize_t plain_listxattr(struct call *c, char *list, size_t size)
 {
-	size_t own = tree_is_volatile(c->w->pool, c->index)
+	size_t own = vfile_is_volatile(c->w->pool, c->index)
 			     ? sizeof(VOLATILE_XATTR)
 			     : 0;
 	ssize_t n;
@@ -376,7 +376,7 @@ static ssize_t plain_listxattr(struct call *c, char *list, size_t size)
 static int set_volatile(struct call *c, const char *value, size_t size,
 			int flags)
 {
-	bool is = tree_is_volatile(c->w->pool, c->index);
+	bool is = vfile_is_volatile(c->w->pool, c->index);
 
 	if (size != 1 || (*value != '0' && *value != '1'))
 		return -EINVAL;
@@ -384,7 +384,7 @@ static int set_volatile(struct call *c, const char *value, size_t size,
 		return -EEXIST;
 	if (!is && flags & XATTR_REPLACE)
 		return -ENODATA;
-	return tree_set_volatile(c->w->pool, c->index, *value == '1');
+	return vfile_set_volatile(c->w->pool, c->index, *value == '1');
 }
 
 /* A caller that is not in the file's group clears its set-group-ID bit. */
@@ -410,9 +410,9 @@ static int plain_removexattr(struct call *c, const char *name)
 	if (strcmp(name, VOLATILE_XATTR))
 		return access_list_set(
 			c, name, tree_removexattr(c->w->pool, c->index, name));
-	if (!tree_is_volatile(c->w->pool, c->index))
+	if (!vfile_is_volatile(c->w->pool, c->index))
 		return -ENODATA;
-	return tree_set_volatile(c->w->pool, c->index, false);
+	return vfile_set_volatile(c->w->pool, c->index, false);
 }
 
 const struct inode_ops plain_ops = {

@@ -60,21 +60,21 @@ static json_t *stats_moved(const struct pool_stat *ps)
 			 (json_int_t)ps->pages.metadata);
 }
 
-static json_t *stats_counters(const struct pool_stat *ps)
+static json_t *stats_counters(const struct boxes_stat *bs)
 {
-	return json_pack("{s:I,s:I,s:I,s:I,s:I}", "sent", (json_int_t)ps->sent,
-			 "sent_bytes", (json_int_t)ps->sent_bytes, "delivered",
-			 (json_int_t)ps->delivered, "freed",
-			 (json_int_t)ps->freed, "dropped",
-			 (json_int_t)ps->dropped);
+	return json_pack("{s:I,s:I,s:I,s:I,s:I}", "sent", (json_int_t)bs->sent,
+			 "sent_bytes", (json_int_t)bs->sent_bytes, "delivered",
+			 (json_int_t)bs->delivered, "freed",
+			 (json_int_t)bs->freed, "dropped",
+			 (json_int_t)bs->dropped);
 }
 
 static json_t *stats_tree(struct worker *w)
 {
-	struct tree_usage tree;
+	struct inode_usage tree;
 
-	tree_usage(w->pool, &tree);
-	return json_pack("{s:I,s:I,s:I}", "nodes", (json_int_t)tree.nodes,
+	inode_usage(w->pool, &tree);
+	return json_pack("{s:I,s:I,s:I}", "inodes", (json_int_t)tree.inodes,
 			 "bytes", (json_int_t)tree.bytes, "open",
 			 (json_int_t)tree.open);
 }
@@ -107,12 +107,13 @@ static char *render_stats(struct worker *w)
 		(int)sh->restarts, "uptime", worker_uptime(w), "size",
 		(json_int_t)ps.size, "pages", stats_pages(&ps), "bytes",
 		stats_bytes(&ps), "moved", stats_moved(&ps), "boxes",
-		(json_int_t)ps.boxes, "transactions",
-		(json_int_t)ps.transactions, "open", (json_int_t)ps.handles,
-		"counters", stats_counters(&ps), "waiting",
-		(json_int_t)w->waiters.nr, "page_size", (json_int_t)page_size(),
-		"tree", stats_tree(w), "volatile", stats_volatile(w),
-		"requests", (json_int_t)w->requests));
+		(json_int_t)ps.boxes.boxes, "transactions",
+		(json_int_t)ps.boxes.transactions, "open",
+		(json_int_t)ps.boxes.handles, "counters",
+		stats_counters(&ps.boxes), "waiting", (json_int_t)w->waiters.nr,
+		"page_size", (json_int_t)page_size(), "tree", stats_tree(w),
+		"volatile", stats_volatile(w), "requests",
+		(json_int_t)w->requests));
 }
 
 /* --- pressure --- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Files whose text is made when they are opened. */
-#ifndef POOLFS_TEXT_H
-#define POOLFS_TEXT_H
+#ifndef POOLFS_FS_KIND_TEXT_H
+#define POOLFS_FS_KIND_TEXT_H
 
 #include "fs/request/call.h"
 

@@ -43,7 +43,7 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 	used = pool_used(c.w->pool);
 	st.f_bfree = st.f_blocks > used ? st.f_blocks - used : 0;
 	st.f_bavail = st.f_bfree;
-	st.f_namemax = TREE_NAME_MAX;
+	st.f_namemax = INODE_NAME_MAX;
 	fuse_reply_statfs(req, &st);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the worker's session is made of. */
-#ifndef POOLFS_OPS_H
-#define POOLFS_OPS_H
+#ifndef POOLFS_FS_OPS_H
+#define POOLFS_FS_OPS_H
 
 #include <fuse_lowlevel.h>
 

@@ -54,7 +54,7 @@ void op_statx(struct worker *w)
 	int err;
 
 	if (inode_kind(c.ino) == INODE_PLAIN) {
-		err = tree_stat(w->pool, c.index, &stx);
+		err = inode_stat(w->pool, c.index, &stx);
 	} else {
 		struct stat st;
 

@@ -19,7 +19,7 @@ static void reply_entry(struct call *c, uint64_t child)
 		return;
 	}
 	if (inode_kind(child) == INODE_PLAIN)
-		tree_forget(c->w->pool, child, 1);
+		inode_forget(c->w->pool, child, 1);
 	fuse_reply_err(c->req, -err);
 }
 
@@ -57,7 +57,7 @@ void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
 	struct worker *w = worker_of(fuse_req_userdata(req));
 
 	if (inode_kind(ino) == INODE_PLAIN)
-		tree_forget(w->pool, ino, n);
+		inode_forget(w->pool, ino, n);
 	fuse_reply_none(req);
 }
 
@@ -68,8 +68,8 @@ void op_forget_multi(fuse_req_t req, size_t count,
 
 	for (size_t i = 0; i < count; i++)
 		if (inode_kind(forgets[i].ino) == INODE_PLAIN)
-			tree_forget(w->pool, forgets[i].ino,
-				    forgets[i].nlookup);
+			inode_forget(w->pool, forgets[i].ino,
+				     forgets[i].nlookup);
 	fuse_reply_none(req);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The operations, as libfuse calls them: for the ops*.c files. */
-#ifndef POOLFS_OPS_PRIV_H
-#define POOLFS_OPS_PRIV_H
+#ifndef POOLFS_FS_OPS_PRIV_H
+#define POOLFS_FS_OPS_PRIV_H
 
 #include "fs/kind/kind.h"
 #include "fs/ops/ops.h"

@@ -3,8 +3,8 @@
  * Files of the store that the kernel itself reads, writes and maps:
  * passthrough.
  */
-#ifndef POOLFS_BACKING_H
-#define POOLFS_BACKING_H
+#ifndef POOLFS_FS_REQUEST_BACKING_H
+#define POOLFS_FS_REQUEST_BACKING_H
 
 struct worker;
 

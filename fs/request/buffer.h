@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef POOLFS_BUFFER_H
-#define POOLFS_BUFFER_H
+#ifndef POOLFS_FS_REQUEST_BUFFER_H
+#define POOLFS_FS_REQUEST_BUFFER_H
 
 struct worker;
 

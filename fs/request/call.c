@@ -35,7 +35,7 @@ double attr_timeout(struct worker *w, uint64_t ino)
 	enum inode_kind kind = inode_kind(ino);
 
 	if (kind == INODE_PLAIN && w->mode == MODE_PASSTHROUGH &&
-	    tree_opens(w->pool, ino))
+	    inode_opens(w->pool, ino))
 		return MAPPED_TIMEOUT;
 	return kind == INODE_BOX + BOX_TX || kind == INODE_FIXED ? 0
 								 : LONG_TIMEOUT;

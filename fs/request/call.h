@@ -8,8 +8,8 @@
  *
  * Locks: pool->lock (1) is held in all of it; no reply waits for it.
  */
-#ifndef POOLFS_CALL_H
-#define POOLFS_CALL_H
+#ifndef POOLFS_FS_REQUEST_CALL_H
+#define POOLFS_FS_REQUEST_CALL_H
 
 #include <fuse_lowlevel.h>
 #include <sys/stat.h>

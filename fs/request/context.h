@@ -6,8 +6,8 @@
  * A comment "1" or "4" behind a field is the lock of pool/locks.h that guards
  * it.  A field without one is set before the threads start, and read only then.
  */
-#ifndef POOLFS_CONTEXT_H
-#define POOLFS_CONTEXT_H
+#ifndef POOLFS_FS_REQUEST_CONTEXT_H
+#define POOLFS_FS_REQUEST_CONTEXT_H
 
 #include <stdatomic.h>
 #include <stdint.h>

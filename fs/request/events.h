@@ -8,8 +8,8 @@
  *
  * Lock: events->lock (4).
  */
-#ifndef POOLFS_EVENTS_H
-#define POOLFS_EVENTS_H
+#ifndef POOLFS_FS_REQUEST_EVENTS_H
+#define POOLFS_FS_REQUEST_EVENTS_H
 
 #include <jansson.h>
 #include <pthread.h>

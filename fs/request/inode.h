@@ -22,8 +22,8 @@
  * with O_TRUNC, as a shell's > does, needs that lock, and could not even be
  * killed while it waits for it.
  */
-#ifndef POOLFS_INODE_H
-#define POOLFS_INODE_H
+#ifndef POOLFS_FS_REQUEST_INODE_H
+#define POOLFS_FS_REQUEST_INODE_H
 
 #include <stdint.h>
 
@@ -37,8 +37,8 @@ enum inode_kind {
 	INODE_SHRINKER_COUNT,
 	INODE_SHRINKER_SCAN,
 	INODE_TX,
-	INODE_BOX, /* + enum box_node */
-	INODE_KINDS = INODE_BOX + BOX_NODES,
+	INODE_BOX, /* + enum box_inode */
+	INODE_KINDS = INODE_BOX + BOX_INODES,
 };
 
 /* Indices of INODE_FIXED. */
@@ -86,7 +86,7 @@ static inline uint64_t inode_of_tx(const struct tx_info *tx)
 			    (uint64_t)tx->slot << 32 | (uint32_t)tx->id);
 }
 
-static inline uint64_t inode_of_box(const struct box *box, enum box_node inode)
+static inline uint64_t inode_of_box(const struct box *box, enum box_inode inode)
 {
 	return inode_number(INODE_BOX + inode, box_serial(box));
 }

@@ -4,8 +4,8 @@
  * an offset that READDIR goes on at; kinds number theirs from 2 on, behind "."
  * and "..".
  */
-#ifndef POOLFS_LISTING_H
-#define POOLFS_LISTING_H
+#ifndef POOLFS_FS_REQUEST_LISTING_H
+#define POOLFS_FS_REQUEST_LISTING_H
 
 #include <fuse_lowlevel.h>
 #include <stdbool.h>

@@ -25,7 +25,7 @@ uint64_t memory_reclaim(struct worker *w, uint64_t pages)
 
 bool memory_make_room(struct worker *w, size_t bytes)
 {
-	return pool_lend_limit(w->pool, bytes + sysconf(_SC_PAGESIZE)) ||
+	return pool_raise_limit(w->pool, bytes + sysconf(_SC_PAGESIZE)) ||
 	       memory_reclaim(w, bytes / sysconf(_SC_PAGESIZE) + 1);
 }
 
@@ -65,9 +65,11 @@ static uint64_t memory_missing(struct worker *w)
 
 void memory_trim(struct worker *w)
 {
-	uint64_t excess = pool_excess(w->pool);
-	uint64_t missing = memory_missing(w);
+	uint64_t excess, missing;
 
+	vfile_recheck(w->pool);
+	excess = pool_excess(w->pool);
+	missing = memory_missing(w);
 	if (excess < missing)
 		excess = missing;
 	if (excess)

@@ -4,8 +4,8 @@
  *
  * Locks: 1 is held by all callers; the shrinkers only try what they need.
  */
-#ifndef POOLFS_MEMORY_H
-#define POOLFS_MEMORY_H
+#ifndef POOLFS_FS_REQUEST_MEMORY_H
+#define POOLFS_FS_REQUEST_MEMORY_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  * What the mount was asked for.  fs/options.c fills it from the command line;
  * nothing changes it afterwards.
  */
-#ifndef POOLFS_MOUNT_OPTIONS_H
-#define POOLFS_MOUNT_OPTIONS_H
+#ifndef POOLFS_FS_REQUEST_MOUNT_OPTIONS_H
+#define POOLFS_FS_REQUEST_MOUNT_OPTIONS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -94,7 +94,7 @@ int notify_box_blocking(struct worker *w, struct box *box, uint32_t slot,
 		return -ENOMEM;
 	bw->invalidations++;
 	/* Deferred requests must be answered, even if the box is removed. */
-	box_hold(box);
+	box_get(box);
 	return 0;
 }
 

@@ -6,8 +6,8 @@
  *
  * Any thread may add a job, with any locks held but 4.
  */
-#ifndef POOLFS_NOTIFY_H
-#define POOLFS_NOTIFY_H
+#ifndef POOLFS_FS_REQUEST_NOTIFY_H
+#define POOLFS_FS_REQUEST_NOTIFY_H
 
 #include <fuse_lowlevel.h>
 #include <pthread.h>

@@ -6,8 +6,8 @@
  *
  * Locks: pool->lock (1) guards all of it, and is held by all callers.
  */
-#ifndef POOLFS_WAIT_H
-#define POOLFS_WAIT_H
+#ifndef POOLFS_FS_REQUEST_WAIT_H
+#define POOLFS_FS_REQUEST_WAIT_H
 
 #include <fuse_lowlevel.h>
 #include <stdbool.h>

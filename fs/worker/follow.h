@@ -15,8 +15,8 @@
  *	              go there                        once more?  then wait
  *	                                              twice as long
  */
-#ifndef POOLFS_FOLLOW_H
-#define POOLFS_FOLLOW_H
+#ifndef POOLFS_FS_WORKER_FOLLOW_H
+#define POOLFS_FS_WORKER_FOLLOW_H
 
 #include <stdint.h>
 

@@ -59,7 +59,7 @@ static void notifier_box_blocking(struct worker *w,
 	notifier_drop_box(w, job->box.serial, job->box.off, job->box.len);
 	pool_lock(w->pool);
 	if (job->box.slot)
-		pool_settled(w->pool, job->box.slot);
+		tx_invalidated(w->pool, job->box.slot);
 	box = box_by_serial(w->pool, job->box.serial);
 	if (box) {
 		box_waits(box)->invalidations--;
@@ -67,7 +67,7 @@ static void notifier_box_blocking(struct worker *w,
 			worker_handle_locked(w, raw->bytes, raw->len);
 			free(raw);
 		}
-		box_let_go(w->pool, box);
+		box_put(w->pool, box);
 	}
 	wait_run(w);
 	pool_unlock(w->pool);
@@ -90,7 +90,7 @@ static void notifier_all_listings(struct worker *w)
 
 	do {
 		pool_lock(w->pool);
-		ino = tree_next_known(w->pool, ino, TREE_KNOWN_DIR);
+		ino = inode_next_known(w->pool, ino, INODE_KNOWN_DIR);
 		pool_unlock(w->pool);
 		if (ino)
 			notify_listing(w, ino);
@@ -145,8 +145,8 @@ static bool notifier_pin(struct worker *w, const struct notify_job *job)
 	again = notify_has_stale(w, job->pin.ino);
 	if (!again) {
 		pool_set_token(w->pool, job->pin.token);
-		result = tree_pin_range(w->pool, job->pin.ino, job->pin.off,
-					job->pin.len);
+		result = vrange_pin(w->pool, job->pin.ino, job->pin.off,
+				    job->pin.len);
 		if (result < 0)
 			fuse_reply_err(job->pin.req, -result);
 		else
@@ -163,7 +163,7 @@ static void notifier_lseek(struct worker *w, const struct notify_job *job)
 
 	fuse_lowlevel_notify_inval_inode(w->se, job->lseek.ino, 0, 0);
 	pool_lock(w->pool);
-	fd = tree_fd(w->pool, job->lseek.ino, false);
+	fd = inode_fd(w->pool, job->lseek.ino, false);
 	at = fd < 0 ? fd : lseek(fd, job->lseek.off, job->lseek.whence);
 	if (at < 0)
 		fuse_reply_err(job->lseek.req, fd < 0 ? -fd : errno);

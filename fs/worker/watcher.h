@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A process that tells the keeper when the worker's main thread has ended. */
-#ifndef POOLFS_WATCHER_H
-#define POOLFS_WATCHER_H
+#ifndef POOLFS_FS_WORKER_WATCHER_H
+#define POOLFS_FS_WORKER_WATCHER_H
 
 #include <sys/types.h>
 

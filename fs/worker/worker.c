@@ -81,7 +81,7 @@ static void worker_set_root(struct worker *w)
 		(o->root_uid >= 0 ? TREE_SET_UID : 0) |
 		(o->root_gid >= 0 ? TREE_SET_GID : 0);
 	if (a.set)
-		tree_setattr(w->pool, TREE_ROOT, &a);
+		tree_setattr(w->pool, INODE_ROOT, &a);
 }
 
 static int worker_start_threads(struct worker *w)
@@ -198,7 +198,7 @@ static int worker_take_over(struct worker *w)
 		worker_forget_listings(w);
 		worker_forget_purged(w);
 	}
-	pool_resettle(w->pool);
+	tx_invalidate_again(w->pool);
 	worker_adopt_pollers(w);
 	/* Other aliases than earlier workers have given out. */
 	w->last_alias = w->shared->restarts << 12;

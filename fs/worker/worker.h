@@ -11,8 +11,8 @@
  *	notifier	calls into the kernel with none, then takes 1
  *	signals		waits for SIGTERM, then takes 1 and answers all waiters
  */
-#ifndef POOLFS_WORKER_H
-#define POOLFS_WORKER_H
+#ifndef POOLFS_FS_WORKER_H
+#define POOLFS_FS_WORKER_H
 
 struct fuse_session;
 struct mount_shared;

@@ -42,7 +42,7 @@ static void on_copies_stale(void *arg, struct box *box, uint32_t slot,
 	struct worker *w = worker_of(arg);
 
 	if (notify_box_blocking(w, box, slot, off, len))
-		pool_settled(w->pool, slot);
+		tx_invalidated(w->pool, slot);
 }
 
 /* Called by the reclaimer's thread, which may wait for the kernel. */
@@ -96,7 +96,7 @@ static void on_range_purged(void *arg, uint32_t ino, uint64_t off, uint64_t len,
 	struct worker *w = worker_of(arg);
 	struct statx stx = { 0 };
 
-	tree_stat(w->pool, ino, &stx);
+	inode_stat(w->pool, ino, &stx);
 	events_add(&w->events, "purge",
 		   json_pack("{s:I,s:I,s:I,s:I}", "ino",
 			     (json_int_t)stx.stx_ino, "offset", (json_int_t)off,

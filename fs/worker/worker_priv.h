@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The inside of the worker, for the files of this folder. */
-#ifndef POOLFS_WORKER_PRIV_H
-#define POOLFS_WORKER_PRIV_H
+#ifndef POOLFS_FS_WORKER_PRIV_H
+#define POOLFS_FS_WORKER_PRIV_H
 
 #include "fs/request/context.h"
 #include "fs/request/inode.h"

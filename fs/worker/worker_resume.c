@@ -114,13 +114,13 @@ void worker_forget_purged(struct worker *w)
 {
 	uint32_t ino = 0;
 
-	while ((ino = tree_next_known(w->pool, ino, TREE_KNOWN_GONE)))
+	while ((ino = inode_next_known(w->pool, ino, INODE_KNOWN_DEAD)))
 		notify_file_purged(w, ino, 0, "", false);
 	/* Also of files that the kernel has seen in a listing only. */
 	notify_file_purged(w, 0, 0, "", true);
 	/* In passthrough mode the kernel has no copies. */
 	if (w->mode == MODE_CACHED)
-		tree_each_lost(w->pool, forget_range, w);
+		vrange_each_stale(w->pool, forget_range, w);
 }
 
 void worker_adopt_pollers(struct worker *w)

@@ -15,12 +15,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "pool/pool_internal.h"
+#include "pool/box/box_priv.h"
 
 static const struct {
 	mode_t mask; /* of mkdir's mode */
 	mode_t always; /* what it has besides */
-} box_modes[BOX_NODES] = {
+} box_modes[BOX_INODES] = {
 	[BOX_DIR] = { 01777, 0 },
 	[BOX_DATA] = { 0444, 0200 }, /* the owner may resize it */
 	[BOX_SEND] = { 0222, 0 },
@@ -64,9 +64,17 @@ static int box_cmp_tx(const struct avl_node *a, const struct avl_node *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-static void box_invalidate(void *owner, uint64_t off, uint64_t len)
+static struct box *box_of(void *owner)
 {
 	struct box *box = owner;
+
+	magic_check(box->magic, BOX_MAGIC);
+	return box;
+}
+
+static void box_invalidate(void *owner, uint64_t off, uint64_t len)
+{
+	struct box *box = box_of(owner);
 	struct pool *pool = box->pool;
 
 	if (pool->ops && pool->ops->invalidate)
@@ -75,7 +83,7 @@ static void box_invalidate(void *owner, uint64_t off, uint64_t len)
 
 static void box_invalidate_later(void *owner, uint64_t off, uint64_t len)
 {
-	struct box *box = owner;
+	struct box *box = box_of(owner);
 	struct pool *pool = box->pool;
 
 	if (pool->ops && pool->ops->invalidate_later)
@@ -89,42 +97,47 @@ static const struct region_ops box_region_ops = {
 
 struct box *box_of_slot(struct pool *pool, uint32_t slot)
 {
-	return slot && slot < pool->nr_box_mem ? pool->box_mem[slot] : NULL;
+	return slot && slot < pool->boxes->nr_box_mem
+		       ? pool->boxes->box_mem[slot]
+		       : NULL;
 }
 
 static struct box *box_new(struct pool *pool, uint32_t slot)
 {
-	struct box *box = TAILQ_FIRST(&pool->spare_boxes);
+	struct box *box = TAILQ_FIRST(&pool->boxes->spare_boxes);
 
-	if (slot >= pool->nr_box_mem) {
+	if (slot >= pool->boxes->nr_box_mem) {
 		uint32_t nr = slot + 256;
-		struct box **mem = realloc(pool->box_mem, nr * sizeof(*mem));
+		struct box **mem = realloc(pool->boxes->box_mem,
+					   nr * sizeof(*mem));
 
 		if (!mem)
 			return NULL;
-		memset(mem + pool->nr_box_mem, 0,
-		       (nr - pool->nr_box_mem) * sizeof(*mem));
-		pool->box_mem = mem;
-		pool->nr_box_mem = nr;
+		memset(mem + pool->boxes->nr_box_mem, 0,
+		       (nr - pool->boxes->nr_box_mem) * sizeof(*mem));
+		pool->boxes->box_mem = mem;
+		pool->boxes->nr_box_mem = nr;
 	}
 	if (box) {
-		TAILQ_REMOVE(&pool->spare_boxes, box, spare);
+		TAILQ_REMOVE(&pool->boxes->spare_boxes, box, spare);
 	} else {
 		box = calloc(1, sizeof(*box));
 		if (!box)
 			return NULL;
 	}
+	box->magic = BOX_MAGIC;
 	box->pool = pool;
 	box->slot = slot;
 	box->rec = box_rec(pool, slot);
 	box->serial = box->rec->serial;
 	box->txs = (struct avl_tree){ .cmp = box_cmp_tx };
 	TAILQ_INIT(&box->queue);
+	LIST_INIT(&box->handles);
 	box->nr_queued = box->nr_delivered = box->nr_writing = 0;
 	box->nr_held = box->nr_settling = box->nr_handles = 0;
 	box->nr_holds = 0;
 	memset(box->node_opens, 0, sizeof(box->node_opens));
-	pool->box_mem[slot] = box;
+	pool->boxes->box_mem[slot] = box;
 	return box;
 }
 
@@ -136,8 +149,8 @@ static void box_free_memory(struct pool *pool, struct box *box)
 	box->ranges = NULL;
 	box->region = NULL;
 	box->private = NULL;
-	pool->box_mem[box->slot] = NULL;
-	TAILQ_INSERT_HEAD(&pool->spare_boxes, box, spare);
+	pool->boxes->box_mem[box->slot] = NULL;
+	TAILQ_INSERT_HEAD(&pool->boxes->spare_boxes, box, spare);
 }
 
 /*
@@ -163,10 +176,10 @@ int box_adopt(struct pool *pool, uint32_t slot)
 
 	if (!box)
 		return -ENOMEM;
-	avl_insert(&pool->by_serial, &box->by_serial);
+	avl_insert(&pool->boxes->by_serial, &box->by_serial);
 	if (box->rec->state == BOX_REC_LIVE) {
-		avl_insert(&pool->by_name, &box->by_name);
-		pool->nr_boxes++;
+		avl_insert(&pool->boxes->by_name, &box->by_name);
+		pool->boxes->nr_boxes++;
 	}
 	/* A region with memory in it must be known to the LRU. */
 	fd = store_region_open(pool->store, box->serial, false);
@@ -183,14 +196,14 @@ void box_forget_all(struct pool *pool)
 {
 	struct box *box;
 
-	for (uint32_t i = 0; i < pool->nr_box_mem; i++)
-		if (pool->box_mem[i])
-			box_free_memory(pool, pool->box_mem[i]);
-	while ((box = TAILQ_FIRST(&pool->spare_boxes))) {
-		TAILQ_REMOVE(&pool->spare_boxes, box, spare);
+	for (uint32_t i = 0; i < pool->boxes->nr_box_mem; i++)
+		if (pool->boxes->box_mem[i])
+			box_free_memory(pool, pool->boxes->box_mem[i]);
+	while ((box = TAILQ_FIRST(&pool->boxes->spare_boxes))) {
+		TAILQ_REMOVE(&pool->boxes->spare_boxes, box, spare);
 		free(box);
 	}
-	free(pool->box_mem);
+	free(pool->boxes->box_mem);
 }
 
 int box_open_region(struct pool *pool, struct box *box)
@@ -255,37 +268,37 @@ int box_create(struct pool *pool, const char *name, mode_t mode, uid_t uid,
 		return err;
 	if (box_by_name(pool, name))
 		return -EEXIST;
-	err = pool_record(pool, &pool->boxes, &slot);
+	err = pool_record(pool, &pool->boxes->boxes, &slot);
 	if (err)
 		return err;
 	rec = box_rec(pool, slot);
-	rec->serial = pool->rec->next_serial;
+	rec->serial = pool->boxes->rec->next_serial;
 	rec->size = pool->config.box_size;
 	rec->ctime_ns = rec->mtime_ns = pool_now();
 	strcpy(rec->name, name);
-	for (int i = 0; i < BOX_NODES; i++) {
+	for (int i = 0; i < BOX_INODES; i++) {
 		rec->mode[i] = (mode & box_modes[i].mask) | box_modes[i].always;
 		rec->uid[i] = uid;
 		rec->gid[i] = gid;
 	}
 	box = box_new(pool, slot);
 	if (!box) {
-		table_free(&pool->boxes, slot);
+		table_free(&pool->boxes->boxes, slot);
 		return -ENOMEM;
 	}
 	journal_begin(&pool->journal, pool->token);
 	jset(&pool->journal, rec->state, BOX_REC_LIVE);
-	jset(&pool->journal, pool->rec->next_serial, rec->serial + 1);
+	jset(&pool->journal, pool->boxes->rec->next_serial, rec->serial + 1);
 	journal_commit(&pool->journal, 0);
-	avl_insert(&pool->by_serial, &box->by_serial);
-	avl_insert(&pool->by_name, &box->by_name);
-	pool->nr_boxes++;
+	avl_insert(&pool->boxes->by_serial, &box->by_serial);
+	avl_insert(&pool->boxes->by_name, &box->by_name);
+	pool->boxes->nr_boxes++;
 	if (out)
 		*out = box;
 	return 0;
 }
 
-void box_put(struct pool *pool, struct box *box)
+void box_free_unused(struct pool *pool, struct box *box)
 {
 	struct box_rec *rec = box->rec;
 	uint32_t slot = box->slot;
@@ -294,25 +307,23 @@ void box_put(struct pool *pool, struct box *box)
 	    box->nr_holds)
 		return;
 	store_region_unlink(pool->store, box->serial);
-	avl_erase(&pool->by_serial, &box->by_serial);
+	avl_erase(&pool->boxes->by_serial, &box->by_serial);
 	box_free_memory(pool, box);
 	/* One word, so it needs no journal; the token must stay as it is. */
 	rec->state = BOX_REC_FREE;
-	table_free(&pool->boxes, slot);
+	table_free(&pool->boxes->boxes, slot);
 }
 
 /* An open sender that has written nothing is no obstacle. */
 static bool box_has_written(struct pool *pool, struct box *box)
 {
+	struct handle *handle;
+
 	if (!box->nr_writing)
 		return false;
-	table_for_each (&pool->handles, i) {
-		struct handle_rec *h = handle_rec(pool, i);
-
-		if (h->kind == HANDLE_SEND && h->box == box->slot &&
-		    h->work.tx && tx_mem(pool, h->work.tx)->range)
-			return true;
-	}
+	LIST_FOREACH(handle, &box->handles, link)
+	if (handle_holds_range(pool, handle))
+		return true;
 	return false;
 }
 
@@ -333,27 +344,28 @@ int box_remove(struct pool *pool, const char *name)
 	journal_begin(&pool->journal, pool->token);
 	jset(&pool->journal, box->rec->state, BOX_REC_REMOVED);
 	journal_commit(&pool->journal, 0);
-	avl_erase(&pool->by_name, &box->by_name);
-	pool->nr_boxes--;
+	avl_erase(&pool->boxes->by_name, &box->by_name);
+	pool->boxes->nr_boxes--;
 	/* Whoever waits is told, by looking again. */
 	if (pool->ops && pool->ops->queued)
 		pool->ops->queued(pool->arg, box);
 	if (pool->ops && pool->ops->space)
 		pool->ops->space(pool->arg, box);
-	box_put(pool, box);
+	box_free_unused(pool, box);
 	return 0;
 }
 
 struct box *box_by_name(struct pool *pool, const char *name)
 {
-	struct avl_node *n = avl_find(&pool->by_name, name, box_key_name);
+	struct avl_node *n = avl_find(&pool->boxes->by_name, name,
+				      box_key_name);
 
 	return n ? avl_entry(n, struct box, by_name) : NULL;
 }
 
 struct box *box_by_serial(struct pool *pool, uint64_t serial)
 {
-	struct avl_node *n = avl_find(&pool->by_serial, &serial,
+	struct avl_node *n = avl_find(&pool->boxes->by_serial, &serial,
 				      box_key_serial);
 
 	return n ? avl_entry(n, struct box, by_serial) : NULL;
@@ -364,7 +376,7 @@ struct box *box_next(struct pool *pool, uint64_t serial)
 	struct avl_node *n;
 
 	serial++;
-	n = avl_lower_bound(&pool->by_serial, &serial, box_key_serial);
+	n = avl_lower_bound(&pool->boxes->by_serial, &serial, box_key_serial);
 	for (; n; n = avl_next(n)) {
 		struct box *box = avl_entry(n, struct box, by_serial);
 
@@ -400,7 +412,7 @@ static struct timespec box_timespec(int64_t ns)
 				  .tv_nsec = ns % 1000000000 };
 }
 
-void box_attr_get(const struct box *box, enum box_node node,
+void box_attr_get(const struct box *box, enum box_inode node,
 		  struct box_attr *out)
 {
 	const struct box_rec *rec = box->rec;
@@ -412,7 +424,7 @@ void box_attr_get(const struct box *box, enum box_node node,
 	out->ctime = box_timespec(rec->ctime_ns);
 }
 
-int box_attr_set(struct pool *pool, struct box *box, enum box_node node,
+int box_attr_set(struct pool *pool, struct box *box, enum box_inode node,
 		 const struct box_attr *attr)
 {
 	struct box_rec *rec = box->rec;
@@ -487,20 +499,20 @@ void box_rescan(struct pool *pool, struct box *box)
 		region_rescan(box->region);
 	if (box)
 		return;
-	for (uint32_t i = 0; i < pool->nr_box_mem; i++)
-		if (pool->box_mem[i] && pool->box_mem[i]->region)
-			region_rescan(pool->box_mem[i]->region);
+	for (uint32_t i = 0; i < pool->boxes->nr_box_mem; i++)
+		if (pool->boxes->box_mem[i] && pool->boxes->box_mem[i]->region)
+			region_rescan(pool->boxes->box_mem[i]->region);
 }
 
-void box_hold(struct box *box)
+void box_get(struct box *box)
 {
 	box->nr_holds++;
 }
 
-void box_let_go(struct pool *pool, struct box *box)
+void box_put(struct pool *pool, struct box *box)
 {
 	box->nr_holds--;
-	box_put(pool, box);
+	box_free_unused(pool, box);
 }
 
 void box_set_private(struct box *box, void *data)
@@ -523,7 +535,7 @@ void box_set_backing(struct box *box, int32_t id)
 	box->rec->backing = id;
 }
 
-uint32_t box_node_opens(const struct box *box, enum box_node node)
+uint32_t box_inode_opens(const struct box *box, enum box_inode node)
 {
 	return box->node_opens[node];
 }

@@ -9,11 +9,11 @@
  * Reclaim: does not know them.
  */
 #include <errno.h>
-#include <fcntl.h>
+#include <stdlib.h>
 
-#include "pool/pool_internal.h"
+#include "pool/box/box_priv.h"
 
-static enum box_node handle_node(enum handle_kind kind)
+static enum box_inode handle_node(enum handle_kind kind)
 {
 	switch (kind) {
 	case HANDLE_DATA:
@@ -27,20 +27,54 @@ static enum box_node handle_node(enum handle_kind kind)
 	}
 }
 
-/* What an open handle counts for, in memory. */
-static void handle_count(struct pool *pool, struct box *box,
-			 enum handle_kind kind, int delta)
+static struct handle *handle_slot_memory(struct pool *pool, uint32_t slot)
 {
-	pool->nr_handles += delta;
+	struct handle **chunk = &pool->boxes->handle_chunk[slot / HANDLE_CHUNK];
+
+	if (!*chunk)
+		*chunk = calloc(HANDLE_CHUNK, sizeof(**chunk));
+	if (!*chunk)
+		return NULL;
+	handle_mem(pool, slot)->slot = slot;
+	return handle_mem(pool, slot);
+}
+
+/* What an open handle counts for, in memory. */
+static void handle_show(struct pool *pool, struct box *box,
+			enum handle_kind kind, uint32_t slot)
+{
+	struct handle_list *list = box ? &box->handles : &pool->boxes->control;
+
+	LIST_INSERT_HEAD(list, handle_mem(pool, slot), link);
+	pool->boxes->nr_handles++;
 	if (!box)
 		return;
-	box->nr_handles += delta;
-	box->node_opens[handle_node(kind)] += delta;
+	box->nr_handles++;
+	box->node_opens[handle_node(kind)]++;
+}
+
+static void handle_hide(struct pool *pool, struct box *box,
+			enum handle_kind kind, uint32_t slot)
+{
+	LIST_REMOVE(handle_mem(pool, slot), link);
+	pool->boxes->nr_handles--;
+	if (!box)
+		return;
+	box->nr_handles--;
+	box->node_opens[handle_node(kind)]--;
+}
+
+bool handle_holds_range(struct pool *pool, const struct handle *handle)
+{
+	struct handle_rec *h = handle_rec(pool, handle->slot);
+
+	return h->kind == HANDLE_SEND && h->work.tx &&
+	       tx_mem(pool, h->work.tx)->range;
 }
 
 static bool tx_can_open(struct pool *pool, struct box *box, uint32_t slot)
 {
-	return slot != POOL_REC && table_live(&pool->txs, slot) &&
+	return slot != POOL_REC && table_live(&pool->boxes->txs, slot) &&
 	       tx_rec(pool, slot)->state >= TX_QUEUED &&
 	       tx_mem(pool, slot)->box == box;
 }
@@ -62,16 +96,19 @@ int handle_open(struct pool *pool, enum handle_kind kind, struct box *box,
 	}
 	if (kind == HANDLE_TX && !tx_can_open(pool, box, tx))
 		return -ENOENT;
-	err = pool_record(pool, &pool->handles, &slot);
+	err = pool_record(pool, &pool->boxes->handles, &slot);
 	if (err)
 		return err;
-	if (kind == HANDLE_SEND) {
+	if (!handle_slot_memory(pool, slot))
+		err = -ENOMEM;
+	else if (kind == HANDLE_SEND)
 		/* Taken now, so that queueing at close() cannot fail. */
 		err = tx_slot_alloc(pool, box, &tx_new);
-		if (err) {
-			table_free(&pool->handles, slot);
-			return err;
-		}
+	if (err) {
+		table_free(&pool->boxes->handles, slot);
+		return err;
+	}
+	if (tx_new) {
 		tx_rec(pool, tx_new)->uid = uid;
 		tx_rec(pool, tx_new)->gid = gid;
 		tx_rec(pool, tx_new)->pid = pid;
@@ -94,7 +131,7 @@ int handle_open(struct pool *pool, enum handle_kind kind, struct box *box,
 		box->nr_writing++;
 	if (kind == HANDLE_TX)
 		tx_mem(pool, tx)->holders++;
-	handle_count(pool, box, kind, 1);
+	handle_show(pool, box, kind, slot);
 	*handle = slot;
 	return 0;
 }
@@ -191,8 +228,8 @@ int handle_close(struct pool *pool, uint32_t handle)
 	jset(&pool->journal, h->kind, HANDLE_NONE);
 	journal_commit(&pool->journal, 0);
 
-	handle_count(pool, box, kind, -1);
-	table_free(&pool->handles, handle);
+	handle_hide(pool, box, kind, handle);
+	table_free(&pool->boxes->handles, handle);
 	if (end.unhold)
 		tx_mem(pool, end.tx)->holders--;
 	if (end.requeue)
@@ -202,39 +239,37 @@ int handle_close(struct pool *pool, uint32_t handle)
 	if (end.free) {
 		if (kind == HANDLE_SEND) {
 			box->nr_writing--;
-			pool->dropped++;
+			pool->boxes->dropped++;
 		} else {
 			box->nr_held--;
 		}
 		tx_forget(pool, box, end.tx);
 	}
 	if (box)
-		box_put(pool, box);
+		box_free_unused(pool, box);
 	return 0;
 }
 
-void handle_adopt(struct pool *pool, uint32_t slot)
+int handle_adopt(struct pool *pool, uint32_t slot)
 {
 	struct handle_rec *h = handle_rec(pool, slot);
 
+	if (!handle_slot_memory(pool, slot))
+		return -ENOMEM;
 	if (h->kind == HANDLE_TX || handle_reads_header(h) ||
 	    (h->kind == HANDLE_SEND && h->work.tx))
 		tx_mem(pool, h->work.tx)->holders++;
-	handle_count(pool, box_of_slot(pool, h->box), h->kind, 1);
+	handle_show(pool, box_of_slot(pool, h->box), h->kind, slot);
+	return 0;
 }
 
 enum handle_kind handle_get(struct pool *pool, uint32_t handle,
 			    struct box **box)
 {
-	if (!table_live(&pool->handles, handle))
+	if (!table_live(&pool->boxes->handles, handle))
 		return HANDLE_NONE;
 	*box = box_of_slot(pool, handle_rec(pool, handle)->box);
 	return handle_rec(pool, handle)->kind;
-}
-
-int handle_flags(struct pool *pool, uint32_t handle)
-{
-	return handle_rec(pool, handle)->work.flags;
 }
 
 uint64_t handle_poll_key(struct pool *pool, uint32_t handle)
@@ -279,12 +314,14 @@ void handle_set_cursor(struct pool *pool, uint32_t handle, uint64_t cursor)
 
 uint32_t handle_next_polling(struct pool *pool, struct box *box, uint32_t after)
 {
-	for (uint32_t i = after + 1; i < pool->handles.nr; i++) {
-		struct handle_rec *h = handle_rec(pool, i);
+	struct handle *handle;
 
-		if (h->kind != HANDLE_NONE && h->poll_key &&
-		    h->box == (box ? box->slot : 0))
-			return i;
-	}
-	return 0;
+	if (after)
+		handle = LIST_NEXT(handle_mem(pool, after), link);
+	else
+		handle = LIST_FIRST(box ? &box->handles
+					: &pool->boxes->control);
+	while (handle && !handle_rec(pool, handle->slot)->poll_key)
+		handle = LIST_NEXT(handle, link);
+	return handle ? handle->slot : 0;
 }

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pool/pool_internal.h"
+#include "pool/box/box_priv.h"
 
 size_t tx_header(struct pool *pool, uint32_t slot, char *line, size_t size)
 {
@@ -56,7 +56,7 @@ static void tx_receive_some(struct pool *pool, struct handle_rec *h,
 	if (from == 0) {
 		tx_dequeue(pool, box, slot);
 		box->nr_delivered++;
-		pool->delivered++;
+		pool->boxes->delivered++;
 	}
 	if (whole && tx_rec(pool, slot)->state == TX_HELD && !tx->holders) {
 		tx_rec(pool, slot)->state = TX_FREE;

@@ -3,7 +3,7 @@
  * Sending: what a handle writes becomes a transaction, whole or not at all.
  *
  * States: WRITING to QUEUED, by way of SETTLING when old copies must go first
- * (pool_internal.h has the picture).  A payload is written straight to its
+ * (box_priv.h has the picture).  A payload is written straight to its
  * place in the region; what makes it a transaction is one journal commit after
  * that, so a worker killed anywhere leaves either all of it or nothing.
  * Locks: pool->lock (1) held by all callers; region calls take 2 and 3.
@@ -14,20 +14,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pool/pool_internal.h"
+#include "pool/box/box_priv.h"
 
 /* Nobody who could make room will: every holder of space is waiting too. */
 static bool tx_deadlocked(struct pool *pool, struct box *box, uint32_t slot)
 {
+	struct handle *handle;
+
 	if (!tx_mem(pool, slot)->range || box->nr_queued || box->nr_settling ||
 	    box->nr_delivered || box->nr_held)
 		return false;
-	table_for_each (&pool->handles, i) {
-		struct handle_rec *h = handle_rec(pool, i);
+	LIST_FOREACH(handle, &box->handles, link)
+	{
+		struct handle_rec *h = handle_rec(pool, handle->slot);
 
-		if (h->kind == HANDLE_SEND && h->box == box->slot &&
-		    h->work.tx && h->work.tx != slot &&
-		    tx_mem(pool, h->work.tx)->range && !h->work.stalled)
+		if (handle_holds_range(pool, handle) && h->work.tx != slot &&
+		    !h->work.stalled)
 			return false;
 	}
 	return true;
@@ -190,9 +192,9 @@ void tx_commit_journal(struct pool *pool, uint32_t slot, struct tx_rec *rec,
 {
 	/* Whether old copies stand in front is settled before it is shown. */
 	rec->state = pool->ops && pool->ops->settle ? TX_SETTLING : TX_QUEUED;
-	rec->id = pool->rec->next_id;
+	rec->id = pool->boxes->rec->next_id;
 	rec->time_ns = pool_now();
-	jset(&pool->journal, pool->rec->next_id, rec->id + 1);
+	jset(&pool->journal, pool->boxes->rec->next_id, rec->id + 1);
 	work->tx = 0;
 	work->begun = 0;
 	work->nr_writers = 0;
@@ -232,8 +234,8 @@ void tx_commit_finish(struct pool *pool, struct box *box, uint32_t slot)
 	struct tx_rec *rec = tx_rec(pool, slot);
 
 	box->nr_writing--;
-	pool->sent++;
-	pool->sent_bytes += rec->size;
+	pool->boxes->sent++;
+	pool->boxes->sent_bytes += rec->size;
 	tx_trim(pool, box, slot);
 	if (rec->state == TX_SETTLING) {
 		if (tx_is_cached(pool, box, slot)) {
@@ -248,7 +250,7 @@ void tx_commit_finish(struct pool *pool, struct box *box, uint32_t slot)
 	tx_enqueue(pool, box, slot);
 }
 
-void pool_settled(struct pool *pool, uint32_t slot)
+void tx_invalidated(struct pool *pool, uint32_t slot)
 {
 	struct box *box = tx_mem(pool, slot)->box;
 
@@ -258,9 +260,9 @@ void pool_settled(struct pool *pool, uint32_t slot)
 	tx_enqueue(pool, box, slot);
 }
 
-void pool_resettle(struct pool *pool)
+void tx_invalidate_again(struct pool *pool)
 {
-	table_for_each (&pool->txs, i) {
+	table_for_each (&pool->boxes->txs, i) {
 		struct tx_rec *rec = tx_rec(pool, i);
 
 		if (i == POOL_REC || rec->state != TX_SETTLING)
@@ -269,7 +271,7 @@ void pool_resettle(struct pool *pool)
 			pool->ops->settle(pool->arg, tx_mem(pool, i)->box, i,
 					  rec->offset, rec->size);
 		else
-			pool_settled(pool, i);
+			tx_invalidated(pool, i);
 	}
 }
 

@@ -4,7 +4,7 @@
  * freeing them.  Sending is in send.c, receiving in receive.c, the memory in
  * tx_space.c.
  *
- * States: drawn in pool_internal.h.
+ * States: drawn in box_priv.h.
  * Locks: pool->lock (1) held by all callers; region calls take 2 and 3.
  * Reclaim: only ever sees pages that no transaction touches.
  */
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pool/pool_internal.h"
+#include "pool/box/box_priv.h"
 
 static int tx_key_id(const void *key, const struct avl_node *n)
 {
@@ -25,7 +25,7 @@ static int tx_key_id(const void *key, const struct avl_node *n)
 static struct tx *tx_slot_memory(struct pool *pool, struct box *box,
 				 uint32_t slot)
 {
-	struct tx **chunk = &pool->tx_chunk[slot / TX_CHUNK];
+	struct tx **chunk = &pool->boxes->tx_chunk[slot / TX_CHUNK];
 	struct tx *tx;
 
 	if (!*chunk) {
@@ -44,12 +44,12 @@ static struct tx *tx_slot_memory(struct pool *pool, struct box *box,
 int tx_slot_alloc(struct pool *pool, struct box *box, uint32_t *slot)
 {
 	uint32_t new;
-	int err = pool_record(pool, &pool->txs, &new);
+	int err = pool_record(pool, &pool->boxes->txs, &new);
 
 	if (err)
 		return err;
 	if (!tx_slot_memory(pool, box, new)) {
-		table_free(&pool->txs, new);
+		table_free(&pool->boxes->txs, new);
 		return -ENOMEM;
 	}
 	tx_rec(pool, new)->box = box->slot;
@@ -63,13 +63,13 @@ void tx_show(struct pool *pool, struct box *box, uint32_t slot)
 
 	tx->id = tx_rec(pool, slot)->id;
 	avl_insert(&box->txs, &tx->by_id);
-	pool->nr_live++;
+	pool->boxes->nr_live++;
 }
 
 static void tx_hide(struct pool *pool, struct box *box, uint32_t slot)
 {
 	avl_erase(&box->txs, &tx_mem(pool, slot)->by_id);
-	pool->nr_live--;
+	pool->boxes->nr_live--;
 }
 
 void tx_enqueue(struct pool *pool, struct box *box, uint32_t slot)
@@ -94,7 +94,7 @@ void tx_forget(struct pool *pool, struct box *box, uint32_t slot)
 
 	tx_release_range(pool, box, tx->range);
 	tx->range = NULL;
-	table_free(&pool->txs, slot);
+	table_free(&pool->boxes->txs, slot);
 }
 
 static void tx_info_get(struct pool *pool, uint32_t slot, struct tx_info *out)
@@ -129,7 +129,7 @@ int tx_by_slot(struct pool *pool, uint32_t slot, uint32_t id_low,
 {
 	struct tx_rec *rec;
 
-	if (slot == POOL_REC || !table_live(&pool->txs, slot))
+	if (slot == POOL_REC || !table_live(&pool->boxes->txs, slot))
 		return -ENOENT;
 	rec = tx_rec(pool, slot);
 	if (rec->state < TX_QUEUED || (uint32_t)rec->id != id_low)
@@ -195,7 +195,7 @@ int tx_free(struct pool *pool, struct box *box, uint64_t id)
 	journal_begin(&pool->journal, pool->token);
 	jset(&pool->journal, rec->state, held ? TX_HELD : TX_FREE);
 	journal_commit(&pool->journal, 0);
-	pool->freed++;
+	pool->boxes->freed++;
 	if (held)
 		box->nr_held++;
 	else
@@ -215,7 +215,7 @@ int tx_adopt(struct pool *pool, uint32_t slot)
 
 	if (!box) {
 		rec->state = TX_FREE;
-		table_free(&pool->txs, slot);
+		table_free(&pool->boxes->txs, slot);
 		return 0;
 	}
 	tx = tx_slot_memory(pool, box, slot);

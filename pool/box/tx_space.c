@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pool/pool_internal.h"
+#include "pool/box/box_priv.h"
 
 void tx_pages_unused(struct box *box, const struct page_run *run)
 {
@@ -61,17 +61,16 @@ static void tx_suspect(struct pool *pool, struct box *box, uid_t uid)
  * memory without asking, so the pool can have more than it should.
  * Return: whether it is worth to try again.
  */
-static bool tx_reclaim(struct pool *pool, uint32_t nr)
+static bool tx_make_room(struct pool *pool, uint32_t nr)
 {
 	uint64_t limit = pool->size / pool->page_size, have;
 	struct lru_stat st;
 
-	if (!pool->ops || !pool->ops->reclaim)
-		return false;
 	lru_stat(pool->lru, &st);
 	have = st.used + st.available;
-	return pool->ops->reclaim(pool->arg,
-				  nr + (have > limit ? have - limit : 0));
+	if (have > limit)
+		nr += have - limit;
+	return pool_make_room(pool, (uint64_t)nr * pool->page_size);
 }
 
 /* Pages for a new range; memory is asked from reclaim if there is none. */
@@ -85,7 +84,7 @@ static int tx_use_pages(struct pool *pool, struct box *box,
 		return 0;
 	err = region_use_range(box->region, run->first, run->nr, &missing);
 	/* What the first finds may show how much there is to free. */
-	for (int i = 0; err == -ENOSPC && i < 2 && tx_reclaim(pool, run->nr);
+	for (int i = 0; err == -ENOSPC && i < 2 && tx_make_room(pool, run->nr);
 	     i++)
 		err = region_use_range(box->region, run->first, run->nr,
 				       &missing);
@@ -200,11 +199,6 @@ int tx_room(struct pool *pool, struct box *box, uint32_t slot, uint64_t total,
 int tx_write_payload(struct pool *pool, struct box *box, uint64_t off,
 		     const struct payload *p)
 {
-	int err;
-
-	err = region_write(box->region, off, p->mem, p->len);
-	if (err == -ENOSPC && pool->ops && pool->ops->reclaim &&
-	    pool->ops->reclaim(pool->arg, p->len / pool->page_size + 1))
-		err = region_write(box->region, off, p->mem, p->len);
-	return err;
+	return retry_with_room(region_write(box->region, off, p->mem, p->len),
+			       pool_make_room(pool, p->len));
 }

@@ -7,7 +7,7 @@
  * path each time, and has no privilege to pass.  So it lends them the
  * missing bits while one operation runs:
  *
- *	written down --> lent --> operation --> given back --> forgotten
+ *	written down --> overrides --> operation --> given back --> forgotten
  *
  * and a worker that starts gives back what is written down.
  *
@@ -19,19 +19,19 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "pool/inode/inode.h"
+#include "pool/inode/inode_priv.h"
 
-static struct node_lent_rec *lent_rec(struct pool *pool, uint32_t slot)
+static struct mode_override_rec *override_rec(struct pool *pool, uint32_t slot)
 {
-	return table_get(&pool->tree->nodes, slot);
+	return table_get(&pool->inodes->table, slot);
 }
 
 /* What @bits a file lacks whose own path can be passed. */
-static int lend_one(struct pool *pool, uint32_t node, mode_t bits,
-		    struct tree_path *p)
+static int mode_override(struct pool *pool, uint32_t inode, mode_t bits,
+			 struct inode_path *p)
 {
-	struct node_lent_rec *rec;
-	struct tree_path *at;
+	struct mode_override_rec *rec;
+	struct inode_path *at;
 	struct stat st;
 	uint32_t slot;
 	int err;
@@ -39,21 +39,21 @@ static int lend_one(struct pool *pool, uint32_t node, mode_t bits,
 	at = malloc(sizeof(*at));
 	if (!at)
 		return -ENOMEM;
-	err = path_build(pool, node, at);
+	err = path_build(pool, inode, at);
 	if (!err && fstatat(at->dirfd, at->path, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		err = -errno;
 	if (err || (st.st_mode & bits) == bits)
 		goto out;
-	err = p->nr_lent == PATH_LENT
+	err = p->nr_overrides == OVERRIDES_MAX
 		      ? -EACCES
-		      : pool_record(pool, &pool->tree->nodes, &slot);
+		      : pool_record(pool, &pool->inodes->table, &slot);
 	if (err)
 		goto out;
-	rec = lent_rec(pool, slot);
-	rec->node = node;
+	rec = override_rec(pool, slot);
+	rec->inode = inode;
 	rec->mode = st.st_mode & 07777;
-	rec->state = NODE_LENT;
-	p->lent[p->nr_lent++] = slot;
+	rec->state = INODE_MODE_OVERRIDE;
+	p->overrides[p->nr_overrides++] = slot;
 	if (fchmodat(at->dirfd, at->path, rec->mode | bits, 0) < 0)
 		err = -errno;
 out:
@@ -62,46 +62,48 @@ out:
 }
 
 /* From the top down. */
-int path_lend(struct pool *pool, uint32_t dir, struct tree_path *p)
+int mode_override_path(struct pool *pool, uint32_t dir, struct inode_path *p)
 {
-	struct node_rec *rec;
+	struct inode_rec *rec;
 	int err;
 
-	if (!dir || !tree_valid(pool, dir))
+	if (!dir || !inode_valid(pool, dir))
 		return 0;
-	rec = node_rec(pool->tree, dir);
-	err = dir == TREE_ROOT ? 0 : path_lend(pool, rec->place.parent, p);
-	return err ? err : lend_one(pool, dir, S_IXUSR, p);
+	rec = inode_rec(pool->inodes, dir);
+	err = dir == INODE_ROOT
+		      ? 0
+		      : mode_override_path(pool, rec->place.parent, p);
+	return err ? err : mode_override(pool, dir, S_IXUSR, p);
 }
 
-int path_lend_file(struct pool *pool, uint32_t node, struct tree_path *p)
+int mode_override_file(struct pool *pool, uint32_t inode, struct inode_path *p)
 {
-	return lend_one(pool, node, S_IRUSR | S_IWUSR, p);
+	return mode_override(pool, inode, S_IRUSR | S_IWUSR, p);
 }
 
-static void give_back(struct pool *pool, uint32_t slot)
+static void restore_one(struct pool *pool, uint32_t slot)
 {
-	struct node_lent_rec *rec = lent_rec(pool, slot);
-	struct tree_path *at = malloc(sizeof(*at));
+	struct mode_override_rec *rec = override_rec(pool, slot);
+	struct inode_path *at = malloc(sizeof(*at));
 
-	if (at && path_build(pool, rec->node, at) == 0)
+	if (at && path_build(pool, rec->inode, at) == 0)
 		fchmodat(at->dirfd, at->path, rec->mode, 0);
 	free(at);
-	rec->state = NODE_FREE;
-	table_free(&pool->tree->nodes, slot);
+	rec->state = INODE_FREE;
+	table_free(&pool->inodes->table, slot);
 }
 
 /* From the bottom up: what is above must be passed. */
-void path_give_back(struct tree_path *p)
+void mode_override_restore(struct inode_path *p)
 {
-	while (p->nr_lent)
-		give_back(p->pool, p->lent[--p->nr_lent]);
+	while (p->nr_overrides)
+		restore_one(p->pool, p->overrides[--p->nr_overrides]);
 }
 
-/* More than one was lent only along one path, the upper ones first. */
-void lent_give_back(struct pool *pool)
+/* More than one was overrides only along one path, the upper ones first. */
+void mode_override_recover(struct pool *pool)
 {
-	struct tree *t = pool->tree;
+	struct inode_table *t = pool->inodes;
 	bool again = true;
 
 	/* A deeper one may have got a lower slot: those that can be reached
@@ -109,14 +111,14 @@ void lent_give_back(struct pool *pool)
 	while (again) {
 		uint32_t deepest = 0, depth_of = 0;
 
-		table_for_each (&t->nodes, i) {
-			uint32_t depth = 1, node;
+		table_for_each (&t->table, i) {
+			uint32_t depth = 1, inode;
 
-			if (node_rec(t, i)->state != NODE_LENT)
+			if (inode_rec(t, i)->state != INODE_MODE_OVERRIDE)
 				continue;
-			for (node = lent_rec(pool, i)->node;
-			     tree_valid(pool, node) && node != TREE_ROOT;
-			     node = node_rec(t, node)->place.parent)
+			for (inode = override_rec(pool, i)->inode;
+			     inode_valid(pool, inode) && inode != INODE_ROOT;
+			     inode = inode_rec(t, inode)->place.parent)
 				depth++;
 			if (depth > depth_of) {
 				depth_of = depth;
@@ -125,6 +127,6 @@ void lent_give_back(struct pool *pool)
 		}
 		again = deepest;
 		if (deepest)
-			give_back(pool, deepest);
+			restore_one(pool, deepest);
 	}
 }

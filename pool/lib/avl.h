@@ -15,8 +15,8 @@
  * No locks inside: the owner of a tree serialises the calls that change it
  * against all others.
  */
-#ifndef POOLFS_AVL_H
-#define POOLFS_AVL_H
+#ifndef POOLFS_POOL_LIB_AVL_H
+#define POOLFS_POOL_LIB_AVL_H
 
 #include <stdbool.h>
 #include <stddef.h>

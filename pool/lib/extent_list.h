@@ -19,11 +19,18 @@
  *
  * Locks: the owner's, one a list, is held in all of it.
  */
-#ifndef POOLFS_EXTENT_LIST_H
-#define POOLFS_EXTENT_LIST_H
+#ifndef POOLFS_POOL_LIB_EXTENT_LIST_H
+#define POOLFS_POOL_LIB_EXTENT_LIST_H
 
 #include <stdatomic.h>
 #include <stdint.h>
+
+/*
+ * Extents are cut at 2 MiB of their file, whatever the size of a page: one hole
+ * of that size is what the kernel punches fast.
+ */
+#define EXTENT_SHIFT 21
+#define EXTENT_BYTES (1ul << EXTENT_SHIFT)
 
 struct extent_list;
 

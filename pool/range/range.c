@@ -30,7 +30,7 @@
 #define SLOTS_PER_CHANGE 3 /* most that one call takes: range, hole, owner */
 
 #define SLOTS_PER_CHUNK \
-	((CHUNK_BYTES - sizeof(struct chunk)) / sizeof(union slot))
+	((CHUNK_BYTES - sizeof(struct slot_chunk)) / sizeof(union slot))
 
 /* Owns the two edges of every region, so that they do not look like holes. */
 static struct owner edge;
@@ -104,7 +104,7 @@ static void slots_add(struct range_allocator *ra, union slot *slots, int nr)
 static int slots_prepare(struct range_allocator *ra)
 {
 	size_t nr = ra->nr_slots, bytes;
-	struct chunk *chunk;
+	struct slot_chunk *chunk;
 
 	if (ra->nr_spare >= SLOTS_PER_CHANGE)
 		return 0;
@@ -123,7 +123,7 @@ static int slots_prepare(struct range_allocator *ra)
 
 static void chunks_free(struct range_allocator *ra)
 {
-	struct chunk *chunk;
+	struct slot_chunk *chunk;
 
 	while ((chunk = ra->chunks)) {
 		ra->chunks = chunk->next;

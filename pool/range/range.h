@@ -14,8 +14,8 @@
  *
  * No locks inside: the owner (a box) serialises all calls on one allocator.
  */
-#ifndef POOLFS_RANGE_H
-#define POOLFS_RANGE_H
+#ifndef POOLFS_POOL_RANGE_H
+#define POOLFS_POOL_RANGE_H
 
 #include <stdbool.h>
 #include <stdint.h>

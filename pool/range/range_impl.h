@@ -15,8 +15,8 @@
  * A range has no length of its own: it ends where the next begins.  That makes
  * it 56 bytes, and a hole and its neighbour can never disagree.
  */
-#ifndef POOLFS_RANGE_IMPL_H
-#define POOLFS_RANGE_IMPL_H
+#ifndef POOLFS_POOL_RANGE_IMPL_H
+#define POOLFS_POOL_RANGE_IMPL_H
 
 #include "pool/lib/avl.h"
 #include "pool/range/range.h"
@@ -45,8 +45,8 @@ union slot {
 	union slot *next;
 };
 
-struct chunk {
-	struct chunk *next;
+struct slot_chunk {
+	struct slot_chunk *next;
 	union slot slots[];
 };
 
@@ -55,7 +55,7 @@ struct range_allocator {
 	struct avl_tree by_size; /* holes, equal ones by offset */
 	struct avl_tree by_offset; /* reserved */
 	struct avl_tree owners;
-	struct chunk *chunks;
+	struct slot_chunk *chunks;
 	union slot *spare;
 	uint64_t reserved; /* bytes */
 	uint64_t metadata; /* bytes, with this structure */

@@ -55,7 +55,7 @@ static int grow_locked(struct frame_table *t)
 	if (open > t->max)
 		return -ENOMEM;
 	if (open_up(t->frames, chunk_bytes(t) * open) ||
-	    open_up(t->chunks, sizeof(struct chunk) * open))
+	    open_up(t->chunks, sizeof(struct frame_chunk) * open))
 		return -ENOMEM;
 	t->open = open;
 	return 0;
@@ -72,10 +72,10 @@ static bool alone_locked(const struct frame_table *t, uint32_t id)
 int frame_table_init(struct frame_table *t, unsigned int page_shift)
 {
 	memset(t, 0, sizeof(*t));
-	t->shift = REGION_CHUNK_SHIFT - page_shift;
+	t->shift = EXTENT_SHIFT - page_shift;
 	for (t->max = MAX_CHUNKS; t->max >= MIN_CHUNKS; t->max /= 2) {
 		t->frames = reserve(chunk_bytes(t) * t->max);
-		t->chunks = reserve(sizeof(struct chunk) * t->max);
+		t->chunks = reserve(sizeof(struct frame_chunk) * t->max);
 		if (t->frames && t->chunks)
 			break;
 		frame_table_release(t);
@@ -94,14 +94,14 @@ void frame_table_release(struct frame_table *t)
 	if (t->frames)
 		munmap(t->frames, chunk_bytes(t) * t->max);
 	if (t->chunks)
-		munmap(t->chunks, sizeof(struct chunk) * t->max);
+		munmap(t->chunks, sizeof(struct frame_chunk) * t->max);
 	t->frames = NULL;
 	t->chunks = NULL;
 }
 
 uint32_t chunk_get(struct frame_table *t, struct region *region, uint32_t index)
 {
-	struct chunk *c;
+	struct frame_chunk *c;
 	uint32_t id = 0;
 
 	pthread_mutex_lock(&t->lock);
@@ -142,7 +142,7 @@ void chunk_put(struct frame_table *t, uint32_t id)
 
 uint64_t frame_table_bytes(const struct frame_table *t)
 {
-	uint64_t pair = 2 * (chunk_bytes(t) + sizeof(struct chunk));
+	uint64_t pair = 2 * (chunk_bytes(t) + sizeof(struct frame_chunk));
 
 	return atomic_load(&t->pairs) * pair;
 }

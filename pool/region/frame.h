@@ -17,8 +17,8 @@
  * accessible as ids are handed out, and the memory of two chunks beside each
  * other goes back to the kernel when both are idle.
  */
-#ifndef POOLFS_FRAME_H
-#define POOLFS_FRAME_H
+#ifndef POOLFS_POOL_REGION_FRAME_H
+#define POOLFS_POOL_REGION_FRAME_H
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -52,7 +52,7 @@ struct frame {
 #define FRAME_MAPPED 0x10u /* our mapping has its page table entry */
 #define FRAME_ALL 0x1fu
 
-struct chunk {
+struct frame_chunk {
 	struct region *region; /* NULL: idle; set before it is on a list */
 	uint32_t index; /* of the region's chunks; next idle one */
 	uint32_t busy; /* region lock; frames whose bits are not 0 */
@@ -60,7 +60,7 @@ struct chunk {
 
 struct frame_table {
 	struct frame *frames;
-	struct chunk *chunks;
+	struct frame_chunk *chunks;
 	unsigned int shift; /* a chunk has 1 << shift frames */
 	uint32_t max; /* ids there is address space for */
 	pthread_mutex_t lock; /* a leaf; guards what follows */
@@ -84,7 +84,8 @@ void chunk_put(struct frame_table *t, uint32_t id);
 /** frame_table_bytes - of memory that the table holds. */
 uint64_t frame_table_bytes(const struct frame_table *t);
 
-static inline struct chunk *chunk_of(const struct frame_table *t, uint32_t f)
+static inline struct frame_chunk *chunk_of(const struct frame_table *t,
+					   uint32_t f)
 {
 	return &t->chunks[f >> t->shift];
 }

@@ -12,15 +12,14 @@
  * An extent that grows goes to the young end; what is left of one that is cut
  * keeps its place.
  */
-#ifndef POOLFS_LRU_H
-#define POOLFS_LRU_H
+#ifndef POOLFS_POOL_REGION_LRU_H
+#define POOLFS_POOL_REGION_LRU_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "pool/lib/extent_list.h"
 
-#define REGION_CHUNK_SHIFT 21 /* extents are cut at 2 MiB */
 #define LRU_MAX_NODES 64
 
 struct lru;

@@ -84,7 +84,7 @@ static const char *check_chunk(const struct lru *lru, uint32_t id,
 			       struct totals *sum)
 {
 	const struct frame_table *t = &lru->table;
-	const struct chunk *c = &t->chunks[id];
+	const struct frame_chunk *c = &t->chunks[id];
 	uint32_t f = id << t->shift, stop = (id + 1) << t->shift, busy = 0;
 	const char *broken;
 

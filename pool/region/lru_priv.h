@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The inside of the extent LRU, for the files of pool/ that move pages. */
-#ifndef POOLFS_LRU_PRIV_H
-#define POOLFS_LRU_PRIV_H
+#ifndef POOLFS_POOL_REGION_LRU_PRIV_H
+#define POOLFS_POOL_REGION_LRU_PRIV_H
 
 #include "pool/region/frame.h"
 #include "pool/region/lru.h"

@@ -16,8 +16,8 @@
  *
  * Metadata is at most 16 bytes for each page that was ever touched.
  */
-#ifndef POOLFS_REGION_H
-#define POOLFS_REGION_H
+#ifndef POOLFS_POOL_REGION_H
+#define POOLFS_POOL_REGION_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The inside of a region, for the region_*.c files. */
-#ifndef POOLFS_REGION_PRIV_H
-#define POOLFS_REGION_PRIV_H
+#ifndef POOLFS_POOL_REGION_PRIV_H
+#define POOLFS_POOL_REGION_PRIV_H
 
 #include "pool/region/lru_priv.h"
 #include "pool/region/region.h"

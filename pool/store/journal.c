@@ -35,8 +35,8 @@ struct journal_page {
 	uint32_t nr;
 	uint64_t token;
 	int64_t result;
-	_Atomic uint64_t noted; /* token, 0: none */
-	struct journal_note note;
+	_Atomic uint64_t intended; /* token, 0: none */
+	struct journal_intent intent;
 	struct journal_entry entry[JOURNAL_ENTRIES];
 };
 
@@ -91,7 +91,7 @@ int journal_open(struct journal *j, int dirfd, struct table *const *tables,
 	if (forget) {
 		j->page->state = JOURNAL_EMPTY;
 		j->page->token = 0;
-		j->page->noted = 0;
+		j->page->intended = 0;
 	}
 	return 0;
 }
@@ -112,43 +112,43 @@ bool journal_replayed(const struct journal *j, uint64_t token, int64_t *result)
 	return true;
 }
 
-static void journal_set_noted(struct journal *j, uint64_t token)
+static void journal_set_intent(struct journal *j, uint64_t token)
 {
 	atomic_signal_fence(memory_order_seq_cst);
-	atomic_store_explicit(&j->page->noted, token, memory_order_relaxed);
+	atomic_store_explicit(&j->page->intended, token, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
-void journal_note(struct journal *j, uint64_t token,
-		  const struct journal_note *note)
+void journal_intend(struct journal *j, uint64_t token,
+		    const struct journal_intent *intent)
 {
-	journal_set_noted(j, 0);
-	j->page->note = *note;
-	journal_set_noted(j, token);
+	journal_set_intent(j, 0);
+	j->page->intent = *intent;
+	journal_set_intent(j, token);
 }
 
-bool journal_noted(const struct journal *j, uint64_t token,
-		   struct journal_note *note)
+bool journal_intends(const struct journal *j, uint64_t token,
+		     struct journal_intent *intent)
 {
 	int64_t done;
 
-	if (!token || j->page->noted != token ||
+	if (!token || j->page->intended != token ||
 	    journal_replayed(j, token, &done))
 		return false;
-	if (note)
-		*note = j->page->note;
+	if (intent)
+		*intent = j->page->intent;
 	return true;
 }
 
-bool journal_begun(const struct journal *j, struct journal_note *note)
+bool journal_unfinished(const struct journal *j, struct journal_intent *intent)
 {
-	return journal_noted(j, j->page->noted, note);
+	return journal_intends(j, j->page->intended, intent);
 }
 
 void journal_begin(struct journal *j, uint64_t token)
 {
-	if (token && token != j->page->noted)
-		journal_set_noted(j, 0);
+	if (token && token != j->page->intended)
+		journal_set_intent(j, 0);
 	journal_state(j, JOURNAL_EMPTY);
 	j->page->token = token;
 	j->nr_entries = 0;

@@ -24,8 +24,8 @@
  *
  * Locks: callers hold pool->lock (1).
  */
-#ifndef POOLFS_JOURNAL_H
-#define POOLFS_JOURNAL_H
+#ifndef POOLFS_POOL_STORE_JOURNAL_H
+#define POOLFS_POOL_STORE_JOURNAL_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -63,28 +63,28 @@ void journal_release(struct journal *j);
 bool journal_replayed(const struct journal *j, uint64_t token, int64_t *result);
 
 /* What is about to be done, for who finds it begun. */
-struct journal_note {
+struct journal_intent {
 	uint64_t ino; /* of the file that it is done to */
-	uint32_t node;
+	uint32_t inode;
 	uint32_t victim; /* the node that loses its name, 0: none */
 };
 
 /** journal_note - request @token is going to change something else. */
-void journal_note(struct journal *j, uint64_t token,
-		  const struct journal_note *note);
+void journal_intend(struct journal *j, uint64_t token,
+		    const struct journal_intent *intent);
 
 /**
- * journal_noted - was the request @token noted last, and not carried out to
+ * journal_intends - was the request @token noted last, and not carried out to
  * its end?  @note: out, may be NULL.
  */
-bool journal_noted(const struct journal *j, uint64_t token,
-		   struct journal_note *note);
+bool journal_intends(const struct journal *j, uint64_t token,
+		     struct journal_intent *intent);
 
 /**
- * journal_begun - is some request noted that was not carried out, and not
+ * journal_unfinished - is some request noted that was not carried out, and not
  * followed by another?  @note: out.
  */
-bool journal_begun(const struct journal *j, struct journal_note *note);
+bool journal_unfinished(const struct journal *j, struct journal_intent *intent);
 
 /* A change for another request, @token not 0, ends what is noted. */
 void journal_begin(struct journal *j, uint64_t token);

@@ -354,7 +354,7 @@ void store_close(struct store *store)
 uint64_t store_tables_bytes(struct store *store)
 {
 	static const char *const names[] = { "boxes",	"transactions",
-					     "handles", "nodes",
+					     "handles", "inodes",
 					     "ranges",	"journal",
 					     "events",	"config.json" };
 	struct stat st;

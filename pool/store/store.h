@@ -3,14 +3,14 @@
  * The store: the private tree that holds every byte of the pool and every
  * piece of state that must outlive the worker.
  *
- *	boxes transactions handles nodes ranges journal events config.json
+ *	boxes transactions handles inodes ranges journal events config.json
  *	box/SERIAL	the region of a box, one file each
  *	open/HANDLE	what an open control file was answered with
  *	tree/files/	plain files
  *	orphan/NODE	files that have no name in it any more (tree.h)
  */
-#ifndef POOLFS_STORE_H
-#define POOLFS_STORE_H
+#ifndef POOLFS_POOL_STORE_H
+#define POOLFS_POOL_STORE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
  * Tables of records in the store.
  *
  * States: a record is free (its first word is 0) or live.  Only the owner of
- * the table decides what other values mean.  A step is present or absent; a
- * record of an absent step is free, and must not be looked at: that would make
+ * the table decides what other values mean.  A block is present or absent; a
+ * record of an absent block is free, and must not be looked at: that would make
  * memory, and in a full store there is none.
  * Locks: none of its own; pool->lock (1) is held by all callers.
  * Reclaim: never touches a table; its pages can be swapped, nothing more.
@@ -19,36 +19,36 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static uint32_t table_nr_steps(const struct table *t)
+static uint32_t table_nr_blocks(const struct table *t)
 {
-	return t->nr / t->per_step;
+	return t->nr / t->per_block;
 }
 
-static int table_need_steps(struct table *t, uint32_t nr)
+static int table_need_blocks(struct table *t, uint32_t nr)
 {
-	struct table_step *steps = realloc(t->steps, nr * sizeof(*steps));
+	struct table_block *blocks = realloc(t->blocks, nr * sizeof(*blocks));
 
-	if (!steps)
+	if (!blocks)
 		return -ENOMEM;
-	t->steps = steps;
+	t->blocks = blocks;
 	return 0;
 }
 
 /* Index 0 is nobody's. */
-static uint32_t step_capacity(const struct table *t, uint32_t step)
+static uint32_t block_capacity(const struct table *t, uint32_t block)
 {
-	return t->per_step - (step == 0);
+	return t->per_block - (block == 0);
 }
 
 /* Which of its records are free. */
-static void step_scan(struct table *t, uint32_t step)
+static void block_scan(struct table *t, uint32_t block)
 {
-	struct table_step *s = &t->steps[step];
-	uint32_t first = step * t->per_step;
+	struct table_block *s = &t->blocks[block];
+	uint32_t first = block * t->per_block;
 
 	s->nr_free = 0;
 	memset(s->free, 0, sizeof(s->free));
-	for (uint32_t i = step == 0; i < t->per_step; i++) {
+	for (uint32_t i = block == 0; i < t->per_block; i++) {
 		if (table_live(t, first + i))
 			continue;
 		s->free[i / 64] |= 1ull << i % 64;
@@ -56,9 +56,9 @@ static void step_scan(struct table *t, uint32_t step)
 	}
 }
 
-static int step_fill(struct table *t, uint32_t step)
+static int block_fill(struct table *t, uint32_t block)
 {
-	return fallocate(t->fd, 0, (off_t)step * TABLE_STEP, TABLE_STEP) < 0
+	return fallocate(t->fd, 0, (off_t)block * TABLE_BLOCK, TABLE_BLOCK) < 0
 		       ? -errno
 		       : 0;
 }
@@ -69,10 +69,10 @@ static void table_scan(struct table *t)
 	t->nr_absent = 0;
 	t->nr_free = 0;
 	t->spare = UINT32_MAX;
-	for (uint32_t i = 0; i < table_nr_steps(t); i++) {
-		step_scan(t, i);
-		if (t->steps[i].present)
-			t->nr_free += t->steps[i].nr_free;
+	for (uint32_t i = 0; i < table_nr_blocks(t); i++) {
+		block_scan(t, i);
+		if (t->blocks[i].present)
+			t->nr_free += t->blocks[i].nr_free;
 		else
 			t->nr_absent++;
 	}
@@ -80,32 +80,32 @@ static void table_scan(struct table *t)
 
 static int table_grow(struct table *t)
 {
-	uint32_t step = table_nr_steps(t);
+	uint32_t block = table_nr_blocks(t);
 	int err;
 
-	if (t->nr + t->per_step > t->max)
+	if (t->nr + t->per_block > t->max)
 		return -ENOSPC;
-	err = table_need_steps(t, step + 1);
+	err = table_need_blocks(t, block + 1);
 	if (!err)
-		err = step_fill(t, step);
+		err = block_fill(t, block);
 	if (err)
 		return err;
-	t->steps[step].present = true;
-	t->nr += t->per_step;
-	step_scan(t, step);
-	t->nr_free += t->steps[step].nr_free;
+	t->blocks[block].present = true;
+	t->nr += t->per_block;
+	block_scan(t, block);
+	t->nr_free += t->blocks[block].nr_free;
 	return 0;
 }
 
-/* Whether a step of the file has memory. */
-static int step_probe(struct table *t, uint32_t step)
+/* Whether a block of the file has memory. */
+static int block_probe(struct table *t, uint32_t block)
 {
-	off_t start = (off_t)step * TABLE_STEP;
+	off_t start = (off_t)block * TABLE_BLOCK;
 	off_t data = lseek(t->fd, start, SEEK_DATA);
 
-	t->steps[step].present = data >= 0 && data < start + TABLE_STEP;
+	t->blocks[block].present = data >= 0 && data < start + TABLE_BLOCK;
 	/* One that was torn is finished. */
-	return t->steps[step].present ? step_fill(t, step) : 0;
+	return t->blocks[block].present ? block_fill(t, block) : 0;
 }
 
 int table_open(struct table *t, int dirfd, const char *name, size_t rec_size,
@@ -113,7 +113,7 @@ int table_open(struct table *t, int dirfd, const char *name, size_t rec_size,
 {
 	struct table new = { .rec_size = rec_size,
 			     .max = max,
-			     .per_step = TABLE_STEP / rec_size };
+			     .per_block = TABLE_BLOCK / rec_size };
 	struct stat st;
 	int err;
 
@@ -131,10 +131,10 @@ int table_open(struct table *t, int dirfd, const char *name, size_t rec_size,
 		err = -errno;
 		goto err_close;
 	}
-	new.nr = st.st_size / TABLE_STEP *new.per_step;
-	err = table_need_steps(&new, table_nr_steps(&new) + 1);
-	for (uint32_t i = 0; !err && i < table_nr_steps(&new); i++)
-		err = step_probe(&new, i);
+	new.nr = st.st_size / TABLE_BLOCK *new.per_block;
+	err = table_need_blocks(&new, table_nr_blocks(&new) + 1);
+	for (uint32_t i = 0; !err && i < table_nr_blocks(&new); i++)
+		err = block_probe(&new, i);
 	if (err)
 		goto err_unmap;
 	table_scan(&new);
@@ -142,7 +142,7 @@ int table_open(struct table *t, int dirfd, const char *name, size_t rec_size,
 	return 0;
 
 err_unmap:
-	free(new.steps);
+	free(new.blocks);
 	munmap(new.base, new.map_size);
 err_close:
 	close(new.fd);
@@ -155,58 +155,59 @@ void table_release(struct table *t)
 		return;
 	munmap(t->base, t->map_size);
 	close(t->fd);
-	free(t->steps);
+	free(t->blocks);
 	memset(t, 0, sizeof(*t));
 }
 
-/* The lowest step with a free record; it gets memory if need be. */
-static int table_find_step(struct table *t, uint32_t *step)
+/* The lowest block with a free record; it gets memory if need be. */
+static int table_find_block(struct table *t, uint32_t *block)
 {
-	uint32_t nr = table_nr_steps(t), i;
+	uint32_t nr = table_nr_blocks(t), i;
 	int err;
 
 	for (; t->first < nr; t->first++) {
-		if (t->steps[t->first].present && t->steps[t->first].nr_free) {
-			*step = t->first;
+		if (t->blocks[t->first].present &&
+		    t->blocks[t->first].nr_free) {
+			*block = t->first;
 			return 0;
 		}
 	}
 	if (!t->nr_absent) {
 		err = table_grow(t);
-		*step = err ? *step : nr;
+		*block = err ? *block : nr;
 		return err;
 	}
-	for (i = 0; t->steps[i].present; i++)
+	for (i = 0; t->blocks[i].present; i++)
 		;
-	err = step_fill(t, i);
+	err = block_fill(t, i);
 	if (err)
 		return err;
-	t->steps[i].present = true;
-	t->nr_free += t->steps[i].nr_free;
+	t->blocks[i].present = true;
+	t->nr_free += t->blocks[i].nr_free;
 	t->nr_absent--;
 	t->first = i;
-	*step = i;
+	*block = i;
 	return 0;
 }
 
 int table_alloc(struct table *t, uint32_t *index)
 {
-	struct table_step *s;
-	uint32_t step = 0, word = 0, i;
-	int err = table_find_step(t, &step);
+	struct table_block *s;
+	uint32_t block = 0, word = 0, i;
+	int err = table_find_block(t, &block);
 
 	if (err)
 		return err;
-	s = &t->steps[step];
+	s = &t->blocks[block];
 	while (!s->free[word])
 		word++;
 	i = word * 64 + __builtin_ctzll(s->free[word]);
 	s->free[word] &= s->free[word] - 1;
 	s->nr_free--;
 	t->nr_free--;
-	if (t->spare == step)
+	if (t->spare == block)
 		t->spare = UINT32_MAX;
-	*index = step * t->per_step + i;
+	*index = block * t->per_block + i;
 	memset(table_get(t, *index), 0, t->rec_size);
 	return 0;
 }
@@ -214,87 +215,87 @@ int table_alloc(struct table *t, uint32_t *index)
 /* Steps at the end that have no memory are no more. */
 static void table_trim(struct table *t)
 {
-	uint32_t nr = table_nr_steps(t), absent = 0;
+	uint32_t nr = table_nr_blocks(t), absent = 0;
 
-	while (nr && !t->steps[nr - 1].present) {
+	while (nr && !t->blocks[nr - 1].present) {
 		absent++;
 		nr--;
 	}
-	if (!absent || ftruncate(t->fd, (off_t)nr * TABLE_STEP) < 0)
+	if (!absent || ftruncate(t->fd, (off_t)nr * TABLE_BLOCK) < 0)
 		return;
-	t->nr = nr * t->per_step;
+	t->nr = nr * t->per_block;
 	t->nr_absent -= absent;
 	if (t->first > nr)
 		t->first = nr;
 	/* One more than there are, so that there is always an array. */
-	table_need_steps(t, nr + 1);
+	table_need_blocks(t, nr + 1);
 }
 
-static void step_drop(struct table *t, uint32_t step)
+static void block_drop(struct table *t, uint32_t block)
 {
 	if (fallocate(t->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		      (off_t)step * TABLE_STEP, TABLE_STEP) < 0)
+		      (off_t)block * TABLE_BLOCK, TABLE_BLOCK) < 0)
 		return;
-	t->steps[step].present = false;
-	t->nr_free -= t->steps[step].nr_free;
+	t->blocks[block].present = false;
+	t->nr_free -= t->blocks[block].nr_free;
 	t->nr_absent++;
 	table_trim(t);
 }
 
 /* Of two that are empty the later one goes. */
-static void step_emptied(struct table *t, uint32_t step)
+static void block_emptied(struct table *t, uint32_t block)
 {
-	uint32_t last = step;
+	uint32_t last = block;
 
 	if (t->spare == UINT32_MAX) {
-		t->spare = step;
+		t->spare = block;
 		return;
 	}
-	if (t->spare > step) {
+	if (t->spare > block) {
 		last = t->spare;
-		t->spare = step;
+		t->spare = block;
 	}
-	step_drop(t, last);
+	block_drop(t, last);
 }
 
 /* The one that is kept goes when the others have room for a while. */
 static void table_drop_spare(struct table *t)
 {
-	uint32_t step = t->spare;
+	uint32_t block = t->spare;
 
-	if (step == UINT32_MAX ||
-	    t->nr_free - t->steps[step].nr_free < t->per_step / 2)
+	if (block == UINT32_MAX ||
+	    t->nr_free - t->blocks[block].nr_free < t->per_block / 2)
 		return;
 	t->spare = UINT32_MAX;
-	step_drop(t, step);
+	block_drop(t, block);
 }
 
 void table_rescan(struct table *t)
 {
 	table_scan(t);
-	for (uint32_t i = 0; i < table_nr_steps(t); i++)
-		if (t->steps[i].present &&
-		    t->steps[i].nr_free == step_capacity(t, i))
-			step_emptied(t, i);
+	for (uint32_t i = 0; i < table_nr_blocks(t); i++)
+		if (t->blocks[i].present &&
+		    t->blocks[i].nr_free == block_capacity(t, i))
+			block_emptied(t, i);
 	table_drop_spare(t);
 }
 
 void table_free(struct table *t, uint32_t index)
 {
-	uint32_t step = index / t->per_step, i = index % t->per_step;
-	struct table_step *s = &t->steps[step];
+	uint32_t block = index / t->per_block, i = index % t->per_block;
+	struct table_block *s = &t->blocks[block];
 
 	s->free[i / 64] |= 1ull << i % 64;
 	s->nr_free++;
 	t->nr_free++;
-	if (t->first > step)
-		t->first = step;
-	if (s->nr_free == step_capacity(t, step))
-		step_emptied(t, step);
+	if (t->first > block)
+		t->first = block;
+	if (s->nr_free == block_capacity(t, block))
+		block_emptied(t, block);
 	table_drop_spare(t);
 }
 
 uint64_t table_bytes(const struct table *t)
 {
-	return (uint64_t)(table_nr_steps(t) - t->nr_absent) * TABLE_STEP;
+	return (uint64_t)(table_nr_blocks(t) - t->nr_absent) * TABLE_BLOCK;
 }

@@ -12,30 +12,30 @@
  * A record that is free may be filled in plainly; whatever others can see is
  * changed through the journal only.
  *
- * The file grows by steps of 64 KiB, and a step whose records are all free is
+ * The file grows by blocks of 64 KiB, and a block whose records are all free is
  * given back to the kernel (but for one that may soon be needed: so nothing goes
  * back and forth):
  *
- *	step 0      step 1      step 2      step 3
+ *	block 0      block 1      block 2      block 3
  *	[1.11.1111] [..........] [ no memory ] [1........]
  *
  * No locks inside: callers hold pool->lock (1).
  */
-#ifndef POOLFS_TABLE_H
-#define POOLFS_TABLE_H
+#ifndef POOLFS_POOL_STORE_TABLE_H
+#define POOLFS_POOL_STORE_TABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define TABLE_STEP (64u << 10) /* bytes a table grows by */
+#define TABLE_BLOCK (64u << 10) /* bytes a table grows by */
 
-#define TABLE_STEP_MAX 2048 /* records of a step, at most */
+#define TABLE_BLOCK_MAX 2048 /* records of a block, at most */
 
-struct table_step {
+struct table_block {
 	uint32_t nr_free;
 	bool present; /* has memory; if not, all of it is free */
-	uint64_t free[TABLE_STEP_MAX / 64]; /* a bit a record */
+	uint64_t free[TABLE_BLOCK_MAX / 64]; /* a bit a record */
 };
 
 struct table {
@@ -43,13 +43,14 @@ struct table {
 	size_t rec_size;
 	size_t map_size;
 	uint32_t max; /* records that fit the mapping */
-	uint32_t nr; /* records of all steps, index 0 included */
-	uint32_t per_step;
-	struct table_step *steps;
-	uint32_t first; /* no step before it is present and has a free record */
+	uint32_t nr; /* records of all blocks, index 0 included */
+	uint32_t per_block;
+	struct table_block *blocks;
+	uint32_t
+		first; /* no block before it is present and has a free record */
 	uint32_t nr_absent;
-	uint32_t nr_free; /* records of steps that are present */
-	uint32_t spare; /* a step that is empty and present, or nr of steps */
+	uint32_t nr_free; /* records of blocks that are present */
+	uint32_t spare; /* a block that is empty and present, or nr of blocks */
 	int fd;
 };
 
@@ -92,7 +93,7 @@ static inline void *table_get(const struct table *t, uint32_t index)
 static inline int table_live(const struct table *t, uint32_t index)
 {
 	return index > 0 && index < t->nr &&
-	       t->steps[index / t->per_step].present &&
+	       t->blocks[index / t->per_block].present &&
 	       *(uint32_t *)table_get(t, index) != 0;
 }
 

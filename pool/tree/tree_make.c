@@ -2,7 +2,7 @@
 /*
  * Plain files, directories and all the rest are made, on their makers' behalf.
  *
- * States: see tree_attempt.h.
+ * States: see intent.h.
  * Locks: pool->lock (1) held by all callers.
  * Reclaim: asked for room when the store is full.
  */
@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "pool/tree/tree_attempt.h"
+#include "pool/tree/intent.h"
 
 /* --- on whose behalf --- */
 
@@ -39,11 +39,12 @@ static void cred_keep_capabilities(void)
  * set-group-ID directories, default ACLs, limits by user.  Whether the maker may
  * has been decided already.
  */
-static int cred_take(struct tree *t, const struct tree_cred *cred)
+static int cred_take(const struct inode_table *t, const struct tree_cred *cred,
+		     mode_t *mask)
 {
 	if (!t->root && cred->uid != geteuid())
 		return -EPERM;
-	t->umask = umask(cred->umask);
+	*mask = umask(cred->umask);
 	if (!t->root)
 		return 0;
 	setfsgid(cred->gid);
@@ -54,9 +55,10 @@ static int cred_take(struct tree *t, const struct tree_cred *cred)
 	return 0;
 }
 
-static void cred_back(struct tree *t, const struct tree_cred *cred)
+static void cred_back(const struct inode_table *t, const struct tree_cred *cred,
+		      mode_t mask)
 {
-	umask(t->umask);
+	umask(mask);
 	if (!t->root)
 		return;
 	if (cred->uid) {
@@ -82,7 +84,7 @@ struct making {
  * A file without a name, by the rules of the directory @p.  It gets one in
  * orphan/ at once: a worker to come must find it.
  */
-static int make_nameless(struct tree *t, const struct tree_path *p,
+static int make_nameless(struct inode_table *t, const struct inode_path *p,
 			 struct making *m)
 {
 	char proc[40], orphan[16];
@@ -93,7 +95,7 @@ static int make_nameless(struct tree *t, const struct tree_path *p,
 	if (m->fd < 0)
 		return -errno;
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", m->fd);
-	node_orphan_name(m->orphan, orphan, sizeof(orphan));
+	inode_orphan_name(m->orphan, orphan, sizeof(orphan));
 	/* One of a worker that was killed here. */
 	unlinkat(t->orphanfd, orphan, 0);
 	if (linkat(AT_FDCWD, proc, t->orphanfd, orphan, AT_SYMLINK_FOLLOW) < 0)
@@ -103,7 +105,8 @@ static int make_nameless(struct tree *t, const struct tree_path *p,
 	return err;
 }
 
-static int make_it(struct tree *t, const struct tree_path *p, struct making *m)
+static int make_it(struct inode_table *t, const struct inode_path *p,
+		   struct making *m)
 {
 	int err = 0;
 
@@ -123,150 +126,153 @@ static int make_it(struct tree *t, const struct tree_path *p, struct making *m)
 	return err < 0 ? -errno : 0;
 }
 
-static int make_as(struct pool *pool, const struct tree_path *p,
-		   struct making *m, const struct tree_cred *cred)
+static int make_once(struct pool *pool, const struct inode_path *p,
+		     struct making *m, const struct tree_cred *cred)
 {
-	int err = cred_take(pool->tree, cred);
+	mode_t mask;
+	int err = cred_take(pool->inodes, cred, &mask);
 
 	if (err)
 		return err;
-	err = make_it(pool->tree, p, m);
-	cred_back(pool->tree, cred);
-	if (err == -ENOSPC && tree_made_room(pool)) {
-		cred_take(pool->tree, cred);
-		err = make_it(pool->tree, p, m);
-		cred_back(pool->tree, cred);
-	}
+	err = make_it(pool->inodes, p, m);
+	cred_back(pool->inodes, cred, mask);
 	return err;
+}
+
+static int make_as(struct pool *pool, const struct inode_path *p,
+		   struct making *m, const struct tree_cred *cred)
+{
+	return retry_with_room(make_once(pool, p, m, cred),
+			       tree_make_room(pool));
 }
 
 static int tree_make(struct pool *pool, uint32_t parent, const char *name,
 		     struct making *m, const struct tree_cred *cred,
-		     uint32_t *node)
+		     uint32_t *inode)
 {
-	struct attempt a = { 0 };
-	struct tree_path p;
+	struct intent intent = { 0 };
+	struct inode_path p;
 	struct stat st;
 	int64_t done;
 	uint32_t i;
 	int err;
 
-	TREE_BUSY(pool);
+	INODES_BUSY(pool);
 	m->fd = -1;
-	if (attempt_is_over(pool, &done)) {
-		*node = done;
+	if (intent_is_done(pool, &done)) {
+		*inode = done;
 		return 0;
 	}
-	err = tree_path_at(pool, parent, name, &p);
+	err = inode_path_at(pool, parent, name, &p);
 	if (err)
 		return err;
-	err = attempt_begin_name(pool, &a, &p);
+	err = intent_begin_name(pool, &intent, &p);
 	if (!err)
 		err = make_as(pool, &p, m, cred);
-	if (err == -EEXIST && a.again)
+	if (err == -EEXIST && intent.again)
 		err = 0;
 	if (!err && fstatat(p.dirfd, p.path, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		err = -errno;
 	if (!err) {
-		err = node_prepare(pool, parent, name, &st, &i);
+		err = inode_prepare(pool, parent, name, &st, &i);
 		if (err)
 			unlinkat(p.dirfd, p.path,
 				 S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
 	}
-	tree_path_release(&p);
+	inode_path_release(&p);
 	if (err) {
 		if (m->fd >= 0)
 			close(m->fd);
 		return err;
 	}
-	volatile_made(pool, i, parent, st.st_mode);
+	vfile_inherit(pool, i, parent, st.st_mode);
 	journal_begin(&pool->journal, pool->token);
-	node_publish(pool, i, m->flags >= 0);
+	inode_publish(pool, i, m->flags >= 0);
 	journal_commit(&pool->journal, i);
-	node_published(pool, i);
+	inode_published(pool, i);
 	pool_fit_limit(pool);
 	if (m->fd >= 0) {
-		node_mem(pool->tree, i)->fd = m->fd;
-		node_mem(pool->tree, i)->fd_writes = true;
+		inode_mem(pool->inodes, i)->fd = m->fd;
+		inode_mem(pool->inodes, i)->fd_writes = true;
 	}
-	*node = i;
+	*inode = i;
 	return 0;
 }
 
 int tree_mkdir(struct pool *pool, uint32_t parent, const char *name,
-	       mode_t mode, const struct tree_cred *cred, uint32_t *node)
+	       mode_t mode, const struct tree_cred *cred, uint32_t *inode)
 {
 	struct making m = { .mode = S_IFDIR | (mode & ~S_IFMT), .flags = -1 };
 
-	return tree_make(pool, parent, name, &m, cred, node);
+	return tree_make(pool, parent, name, &m, cred, inode);
 }
 
 int tree_mknod(struct pool *pool, uint32_t parent, const char *name,
 	       mode_t mode, dev_t rdev, const struct tree_cred *cred,
-	       uint32_t *node)
+	       uint32_t *inode)
 {
 	struct making m = { .mode = mode, .rdev = rdev, .flags = -1 };
 
 	if (S_ISDIR(mode))
 		return -EPERM;
-	return tree_make(pool, parent, name, &m, cred, node);
+	return tree_make(pool, parent, name, &m, cred, inode);
 }
 
 int tree_symlink(struct pool *pool, uint32_t parent, const char *name,
 		 const char *target, const struct tree_cred *cred,
-		 uint32_t *node)
+		 uint32_t *inode)
 {
 	struct making m = { .target = target, .flags = -1 };
 
-	return tree_make(pool, parent, name, &m, cred, node);
+	return tree_make(pool, parent, name, &m, cred, inode);
 }
 
 static int tree_create_nameless(struct pool *pool, uint32_t parent, mode_t mode,
-				const struct tree_cred *cred, uint32_t *node)
+				const struct tree_cred *cred, uint32_t *inode)
 {
-	struct tree *t = pool->tree;
+	struct inode_table *t = pool->inodes;
 	struct making m = { .mode = mode, .flags = 0, .fd = -1 };
 	struct stat st = { 0 };
-	struct tree_path p;
+	struct inode_path p;
 	uint32_t i;
 	int err;
 
-	TREE_BUSY(pool);
-	err = tree_path(pool, parent, &p);
+	INODES_BUSY(pool);
+	err = inode_path(pool, parent, &p);
 	if (err)
 		return err;
-	err = node_prepare(pool, 0, "", &st, &i);
+	err = inode_prepare(pool, 0, "", &st, &i);
 	if (err) {
-		tree_path_release(&p);
+		inode_path_release(&p);
 		return err;
 	}
 	m.orphan = i;
 	err = make_as(pool, &p, &m, cred);
-	tree_path_release(&p);
+	inode_path_release(&p);
 	if (!err && fstat(m.fd, &st) < 0) {
 		err = -errno;
 		close(m.fd);
 	}
 	if (err) {
-		node_unprepare(pool, i);
+		inode_unprepare(pool, i);
 		return err;
 	}
-	node_rec(t, i)->ino = st.st_ino;
-	node_rec(t, i)->flags = NODE_ORPHAN;
-	volatile_made(pool, i, parent, st.st_mode);
+	inode_rec(t, i)->ino = st.st_ino;
+	inode_rec(t, i)->flags = INODE_ORPHAN;
+	vfile_inherit(pool, i, parent, st.st_mode);
 	journal_begin(&pool->journal, pool->token);
-	node_publish(pool, i, 1);
+	inode_publish(pool, i, 1);
 	journal_commit(&pool->journal, i);
-	node_published(pool, i);
-	node_mem(t, i)->fd = m.fd;
-	node_mem(t, i)->fd_writes = true;
-	*node = i;
+	inode_published(pool, i);
+	inode_mem(t, i)->fd = m.fd;
+	inode_mem(t, i)->fd_writes = true;
+	*inode = i;
 	return 0;
 }
 
 /* It may have come to be after the kernel last looked. */
 static int tree_create_existing(struct pool *pool, uint32_t parent,
-				const char *name, int flags, uint32_t *node)
+				const char *name, int flags, uint32_t *inode)
 {
 	uint64_t token = pool->token;
 	uint32_t i;
@@ -281,27 +287,27 @@ static int tree_create_existing(struct pool *pool, uint32_t parent,
 		return err;
 	err = tree_open(pool, i, flags);
 	if (err)
-		tree_forget(pool, i, 1);
+		inode_forget(pool, i, 1);
 	else
-		*node = i;
+		*inode = i;
 	return err;
 }
 
 int tree_create(struct pool *pool, uint32_t parent, const char *name, int flags,
-		mode_t mode, const struct tree_cred *cred, uint32_t *node)
+		mode_t mode, const struct tree_cred *cred, uint32_t *inode)
 {
 	struct making m = { .mode = mode, .flags = flags };
 	int64_t done;
 	int err;
 
-	if (attempt_is_over(pool, &done)) {
-		*node = done;
+	if (intent_is_done(pool, &done)) {
+		*inode = done;
 		return 0;
 	}
 	if (!name)
-		return tree_create_nameless(pool, parent, mode, cred, node);
-	err = tree_make(pool, parent, name, &m, cred, node);
+		return tree_create_nameless(pool, parent, mode, cred, inode);
+	err = tree_make(pool, parent, name, &m, cred, inode);
 	if (err != -EEXIST || flags & O_EXCL)
 		return err;
-	return tree_create_existing(pool, parent, name, flags, node);
+	return tree_create_existing(pool, parent, name, flags, inode);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Renaming of plain files, in the store's tree and in the nodes.
+ * Renaming of plain files, in the store's tree and in the inodes.
  *
- * States: see tree_attempt.h.
+ * States: see intent.h.
  * Locks: pool->lock (1) held by all callers.
  * Reclaim: asked for room when the store is full.
  */
@@ -12,46 +12,46 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "pool/tree/tree_attempt.h"
+#include "pool/tree/intent.h"
 
 /*
- *	A  --.             a node that is known by the name B is the victim:
+ *	A  --.             a inode that is known by the name B is the victim:
  *	      '--> B       its file is linked (a directory: moved) to orphan/
  *	                   first
  *
  * The note has the inode number of A's file: where that is tells how far it is.
  */
 struct renaming {
-	struct tree_path from, to;
+	struct inode_path from, to;
 	uint32_t parent, to_parent;
 	const char *name, *to_name;
 	unsigned int flags;
-	struct attempt a;
-	struct node_move moves[2];
+	struct intent intent;
+	struct inode_move moves[2];
 	int nr_moves;
-	uint32_t other; /* the node of B's file, however it is known */
+	uint32_t other; /* the inode of B's file, however it is known */
 };
 
-/* The node that loses B, 0: nobody knows it by that name. */
+/* The inode that loses B, 0: nobody knows it by that name. */
 static int rename_find(struct pool *pool, struct renaming *r)
 {
-	struct tree *t = pool->tree;
+	struct inode_table *t = pool->inodes;
 	struct stat st;
 	mode_t mode;
 	uint32_t i;
 
-	if (journal_noted(&pool->journal, pool->token, &r->a.note)) {
-		r->a.again = true;
+	if (journal_intends(&pool->journal, pool->token, &r->intent.what)) {
+		r->intent.again = true;
 		return 0;
 	}
 	if (fstatat(r->from.dirfd, r->from.path, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	mode = st.st_mode;
-	r->a.note.ino = st.st_ino;
-	r->a.note.node = node_by_ino(t, st.st_ino);
-	if (r->a.note.node &&
-	    !node_is_at(t, r->a.note.node, r->parent, r->name))
-		r->a.note.node = 0;
+	r->intent.what.ino = st.st_ino;
+	r->intent.what.inode = inode_by_ino(t, st.st_ino);
+	if (r->intent.what.inode &&
+	    !inode_is_at(t, r->intent.what.inode, r->parent, r->name))
+		r->intent.what.inode = 0;
 	if (fstatat(r->to.dirfd, r->to.path, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (r->flags & RENAME_NOREPLACE)
@@ -60,28 +60,28 @@ static int rename_find(struct pool *pool, struct renaming *r)
 	if (!(r->flags & RENAME_EXCHANGE) &&
 	    S_ISDIR(mode) != S_ISDIR(st.st_mode))
 		return S_ISDIR(mode) ? -ENOTDIR : -EISDIR;
-	i = node_by_ino(t, st.st_ino);
-	r->other = st.st_ino != r->a.note.ino ? i : 0;
-	if (i && st.st_ino != r->a.note.ino &&
-	    node_is_at(t, i, r->to_parent, r->to_name))
-		r->a.note.victim = i;
+	i = inode_by_ino(t, st.st_ino);
+	r->other = st.st_ino != r->intent.what.ino ? i : 0;
+	if (i && st.st_ino != r->intent.what.ino &&
+	    inode_is_at(t, i, r->to_parent, r->to_name))
+		r->intent.what.victim = i;
 	return 0;
 }
 
 static int rename_save_victim(struct pool *pool, const struct renaming *r)
 {
-	uint32_t victim = r->a.note.victim;
+	uint32_t victim = r->intent.what.victim;
 	char orphan[16];
 
 	if (!victim || r->flags & RENAME_EXCHANGE)
 		return 0;
-	node_orphan_name(victim, orphan, sizeof(orphan));
-	if (r->a.again && faccessat(pool->tree->orphanfd, orphan, F_OK,
-				    AT_SYMLINK_NOFOLLOW) == 0)
+	inode_orphan_name(victim, orphan, sizeof(orphan));
+	if (r->intent.again && faccessat(pool->inodes->orphanfd, orphan, F_OK,
+					 AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
-	if (node_rec(pool->tree, victim)->flags & NODE_DIR)
+	if (inode_rec(pool->inodes, victim)->flags & INODE_DIR)
 		return tree_to_orphan(pool, &r->to, victim);
-	return linkat(r->to.dirfd, r->to.path, pool->tree->orphanfd, orphan,
+	return linkat(r->to.dirfd, r->to.path, pool->inodes->orphanfd, orphan,
 		      0) < 0
 		       ? -errno
 		       : 0;
@@ -89,16 +89,17 @@ static int rename_save_victim(struct pool *pool, const struct renaming *r)
 
 static void rename_restore_victim(struct pool *pool, const struct renaming *r)
 {
-	uint32_t victim = r->a.note.victim;
+	uint32_t victim = r->intent.what.victim;
 	char orphan[16];
 
 	if (!victim || r->flags & RENAME_EXCHANGE)
 		return;
-	node_orphan_name(victim, orphan, sizeof(orphan));
-	if (node_rec(pool->tree, victim)->flags & NODE_DIR)
-		renameat(pool->tree->orphanfd, orphan, r->to.dirfd, r->to.path);
+	inode_orphan_name(victim, orphan, sizeof(orphan));
+	if (inode_rec(pool->inodes, victim)->flags & INODE_DIR)
+		renameat(pool->inodes->orphanfd, orphan, r->to.dirfd,
+			 r->to.path);
 	else
-		unlinkat(pool->tree->orphanfd, orphan, 0);
+		unlinkat(pool->inodes->orphanfd, orphan, 0);
 }
 
 /* Has the worker before renamed it? */
@@ -106,10 +107,10 @@ static bool rename_is_done(const struct renaming *r)
 {
 	struct stat st;
 
-	return r->a.again &&
+	return r->intent.again &&
 	       fstatat(r->to.dirfd, r->to.path, &st, AT_SYMLINK_NOFOLLOW) ==
 		       0 &&
-	       st.st_ino == r->a.note.ino;
+	       st.st_ino == r->intent.what.ino;
 }
 
 static int rename_files(struct pool *pool, struct renaming *r)
@@ -118,7 +119,7 @@ static int rename_files(struct pool *pool, struct renaming *r)
 
 	if (err)
 		return err;
-	if (!r->a.note.victim && !(r->flags & RENAME_EXCHANGE))
+	if (!r->intent.what.victim && !(r->flags & RENAME_EXCHANGE))
 		space_unlinked(pool, r->to.dirfd, r->to.path);
 	if (renameat2(r->from.dirfd, r->from.path, r->to.dirfd, r->to.path,
 		      r->flags) == 0)
@@ -130,42 +131,42 @@ static int rename_files(struct pool *pool, struct renaming *r)
 
 static int rename_prepare_moves(struct pool *pool, struct renaming *r)
 {
-	const struct journal_note *n = &r->a.note;
+	const struct journal_intent *n = &r->intent.what;
 	int err = 0;
 
-	if (n->node) {
-		err = node_move_prepare(pool, &r->moves[0], n->node,
-					r->to_parent, r->to_name);
+	if (n->inode) {
+		err = inode_move_prepare(pool, &r->moves[0], n->inode,
+					 r->to_parent, r->to_name);
 		r->nr_moves = !err;
 	}
 	if (err || !n->victim)
 		return err;
 	if (r->flags & RENAME_EXCHANGE)
-		err = node_move_prepare(pool, &r->moves[r->nr_moves], n->victim,
-					r->parent, r->name);
+		err = inode_move_prepare(pool, &r->moves[r->nr_moves],
+					 n->victim, r->parent, r->name);
 	else
-		node_move_nowhere(pool, &r->moves[r->nr_moves], n->victim);
+		inode_move_nowhere(pool, &r->moves[r->nr_moves], n->victim);
 	r->nr_moves += !err;
 	return err;
 }
 
 static void rename_commit(struct pool *pool, struct renaming *r)
 {
-	const struct journal_note *n = &r->a.note;
-	struct node_rec *rec = node_rec(pool->tree, n->victim);
+	const struct journal_intent *n = &r->intent.what;
+	struct inode_rec *rec = inode_rec(pool->inodes, n->victim);
 	bool orphaned = n->victim && !(r->flags & RENAME_EXCHANGE);
 
 	journal_begin(&pool->journal, pool->token);
 	for (int i = 0; i < r->nr_moves; i++)
-		node_move_journal(pool, &r->moves[i]);
+		inode_move_journal(pool, &r->moves[i]);
 	if (orphaned)
-		jset(&pool->journal, rec->flags, rec->flags | NODE_ORPHAN);
+		jset(&pool->journal, rec->flags, rec->flags | INODE_ORPHAN);
 	journal_commit(&pool->journal, 0);
 	for (int i = 0; i < r->nr_moves; i++)
-		node_moved(pool, &r->moves[i]);
+		inode_moved(pool, &r->moves[i]);
 	if (orphaned) {
-		volatile_placed(pool, n->victim);
-		node_put(pool, n->victim);
+		vfile_renamed(pool, n->victim);
+		inode_free_unused(pool, n->victim);
 	} else if (r->other && r->other != n->victim) {
 		tree_lost_a_name(pool, r->other);
 	}
@@ -175,23 +176,23 @@ static int rename_run(struct pool *pool, struct renaming *r)
 {
 	int err;
 
-	TREE_BUSY(pool);
+	INODES_BUSY(pool);
 	err = rename_find(pool, r);
 	if (err)
 		return err;
 	err = rename_prepare_moves(pool, r);
-	if (!err && !r->a.again)
-		journal_note(&pool->journal, pool->token, &r->a.note);
+	if (!err && !r->intent.again)
+		journal_intend(&pool->journal, pool->token, &r->intent.what);
 	if (!err && !rename_is_done(r))
 		err = rename_files(pool, r);
 	if (err)
 		while (r->nr_moves)
-			node_move_cancel(pool, &r->moves[--r->nr_moves]);
+			inode_move_cancel(pool, &r->moves[--r->nr_moves]);
 	else
 		rename_commit(pool, r);
 	/* They were not where they should be when this worker started. */
-	if (!err && r->a.again)
-		volatile_relist(pool);
+	if (!err && r->intent.again)
+		vfile_relist(pool);
 	return err;
 }
 
@@ -209,14 +210,14 @@ static int rename_try(struct pool *pool, uint32_t parent, const char *name,
 	r->to_parent = to;
 	r->to_name = to_name;
 	r->flags = flags;
-	err = tree_path_at(pool, parent, name, &r->from);
+	err = inode_path_at(pool, parent, name, &r->from);
 	if (!err) {
-		err = tree_path_at(pool, to, to_name, &r->to);
+		err = inode_path_at(pool, to, to_name, &r->to);
 		if (!err) {
 			err = rename_run(pool, r);
-			tree_path_release(&r->to);
+			inode_path_release(&r->to);
 		}
-		tree_path_release(&r->from);
+		inode_path_release(&r->from);
 	}
 	free(r);
 	return err;
@@ -226,12 +227,10 @@ int tree_rename(struct pool *pool, uint32_t parent, const char *name,
 		uint32_t to, const char *to_name, unsigned int flags)
 {
 	int64_t done;
-	int err;
 
-	if (attempt_is_over(pool, &done))
+	if (intent_is_done(pool, &done))
 		return done;
-	err = rename_try(pool, parent, name, to, to_name, flags);
-	if (err == -ENOSPC && tree_made_room(pool))
-		err = rename_try(pool, parent, name, to, to_name, flags);
-	return err;
+	return retry_with_room(rename_try(pool, parent, name, to, to_name,
+					  flags),
+			       tree_make_room(pool));
 }

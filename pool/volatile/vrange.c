@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The set of volatile ranges: see vrange.h.
+ * The set of volatile ranges: see volatile_priv.h.
  *
  * States: a range is new until it is shown; then it is unpinned and on the LRU,
  * or purged, until it is dropped.  A range that is shown over others takes them
@@ -13,12 +13,13 @@
  * Locks: pool->lock (1).
  * Reclaim walks the LRU under it: vrange_purge.c.
  */
-#include "pool/volatile/vrange.h"
-
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "pool/volatile/volatile_priv.h"
 
 #define RANGES_KEPT 1024 /* whose memory stays when there are none */
 
@@ -29,13 +30,13 @@ static int cmp_place(const struct avl_node *a, const struct avl_node *b)
 	const struct vrange *x = avl_entry(a, struct vrange, by_place);
 	const struct vrange *y = avl_entry(b, struct vrange, by_place);
 
-	if (x->node != y->node)
-		return x->node < y->node ? -1 : 1;
+	if (x->inode != y->inode)
+		return x->inode < y->inode ? -1 : 1;
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
 struct place {
-	uint32_t node;
+	uint32_t inode;
 	uint64_t first;
 };
 
@@ -45,28 +46,28 @@ static int cmp_end(const void *key, const struct avl_node *n)
 	const struct vrange *v = avl_entry(n, struct vrange, by_place);
 	const struct place *p = key;
 
-	if (v->node != p->node)
-		return p->node < v->node ? -1 : 1;
+	if (v->inode != p->inode)
+		return p->inode < v->inode ? -1 : 1;
 	return v->end <= p->first ? 1 : -1;
 }
 
-struct vrange *vrange_find(struct tree *t, uint32_t node, uint64_t first,
+struct vrange *vrange_find(struct volatiles *t, uint32_t inode, uint64_t first,
 			   uint64_t end)
 {
-	struct place p = { node, first };
+	struct place p = { inode, first };
 	struct avl_node *n = avl_lower_bound(&t->by_place, &p, cmp_end);
 	struct vrange *v = n ? avl_entry(n, struct vrange, by_place) : NULL;
 
-	return v && v->node == node && v->first < end ? v : NULL;
+	return v && v->inode == inode && v->first < end ? v : NULL;
 }
 
 /* --- one range --- */
 
-static void vrange_store(struct tree *t, const struct vrange *v)
+static void vrange_store(struct volatiles *t, const struct vrange *v)
 {
 	struct vrange_rec *rec = vrange_rec(t, v);
 
-	rec->node = v->node;
+	rec->inode = v->inode;
 	rec->first = v->first;
 	rec->end = v->end;
 	rec->state = v->purged ? VRANGE_PURGED : VRANGE_UNPINNED;
@@ -75,14 +76,14 @@ static void vrange_store(struct tree *t, const struct vrange *v)
 static struct extent_link *vrange_link(const struct extent_list *list,
 				       uint32_t id)
 {
-	const struct tree *t = list->owner;
+	const struct volatiles *t = list->owner;
 
 	return &t->range[id].link;
 }
 
 static uint64_t vrange_pages(const struct extent_list *list, uint32_t id)
 {
-	const struct tree *t = list->owner;
+	const struct volatiles *t = list->owner;
 
 	return t->range[id].end - t->range[id].first;
 }
@@ -103,8 +104,8 @@ static uint64_t vrange_memory(struct pool *pool, const struct vrange *v)
 	uint64_t bytes = 0;
 	int fd = -1;
 
-	if (!v->purged && !tree_is_volatile(pool, v->node))
-		fd = tree_fd(pool, v->node, false);
+	if (!v->purged && !vfile_is_volatile(pool, v->inode))
+		fd = inode_fd(pool, v->inode, false);
 	if (fd < 0)
 		return 0;
 	while (at < end && (data = lseek(fd, at, SEEK_DATA)) >= 0 &&
@@ -114,22 +115,20 @@ static uint64_t vrange_memory(struct pool *pool, const struct vrange *v)
 			break;
 		bytes += (at < end ? at : end) - data;
 	}
-	tree_fd_done(pool, v->node);
+	inode_fd_done(pool, v->inode);
 	return bytes / pool->page_size;
 }
 
 static void vrange_measure(struct pool *pool, struct vrange *v)
 {
-	struct tree *t = pool->tree;
-
-	t->range_memory -= v->memory;
+	pool->unpinned_pages -= v->memory;
 	v->memory = vrange_memory(pool, v);
-	t->range_memory += v->memory;
+	pool->unpinned_pages += v->memory;
 }
 
 static void vrange_list(struct pool *pool, struct vrange *v)
 {
-	struct tree *t = pool->tree;
+	struct volatiles *t = pool->volatiles;
 
 	if (v->purged)
 		return;
@@ -139,19 +138,21 @@ static void vrange_list(struct pool *pool, struct vrange *v)
 	vrange_measure(pool, v);
 }
 
-static void vrange_unlist(struct tree *t, struct vrange *v)
+static void vrange_unlist(struct pool *pool, struct vrange *v)
 {
+	struct volatiles *t = pool->volatiles;
+
 	if (v->purged)
 		return;
 	extent_list_del(&t->unpinned, v - t->range);
 	extent_list_count(&t->unpinned, v->first - v->end);
-	t->range_memory -= v->memory;
+	pool->unpinned_pages -= v->memory;
 	v->memory = 0;
 }
 
 struct vrange *vrange_new(struct pool *pool, int *err)
 {
-	struct tree *t = pool->tree;
+	struct volatiles *t = pool->volatiles;
 	uint32_t id;
 
 	*err = pool_record(pool, &t->ranges, &id);
@@ -163,15 +164,15 @@ struct vrange *vrange_new(struct pool *pool, int *err)
 	return &t->range[id];
 }
 
-void vrange_unnew(struct tree *t, struct vrange *v)
+void vrange_cancel(struct volatiles *t, struct vrange *v)
 {
 	if (v)
 		table_free(&t->ranges, v - t->range);
 }
 
-void vrange_show(struct pool *pool, struct vrange *v)
+void vrange_publish(struct pool *pool, struct vrange *v)
 {
-	struct tree *t = pool->tree;
+	struct volatiles *t = pool->volatiles;
 
 	avl_insert(&t->by_place, &v->by_place);
 	vrange_list(pool, v);
@@ -179,19 +180,21 @@ void vrange_show(struct pool *pool, struct vrange *v)
 	t->nr_ranges++;
 }
 
-void vrange_drop(struct tree *t, struct vrange *v)
+void vrange_drop(struct pool *pool, struct vrange *v)
 {
-	vrange_unlist(t, v);
+	struct volatiles *t = pool->volatiles;
+
+	vrange_unlist(pool, v);
 	avl_erase(&t->by_place, &v->by_place);
 	vrange_rec(t, v)->state = 0;
 	t->nr_ranges--;
-	vrange_unnew(t, v);
+	vrange_cancel(t, v);
 }
 
 void vrange_resize(struct pool *pool, struct vrange *v, uint64_t first,
 		   uint64_t end)
 {
-	struct tree *t = pool->tree;
+	struct volatiles *t = pool->volatiles;
 
 	if (!v->purged)
 		extent_list_count(&t->unpinned,
@@ -204,10 +207,10 @@ void vrange_resize(struct pool *pool, struct vrange *v, uint64_t first,
 
 void vrange_join(struct pool *pool, struct vrange *v)
 {
-	struct tree *t = pool->tree;
+	struct volatiles *t = pool->volatiles;
 	struct vrange *o;
 
-	while ((o = vrange_find(t, v->node, v->first, v->end))) {
+	while ((o = vrange_find(t, v->inode, v->first, v->end))) {
 		v->purged |= o->purged;
 		if (o->first < v->first)
 			v->first = o->first;
@@ -216,23 +219,50 @@ void vrange_join(struct pool *pool, struct vrange *v)
 		/* A worker that is killed here finds the two overlapping, and
 		 * joins them. */
 		vrange_store(t, v);
-		vrange_drop(t, o);
+		vrange_drop(pool, o);
 	}
-	vrange_show(pool, v);
+	vrange_publish(pool, v);
 }
 
-void vrange_set_purged(struct tree *t, struct vrange *v)
+void vrange_set_purged(struct pool *pool, struct vrange *v)
 {
-	vrange_unlist(t, v);
+	struct volatiles *t = pool->volatiles;
+
+	vrange_unlist(pool, v);
 	v->purged = true;
 	vrange_store(t, v);
 	vrange_rec(t, v)->state = VRANGE_PURGING;
 }
 
-/* --- all of them --- */
+int64_t vrange_punch(struct pool *pool, const struct vrange *v)
+{
+	uint64_t page = pool->page_size;
+	struct stat before, after;
+	int fd = inode_fd(pool, v->inode, true);
+	int err = 0;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &before) < 0 ||
+	    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      v->first * page, (v->end - v->first) * page) < 0 ||
+	    fstat(fd, &after) < 0)
+		err = -errno;
+	inode_fd_done(pool, v->inode);
+	if (err)
+		return err;
+	if (!pool->store->detached)
+		space_changed(pool, before.st_blocks, after.st_blocks);
+	return before.st_blocks > after.st_blocks
+		       ? (before.st_blocks - after.st_blocks) * 512ll /
+				 (int64_t)page
+		       : 0;
+}
+
+/* --- those of a file --- */
 
 /* The last of many takes the memory of all with it. */
-static void vranges_gone(struct tree *t)
+static void vranges_gone(struct volatiles *t)
 {
 	if (t->nr_ranges || t->range_top < RANGES_KEPT)
 		return;
@@ -240,29 +270,106 @@ static void vranges_gone(struct tree *t)
 	t->range_top = 0;
 }
 
-void ranges_changed(struct pool *pool, uint32_t node)
+void vrange_remeasure(struct pool *pool, uint32_t inode)
 {
-	struct tree *t = pool->tree;
+	struct volatiles *t = pool->volatiles;
 	uint64_t at = 0;
 	struct vrange *v;
 
-	if (!(node_rec(t, node)->flags & NODE_RANGES))
+	if (!(inode_rec(pool->inodes, inode)->flags & INODE_RANGES))
 		return;
-	for (; (v = vrange_find(t, node, at, UINT64_MAX)); at = v->end)
+	for (; (v = vrange_find(t, inode, at, UINT64_MAX)); at = v->end)
 		if (!v->purged)
 			vrange_measure(pool, v);
 	pool_fit_limit(pool);
 }
 
-void ranges_kept(struct pool *pool, uint32_t node)
+void vrange_update_flag(struct pool *pool, uint32_t inode)
 {
-	struct node_rec *rec = node_rec(pool->tree, node);
+	struct inode_rec *rec = inode_rec(pool->inodes, inode);
 
-	if (vrange_find(pool->tree, node, 0, UINT64_MAX))
-		rec->flags |= NODE_RANGES;
+	if (vrange_find(pool->volatiles, inode, 0, UINT64_MAX))
+		rec->flags |= INODE_RANGES;
 	else
-		rec->flags &= ~NODE_RANGES;
-	vranges_gone(pool->tree);
+		rec->flags &= ~INODE_RANGES;
+	vranges_gone(pool->volatiles);
+}
+
+/* Takes [first, end) out of all ranges; @spare is for one that is split. */
+void vrange_cut(struct pool *pool, uint32_t inode, uint64_t first, uint64_t end,
+		struct vrange **spare)
+{
+	struct volatiles *t = pool->volatiles;
+	struct vrange *v;
+
+	while ((v = vrange_find(t, inode, first, end))) {
+		if (v->first < first && v->end > end) {
+			struct vrange *rest = *spare;
+
+			*spare = NULL;
+			rest->inode = inode;
+			rest->first = end;
+			rest->end = v->end;
+			rest->purged = v->purged;
+			/* First, or a kill would lose what is purged of it;
+			 * the next worker joins the two again. */
+			vrange_publish(pool, rest);
+			vrange_resize(pool, v, v->first, first);
+		} else if (v->first < first) {
+			vrange_resize(pool, v, v->first, first);
+		} else if (v->end > end) {
+			vrange_resize(pool, v, end, v->end);
+		} else {
+			vrange_drop(pool, v);
+		}
+	}
+}
+
+static void vrange_tell_cut(struct pool *pool, uint32_t inode, uint64_t off)
+{
+	if (pool->ops && pool->ops->range_cut)
+		pool->ops->range_cut(pool->arg, inode, off);
+}
+
+void vrange_truncate(struct pool *pool, uint32_t inode, uint64_t size)
+{
+	struct vrange *none = NULL;
+
+	/* Also if they are pinned by now. */
+	vrange_tell_cut(pool, inode, size);
+	if (!(inode_rec(pool->inodes, inode)->flags & INODE_RANGES))
+		return;
+	/* Nothing is behind it, so nothing is split. */
+	vrange_cut(pool, inode, (size + pool->page_size - 1) / pool->page_size,
+		   UINT64_MAX, &none);
+	vrange_update_flag(pool, inode);
+}
+
+void vrange_drop_all(struct pool *pool, uint32_t inode)
+{
+	struct volatiles *t = pool->volatiles;
+	struct vrange *v;
+
+	vrange_tell_cut(pool, inode, 0);
+	if (!(inode_rec(pool->inodes, inode)->flags & INODE_RANGES))
+		return;
+	while ((v = vrange_find(t, inode, 0, UINT64_MAX)))
+		vrange_drop(pool, v);
+	vrange_update_flag(pool, inode);
+}
+
+/* --- all of them --- */
+
+int vranges_open(struct pool *pool)
+{
+	struct volatiles *t = pool->volatiles;
+	int err = table_open(&t->ranges, pool->store->dirfd, "ranges",
+			     sizeof(struct vrange_rec), VRANGE_MAX);
+
+	if (err)
+		return err;
+	pool_add_table(pool, &t->ranges);
+	return 0;
 }
 
 static int by_age(const void *a, const void *b)
@@ -274,29 +381,29 @@ static int by_age(const void *a, const void *b)
 
 static void vrange_adopt(struct pool *pool, uint32_t id)
 {
-	struct tree *t = pool->tree;
+	struct volatiles *t = pool->volatiles;
 	struct vrange_rec *rec = table_get(&t->ranges, id);
 	struct vrange *v = &t->range[id];
 
-	if (!tree_valid(pool, rec->node)) {
+	if (!inode_valid(pool, rec->inode)) {
 		rec->state = 0;
 		table_free(&t->ranges, id);
 		return;
 	}
-	v->node = rec->node;
+	v->inode = rec->inode;
 	v->first = rec->first;
 	v->end = rec->end;
 	v->purged = rec->state != VRANGE_UNPINNED;
 	if (rec->state == VRANGE_PURGING)
 		vrange_punch(pool, v);
 	vrange_join(pool, v);
-	ranges_kept(pool, v->node);
+	vrange_update_flag(pool, v->inode);
 }
 
 /* In the order of age.  It takes no record: there may be none. */
-int ranges_adopt(struct pool *pool)
+int vranges_adopt(struct pool *pool)
 {
-	struct tree *t = pool->tree;
+	struct volatiles *t = pool->volatiles;
 	struct vrange_rec **all;
 	uint32_t nr = 0;
 
@@ -329,24 +436,19 @@ int ranges_adopt(struct pool *pool)
 	return 0;
 }
 
-void ranges_stop(struct pool *pool)
+void vranges_close(struct pool *pool)
 {
-	struct tree *t = pool->tree;
+	struct volatiles *t = pool->volatiles;
 
-	if (!t)
-		return;
-	if (t->range_shrinker)
-		shrinker_free(t->range_shrinker);
-	t->range_shrinker = NULL;
 	if (t->range)
 		munmap(t->range, VRANGE_MAX * sizeof(*t->range));
 	t->range = NULL;
 	table_release(&t->ranges);
 }
 
-const char *ranges_check(struct pool *pool)
+const char *vranges_check(struct pool *pool)
 {
-	struct tree *t = pool->tree;
+	struct volatiles *t = pool->volatiles;
 	struct vrange *before = NULL, *v;
 	uint64_t unpinned = 0, memory = 0;
 
@@ -354,10 +456,11 @@ const char *ranges_check(struct pool *pool)
 		return "the index of volatile ranges is out of order";
 	for (struct avl_node *n = avl_first(&t->by_place); n; n = avl_next(n)) {
 		v = avl_entry(n, struct vrange, by_place);
-		if (before && before->node == v->node && before->end > v->first)
+		if (before && before->inode == v->inode &&
+		    before->end > v->first)
 			return "volatile ranges overlap";
-		if (!(node_rec(t, v->node)->flags & NODE_RANGES))
-			return "a node has volatile ranges and does not know";
+		if (!(inode_rec(pool->inodes, v->inode)->flags & INODE_RANGES))
+			return "a inode has volatile ranges and does not know";
 		unpinned += !v->purged;
 		before = v;
 	}
@@ -366,7 +469,7 @@ const char *ranges_check(struct pool *pool)
 			return "a purged range is on the LRU";
 		memory += t->range[i].memory;
 	}
-	if (memory != t->range_memory)
+	if (memory != pool->unpinned_pages)
 		return "the memory of volatile ranges is miscounted";
 	if (unpinned != t->unpinned.extents)
 		return "an unpinned range is not on the LRU";

@@ -23,7 +23,7 @@
 #define KILL_CALLS 200 /* more than any operation makes */
 #define KILL_BYTES 4096 /* of each file: the tests use no more */
 
-static const char *const kill_files[] = { "nodes", "ranges", "journal" };
+static const char *const kill_files[] = { "inodes", "ranges", "journal" };
 #define KILL_FILES 3
 
 struct kill_child {

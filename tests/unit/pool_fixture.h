@@ -163,7 +163,7 @@ static inline void dump_box(FILE *f, struct box *box)
 		" handles %u modes",
 		box_name(box), box_serial(box), st.size, st.queued,
 		st.delivered, st.handles);
-	for (int i = 0; i < BOX_NODES; i++) {
+	for (int i = 0; i < BOX_INODES; i++) {
 		box_attr_get(box, i, &attr);
 		fprintf(f, " %o/%d/%d", attr.mode, (int)attr.uid,
 			(int)attr.gid);
@@ -194,10 +194,11 @@ static inline char *pool_dump(void)
 
 		if (kind == HANDLE_NONE)
 			continue;
-		fprintf(f, "handle %u kind %d box %" PRIu64 " cursor %" PRIu64,
+		fprintf(f,
+			"handle %u kind %d box %" PRIu64 " cursor %" PRIu64
+			"\n",
 			i, kind, box ? box_serial(box) : 0,
 			handle_cursor(pool, i));
-		fprintf(f, " flags %x\n", (unsigned int)handle_flags(pool, i));
 	}
 	fclose(f);
 	return text;
@@ -234,7 +235,8 @@ static inline void pool_drain(void)
 		must(box_remove(pool, box_name(box)) == 0, "box_remove");
 	}
 	pool_stat(pool, &st);
-	must(!st.boxes && !st.transactions && !st.handles, "not empty");
+	must(!st.boxes.boxes && !st.boxes.transactions && !st.boxes.handles,
+	     "not empty");
 	must(!st.pages.used && !st.pages.available, "pages without a box");
 	must(pool_intact(), "pool_check");
 }

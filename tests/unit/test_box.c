@@ -123,7 +123,7 @@ static void test_many(void)
 	ok(n == 10000, "10,000 boxes are listed, each once");
 	reopened(1);
 	pool_stat(pool, &st);
-	ok(st.boxes == 10000 && box_by_name(pool, "box-9999"),
+	ok(st.boxes.boxes == 10000 && box_by_name(pool, "box-9999"),
 	   "and are there for the next worker");
 	for (int i = 0; i < 10000; i++) {
 		snprintf(name, sizeof(name), "box-%d", (i * 7919) % 10000);
@@ -540,9 +540,9 @@ static void test_settle(void)
 	pool_start(dir, SIZE, false, &with_settle);
 	box = box_by_name(pool, "box");
 	ok(receive_id(recv) == 0, "a new worker does not show it either");
-	pool_resettle(pool);
+	tx_invalidate_again(pool);
 	ok(heard.settles == 2, "but asks again");
-	pool_settled(pool, heard.settle_slot);
+	tx_invalidated(pool, heard.settle_slot);
 	ok(receive_id(recv) == 2, "and then it is received");
 	end("settling");
 }

@@ -142,20 +142,20 @@ static void test_limits(void)
 
 static bool noted_is(uint64_t token, uint64_t ino)
 {
-	struct journal_note note = { 0 };
+	struct journal_intent note = { 0 };
 
-	return journal_noted(&w.journal, token, NULL) &&
-	       journal_noted(&w.journal, token, &note) && note.ino == ino &&
-	       note.node == ino + 1 && note.victim == ino + 2;
+	return journal_intends(&w.journal, token, NULL) &&
+	       journal_intends(&w.journal, token, &note) && note.ino == ino &&
+	       note.inode == ino + 1 && note.victim == ino + 2;
 }
 
 static void note(uint64_t token, uint64_t ino)
 {
-	struct journal_note n = { .ino = ino,
-				  .node = ino + 1,
-				  .victim = ino + 2 };
+	struct journal_intent n = { .ino = ino,
+				    .inode = ino + 1,
+				    .victim = ino + 2 };
 
-	journal_note(&w.journal, token, &n);
+	journal_intend(&w.journal, token, &n);
 }
 
 static void change(uint64_t token)
@@ -166,47 +166,52 @@ static void change(uint64_t token)
 
 static void test_notes(void)
 {
-	struct journal_note n = { .ino = 77 };
+	struct journal_intent n = { .ino = 77 };
 
 	dir = scratch_dir("notes");
 	open_world(dir, true);
-	ok(!journal_noted(&w.journal, 0, &n) &&
-		   !journal_noted(&w.journal, 5, &n) &&
-		   !journal_begun(&w.journal, &n) && n.ino == 77,
+	ok(!journal_intends(&w.journal, 0, &n) &&
+		   !journal_intends(&w.journal, 5, &n) &&
+		   !journal_unfinished(&w.journal, &n) && n.ino == 77,
 	   "a new journal has nothing noted");
 	note(5, 100);
-	ok(noted_is(5, 100) && !journal_noted(&w.journal, 6, &n) &&
-		   !journal_noted(&w.journal, 0, &n) && n.ino == 77,
+	ok(noted_is(5, 100) && !journal_intends(&w.journal, 6, &n) &&
+		   !journal_intends(&w.journal, 0, &n) && n.ino == 77,
 	   "a note is its request's");
 	close_world();
 	open_world(dir, false);
-	ok(noted_is(5, 100) && journal_begun(&w.journal, &n) && n.ino == 100,
+	ok(noted_is(5, 100) && journal_unfinished(&w.journal, &n) &&
+		   n.ino == 100,
 	   "the next worker finds it, and that it was begun");
 	change(0);
-	ok(noted_is(5, 100) && journal_begun(&w.journal, &n),
+	ok(noted_is(5, 100) && journal_unfinished(&w.journal, &n),
 	   "a change of nobody's on the way leaves it");
 	change(5);
-	ok(!journal_noted(&w.journal, 5, &n) && !journal_begun(&w.journal, &n),
+	ok(!journal_intends(&w.journal, 5, &n) &&
+		   !journal_unfinished(&w.journal, &n),
 	   "carried out, it is over");
 	change(6);
-	ok(!journal_noted(&w.journal, 5, &n) && !journal_begun(&w.journal, &n),
+	ok(!journal_intends(&w.journal, 5, &n) &&
+		   !journal_unfinished(&w.journal, &n),
 	   "and stays so after the next request");
 	note(7, 200);
 	change(8);
-	ok(!journal_noted(&w.journal, 7, &n) && !journal_begun(&w.journal, &n),
+	ok(!journal_intends(&w.journal, 7, &n) &&
+		   !journal_unfinished(&w.journal, &n),
 	   "another request ends one that was not carried out");
 	note(9, 300);
 	note(10, 400);
-	ok(!journal_noted(&w.journal, 9, &n) && noted_is(10, 400),
+	ok(!journal_intends(&w.journal, 9, &n) && noted_is(10, 400),
 	   "of two notes the later one holds");
 	note(0, 500);
-	ok(!journal_noted(&w.journal, 0, &n) &&
-		   !journal_noted(&w.journal, 10, &n),
+	ok(!journal_intends(&w.journal, 0, &n) &&
+		   !journal_intends(&w.journal, 10, &n),
 	   "a note of nobody's is none");
 	note(11, 600);
 	close_world();
 	open_world(dir, true);
-	ok(!journal_noted(&w.journal, 11, &n) && !journal_begun(&w.journal, &n),
+	ok(!journal_intends(&w.journal, 11, &n) &&
+		   !journal_unfinished(&w.journal, &n),
 	   "nor is there any in the next mount");
 	close_world();
 	free(dir);
@@ -314,13 +319,13 @@ static void note_op(void *arg)
 
 static void note_see(void *arg)
 {
-	struct journal_note n;
+	struct journal_intent n;
 
 	scratch_empty(copy);
 	scratch_copy(dir, copy);
 	open_world(copy, false);
 	for (uint64_t token = TOKEN - 1; token <= TOKEN + 2; token++) {
-		bool is = journal_noted(&w.journal, token, NULL);
+		bool is = journal_intends(&w.journal, token, NULL);
 
 		must(!is || (token == TOKEN && noted_is(token, BEFORE)) ||
 			     (token == TOKEN + 1 && noted_is(token, AFTER)),
@@ -328,7 +333,7 @@ static void note_see(void *arg)
 		seen_before += is && token == TOKEN;
 		seen_after += is && token == TOKEN + 1;
 	}
-	must(!journal_begun(&w.journal, &n) || n.victim == n.ino + 2,
+	must(!journal_unfinished(&w.journal, &n) || n.victim == n.ino + 2,
 	     "begun, by a part of a note");
 	close_world();
 }

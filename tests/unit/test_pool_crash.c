@@ -274,7 +274,7 @@ static uint32_t nr_handles(void)
 	struct pool_stat st;
 
 	pool_stat(pool, &st);
-	return st.handles;
+	return st.boxes.handles;
 }
 
 static uint32_t handles_of_list(void)

@@ -432,7 +432,7 @@ static uint32_t seen_before, seen_after;
 static void settle_at_once(void *arg, struct box *box, uint32_t slot,
 			   uint64_t off, uint64_t len)
 {
-	pool_settled(pool, slot);
+	tx_invalidated(pool, slot);
 }
 
 static const struct pool_ops ops = { .settle = settle_at_once };
@@ -440,7 +440,7 @@ static const struct pool_ops ops = { .settle = settle_at_once };
 static void start_copy(void)
 {
 	pool_start(copy, SIZE, false, &ops);
-	pool_resettle(pool);
+	tx_invalidate_again(pool);
 	must(pool_intact(), "%s: pool_check", now->name);
 }
 
@@ -476,7 +476,7 @@ static void ask_again(void)
 static void step_prepare(void *arg)
 {
 	pool_start(dir, SIZE, false, &ops);
-	pool_resettle(pool);
+	tx_invalidate_again(pool);
 	pool_set_token(pool, TOKEN);
 }
 

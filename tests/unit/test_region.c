@@ -149,7 +149,7 @@ static void test_resize(void)
 
 static void test_chunks(void)
 {
-	uint32_t chunk = (1u << REGION_CHUNK_SHIFT) / P, i;
+	uint32_t chunk = (1u << EXTENT_SHIFT) / P, i;
 	char *data = pattern(16 * P, 3);
 	struct lru_stat st;
 

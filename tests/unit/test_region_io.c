@@ -111,7 +111,7 @@ static void test_memory_falls(void)
 
 static void test_huge(void)
 {
-	uint32_t chunk = (1u << REGION_CHUNK_SHIFT) / P;
+	uint32_t chunk = (1u << EXTENT_SHIFT) / P;
 	int dir = tmpfs_new("within_size", NULL);
 	char *data = pattern(chunk * P, 5);
 	uint64_t have;

@@ -371,7 +371,7 @@ int main(void)
 	uint32_t chunk;
 
 	page_size = sysconf(_SC_PAGESIZE);
-	chunk = (1u << REGION_CHUNK_SHIFT) / page_size;
+	chunk = (1u << EXTENT_SHIFT) / page_size;
 	ok(exhaust(false) == 45 * 45 * 45, "sequences of 3 from nothing");
 	ok(exhaust(true) == 45 * 45 * 45, "sequences of 3 from full pages");
 	random_ops(0, UINT32_MAX, 20000);

@@ -132,7 +132,7 @@ static unsigned int steps_of(struct table *t)
 
 	must(fstat(t->fd, &st) == 0, "fstat");
 	must(table_bytes(t) == (uint64_t)st.st_blocks * 512, "bytes");
-	return table_bytes(t) / TABLE_STEP;
+	return table_bytes(t) / TABLE_BLOCK;
 }
 
 static void retire_step(struct table *t, uint32_t step)

@@ -25,7 +25,7 @@ static struct statx stat_of(uint32_t node)
 {
 	struct statx stx = { 0 };
 
-	must(tree_stat(pool, node, &stx) == 0, "stat");
+	must(inode_stat(pool, node, &stx) == 0, "stat");
 	return stx;
 }
 
@@ -33,14 +33,14 @@ static void clean(const char *what)
 {
 	tree_close_everything();
 	tree_forget_everything();
-	tree_remove_everything(TREE_ROOT);
+	tree_remove_everything(INODE_ROOT);
 	ok(pool_intact() && nr_tree_nodes() == 1, "%s: nothing is left", what);
 }
 
 static void test_make(void)
 {
 	struct tree_cred other = { .uid = 12, .gid = 34, .umask = 027 };
-	uint32_t d = made_dir(TREE_ROOT, "d"), n = 0, file, fifo, dev;
+	uint32_t d = made_dir(INODE_ROOT, "d"), n = 0, file, fifo, dev;
 	char buf[8];
 
 	must(tree_mknod(pool, d, "f", S_IFREG | 0666, 0, &other, &file) == 0,
@@ -71,16 +71,16 @@ static void test_make(void)
 	   "EEXIST");
 	ok(tree_mkdir(pool, file, "x", 0755, &other, &n) == -ENOTDIR &&
 		   tree_lookup(pool, fifo, "x", &n) == -ENOTDIR &&
-		   tree_opendir(pool, file) == -ENOTDIR &&
+		   inode_opendir(pool, file) == -ENOTDIR &&
 		   tree_rmdir(pool, d, "f") == -ENOTDIR,
 	   "ENOTDIR");
 	ok(tree_mkdir(pool, 4711, "x", 0755, &other, &n) == -ESTALE &&
 		   tree_lookup(pool, 4711, "x", &n) == -ESTALE &&
 		   tree_open(pool, 4711, O_RDONLY) == -ESTALE &&
 		   tree_close(pool, 4711) == -ESTALE &&
-		   tree_fd(pool, 4711, false) == -ESTALE &&
+		   inode_fd(pool, 4711, false) == -ESTALE &&
 		   tree_unlink(pool, 4711, "x") == -ESTALE &&
-		   tree_opens(pool, 4711) == 0 && !tree_valid(pool, 0),
+		   inode_opens(pool, 4711) == 0 && !inode_valid(pool, 0),
 	   "ESTALE");
 	ok(tree_lookup(pool, d, "x", &n) == -ENOENT &&
 		   tree_unlink(pool, d, "x") == -ENOENT &&
@@ -89,8 +89,8 @@ static void test_make(void)
 		   tree_rename(pool, d, "f", d, "y", RENAME_EXCHANGE) ==
 			   -ENOENT,
 	   "ENOENT");
-	ok(tree_unlink(pool, TREE_ROOT, "d") == -EISDIR &&
-		   tree_rmdir(pool, TREE_ROOT, "d") == -ENOTEMPTY &&
+	ok(tree_unlink(pool, INODE_ROOT, "d") == -EISDIR &&
+		   tree_rmdir(pool, INODE_ROOT, "d") == -ENOTEMPTY &&
 		   tree_close(pool, file) == -EBADF &&
 		   tree_mknod(pool, d, "x", S_IFDIR, 0, &other, &n) == -EPERM,
 	   "EISDIR, ENOTEMPTY, EBADF, EPERM");
@@ -99,13 +99,13 @@ static void test_make(void)
 
 static void test_rename(void)
 {
-	uint32_t d = made_dir(TREE_ROOT, "d"), e = made_dir(TREE_ROOT, "e");
+	uint32_t d = made_dir(INODE_ROOT, "d"), e = made_dir(INODE_ROOT, "e");
 	uint32_t a = filled_file(d, "a", 1, 'a'),
 		 b = filled_file(e, "b", 1, 'b');
 
-	ok(tree_rename(pool, d, "a", TREE_ROOT, "e", 0) == -EISDIR &&
-		   tree_rename(pool, TREE_ROOT, "d", e, "b", 0) == -ENOTDIR &&
-		   tree_rename(pool, TREE_ROOT, "d", TREE_ROOT, "e", 0) ==
+	ok(tree_rename(pool, d, "a", INODE_ROOT, "e", 0) == -EISDIR &&
+		   tree_rename(pool, INODE_ROOT, "d", e, "b", 0) == -ENOTDIR &&
+		   tree_rename(pool, INODE_ROOT, "d", INODE_ROOT, "e", 0) ==
 			   -ENOTEMPTY &&
 		   tree_rename(pool, d, "a", e, "b", RENAME_NOREPLACE) ==
 			   -EEXIST,
@@ -121,54 +121,55 @@ static void test_rename(void)
 	   "who is renamed over is there while it is open");
 	restart(false);
 	ok(pool_intact() && page_byte(a, 0) == 'a', "to the next worker, too");
-	ok(tree_rename(pool, TREE_ROOT, "e", d, "sub", 0) == 0 &&
+	ok(tree_rename(pool, INODE_ROOT, "e", d, "sub", 0) == 0 &&
 		   page_byte(b, 0) == 'b' && looked_up(d, "sub") == e,
 	   "a directory moves with what is in it");
-	ok(tree_rename(pool, TREE_ROOT, "d", TREE_ROOT, "d", 0) == 0 &&
-		   looked_up(TREE_ROOT, "d") == d && pool_intact(),
+	ok(tree_rename(pool, INODE_ROOT, "d", INODE_ROOT, "d", 0) == 0 &&
+		   looked_up(INODE_ROOT, "d") == d && pool_intact(),
 	   "onto itself: nothing happens");
 	clean("renamed");
 }
 
 static void test_links(void)
 {
-	uint32_t d = made_dir(TREE_ROOT, "d"), a = filled_file(d, "a", 1, 'a');
+	uint32_t d = made_dir(INODE_ROOT, "d"), a = filled_file(d, "a", 1, 'a');
 	uint32_t n = 0;
 
-	ok(tree_link(pool, a, TREE_ROOT, "b") == 0 && nlink_of(a) == 2 &&
-		   looked_up(TREE_ROOT, "b") == a,
+	ok(tree_link(pool, a, INODE_ROOT, "b") == 0 && nlink_of(a) == 2 &&
+		   looked_up(INODE_ROOT, "b") == a,
 	   "two names, one node");
-	ok(tree_link(pool, d, TREE_ROOT, "c") == -EPERM, "none of a directory");
+	ok(tree_link(pool, d, INODE_ROOT, "c") == -EPERM,
+	   "none of a directory");
 	ok(tree_unlink(pool, d, "a") == 0 && nlink_of(a) == 1 &&
 		   page_byte(a, 0) == 'a' && pool_intact(),
 	   "an orphan when the name it is known by goes");
-	ok(looked_up(TREE_ROOT, "b") == a && nlink_of(a) == 1 && pool_intact(),
+	ok(looked_up(INODE_ROOT, "b") == a && nlink_of(a) == 1 && pool_intact(),
 	   "known by the other name when somebody looks");
-	ok(tree_unlink(pool, TREE_ROOT, "b") == 0 && nlink_of(a) == 0 &&
-		   tree_valid(pool, a),
+	ok(tree_unlink(pool, INODE_ROOT, "b") == 0 && nlink_of(a) == 0 &&
+		   inode_valid(pool, a),
 	   "no name: still there for who refers to it");
-	tree_forget(pool, a, 3);
-	ok(tree_valid(pool, a), "three references of four are not all");
-	tree_forget(pool, a, 1);
-	ok(!tree_valid(pool, a), "the last one");
-	a = filled_file(TREE_ROOT, "x", 1, 'x');
+	inode_forget(pool, a, 3);
+	ok(inode_valid(pool, a), "three references of four are not all");
+	inode_forget(pool, a, 1);
+	ok(!inode_valid(pool, a), "the last one");
+	a = filled_file(INODE_ROOT, "x", 1, 'x');
 	must(tree_link(pool, a, d, "y") == 0, "link");
-	tree_forget(pool, a, 9);
-	ok(!tree_valid(pool, a) && tree_lookup(pool, d, "y", &n) == 0 &&
-		   tree_unlink(pool, TREE_ROOT, "x") == 0 && nlink_of(n) == 1 &&
-		   page_byte(n, 0) == 'x',
+	inode_forget(pool, a, 9);
+	ok(!inode_valid(pool, a) && tree_lookup(pool, d, "y", &n) == 0 &&
+		   tree_unlink(pool, INODE_ROOT, "x") == 0 &&
+		   nlink_of(n) == 1 && page_byte(n, 0) == 'x',
 	   "forgotten, and found by another name");
 	clean("linked");
 }
 
 static void test_nameless(void)
 {
-	uint32_t d = made_dir(TREE_ROOT, "d"), n = 0;
+	uint32_t d = made_dir(INODE_ROOT, "d"), n = 0;
 
 	must(tree_create(pool, d, NULL, O_RDWR, 0600, &nobody_special, &n) == 0,
 	     "O_TMPFILE");
 	fill_pages(n, 0, 1, 't');
-	ok(nlink_of(n) == 0 && tree_opens(pool, n) == 1, "O_TMPFILE: no name");
+	ok(nlink_of(n) == 0 && inode_opens(pool, n) == 1, "O_TMPFILE: no name");
 	restart(false);
 	ok(page_byte(n, 0) == 't', "its content is there for the next worker");
 	ok(tree_link(pool, n, d, "named") == 0 && nlink_of(n) == 1 &&
@@ -177,39 +178,39 @@ static void test_nameless(void)
 	   "linked: it has one");
 	must(tree_create(pool, d, NULL, O_RDWR, 0600, &nobody_special, &n) == 0,
 	     "O_TMPFILE");
-	tree_forget(pool, n, 1);
-	ok(tree_valid(pool, n) && tree_close(pool, n) == 0 &&
-		   !tree_valid(pool, n),
+	inode_forget(pool, n, 1);
+	ok(inode_valid(pool, n) && tree_close(pool, n) == 0 &&
+		   !inode_valid(pool, n),
 	   "not linked: gone with its last close");
 	must(tree_create(pool, d, NULL, O_RDWR, 0600, &nobody_special, &n) == 0,
 	     "O_TMPFILE");
 	restart(true);
-	ok(!tree_valid(pool, n) && pool_intact(), "or with the mount");
+	ok(!inode_valid(pool, n) && pool_intact(), "or with the mount");
 	clean("nameless");
 }
 
 static void test_orphans(void)
 {
-	uint32_t d = made_dir(TREE_ROOT, "d"), a = filled_file(d, "a", 1, 'a');
-	struct tree_usage u;
+	uint32_t d = made_dir(INODE_ROOT, "d"), a = filled_file(d, "a", 1, 'a');
+	struct inode_usage u;
 
 	must(tree_open(pool, a, O_RDWR) == 0, "open");
 	must(tree_open(pool, a, O_RDWR) == 0, "open");
 	must(tree_unlink(pool, d, "a") == 0, "unlink");
-	must(tree_rmdir(pool, TREE_ROOT, "d") == 0, "rmdir");
-	tree_forget(pool, a, 1);
-	tree_usage(pool, &u);
+	must(tree_rmdir(pool, INODE_ROOT, "d") == 0, "rmdir");
+	inode_forget(pool, a, 1);
+	inode_usage(pool, &u);
 	ok(u.open == 1 && nlink_of(a) == 0 && page_byte(a, 0) == 'a' &&
 		   nlink_of(d) == 0 && pool_intact(),
 	   "removed while they are open or referred to");
 	restart(false);
-	ok(tree_opens(pool, a) == 2 && page_byte(a, 0) == 'a' && pool_intact(),
+	ok(inode_opens(pool, a) == 2 && page_byte(a, 0) == 'a' && pool_intact(),
 	   "the next worker finds them");
 	ok(tree_close(pool, a) == 1 && tree_close(pool, a) == 0 &&
-		   !tree_valid(pool, a),
+		   !inode_valid(pool, a),
 	   "gone with the last close");
-	tree_forget(pool, d, 1);
-	ok(!tree_valid(pool, d), "or reference");
+	inode_forget(pool, d, 1);
+	ok(!inode_valid(pool, d), "or reference");
 	clean("orphans");
 }
 
@@ -220,12 +221,13 @@ static void test_open(void)
 			       .mode = 04751,
 			       .uid = 7,
 			       .mtime = { 123, 456 } };
-	uint32_t n = 0, f = filled_file(TREE_ROOT, "f", 2, 'f');
+	uint32_t n = 0, f = filled_file(INODE_ROOT, "f", 2, 'f');
 	char list[32], value[8];
 
-	ok(tree_create(pool, TREE_ROOT, "f", O_RDWR, 0, &nobody_special, &n) ==
+	ok(tree_create(pool, INODE_ROOT, "f", O_RDWR, 0, &nobody_special, &n) ==
 			   0 &&
-		   n == f && tree_opens(pool, f) == 1 && page_byte(f, 1) == 'f',
+		   n == f && inode_opens(pool, f) == 1 &&
+		   page_byte(f, 1) == 'f',
 	   "create opens what exists");
 	ok(tree_open(pool, f, O_TRUNC) == 0 && stat_of(f).stx_size == 0,
 	   "O_TRUNC");
@@ -238,9 +240,9 @@ static void test_open(void)
 	ok(tree_setattr(pool, f, &a) == 0 &&
 		   stat_of(f).stx_mode == (S_IFREG | 0751),
 	   "a write takes set-user-ID away");
-	tree_set_backing(pool, f, 5);
+	inode_set_backing(pool, f, 5);
 	restart(false);
-	ok(tree_backing(pool, f) == 5 && tree_opens(pool, f) == 2,
+	ok(inode_backing(pool, f) == 5 && inode_opens(pool, f) == 2,
 	   "backing id and opens outlive the worker");
 	ok(tree_setxattr(pool, f, "user.x", "yz", 2, XATTR_REPLACE) ==
 			   -ENODATA &&
@@ -269,23 +271,23 @@ static void test_names(void)
 	for (int i = 0; i < 8; i++) {
 		memset(name[i], 'a' + i, sizeof(name[i]));
 		name[i][lengths[i]] = 0;
-		node[i] = filled_file(TREE_ROOT, name[i], 1, 'a' + i);
+		node[i] = filled_file(INODE_ROOT, name[i], 1, 'a' + i);
 	}
 	restart(false);
 	for (int i = 0; i < 8; i++)
-		good &= looked_up(TREE_ROOT, name[i]) == node[i] &&
+		good &= looked_up(INODE_ROOT, name[i]) == node[i] &&
 			page_byte(node[i], 0) == 'a' + i;
 	ok(good && pool_intact(), "names of 1 to 255 bytes");
 	for (int i = 0; i < 8; i++)
-		good &= tree_rename(pool, TREE_ROOT, name[i], TREE_ROOT,
+		good &= tree_rename(pool, INODE_ROOT, name[i], INODE_ROOT,
 				    name[(i + 3) % 8], RENAME_EXCHANGE) == 0;
 	ok(good && pool_intact(), "each exchanged with another");
 	name[7][255] = 'x';
 	name[7][256] = 0;
-	ok(tree_lookup(pool, TREE_ROOT, name[7], &n) == -ENAMETOOLONG &&
-		   tree_mkdir(pool, TREE_ROOT, name[7], 0, &nobody_special,
+	ok(tree_lookup(pool, INODE_ROOT, name[7], &n) == -ENAMETOOLONG &&
+		   tree_mkdir(pool, INODE_ROOT, name[7], 0, &nobody_special,
 			      &n) == -ENAMETOOLONG &&
-		   tree_rename(pool, TREE_ROOT, name[0], TREE_ROOT, name[7],
+		   tree_rename(pool, INODE_ROOT, name[0], INODE_ROOT, name[7],
 			       0) == -ENAMETOOLONG,
 	   "256 are too many");
 	clean("names");
@@ -293,7 +295,7 @@ static void test_names(void)
 
 static void test_deep(void)
 {
-	uint32_t node[DEEP + 1] = { TREE_ROOT }, f, g;
+	uint32_t node[DEEP + 1] = { INODE_ROOT }, f, g;
 	char name[201];
 
 	memset(name, 'd', 200);
@@ -307,15 +309,16 @@ static void test_deep(void)
 	ok(looked_up(node[DEEP], name) == f && page_byte(f, 0) == 'f',
 	   "found by the next worker");
 	must(tree_link(pool, f, node[DEEP - 1], "short") == 0, "link");
-	must(tree_set_volatile(pool, f, true) == 0, "volatile");
+	must(vfile_set_volatile(pool, f, true) == 0, "volatile");
 	ok(scan_pages("volatile-files", 1) == 1 &&
 		   lookup_says(node[DEEP - 1], "short") == -ENOENT &&
 		   lookup_says(node[DEEP], name) == -ENOENT && pool_intact(),
 	   "purged there, under two names");
 	g = filled_file(node[DEEP], "g", 1, 'g');
-	ok(tree_rename(pool, node[DEEP], "g", TREE_ROOT, "g", 0) == 0 &&
+	ok(tree_rename(pool, node[DEEP], "g", INODE_ROOT, "g", 0) == 0 &&
 		   page_byte(g, 0) == 'g' &&
-		   tree_rename(pool, TREE_ROOT, "g", node[DEEP], "g", 0) == 0 &&
+		   tree_rename(pool, INODE_ROOT, "g", node[DEEP], "g", 0) ==
+			   0 &&
 		   page_byte(g, 0) == 'g' && pool_intact(),
 	   "moved out and in again");
 	ok(tree_unlink(pool, node[DEEP], "g") == 0 && nlink_of(g) == 0,
@@ -327,8 +330,8 @@ static void test_deep(void)
 
 static void test_many(void)
 {
-	uint32_t d = made_dir(TREE_ROOT, "many"), *node;
-	struct tree_usage u;
+	uint32_t d = made_dir(INODE_ROOT, "many"), *node;
+	struct inode_usage u;
 	char name[32];
 
 	node = calloc(MANY, sizeof(*node));
@@ -337,14 +340,14 @@ static void test_many(void)
 		snprintf(name, sizeof(name), "%d", i);
 		node[i] = made_file(d, name);
 	}
-	tree_usage(pool, &u);
-	ok(u.nodes == MANY + 2 && u.bytes <= 200 * u.nodes && u.open == 0,
+	inode_usage(pool, &u);
+	ok(u.inodes == MANY + 2 && u.bytes <= 200 * u.inodes && u.open == 0,
 	   "%d nodes of %d bytes, no descriptor", MANY,
-	   (int)(u.bytes / u.nodes));
+	   (int)(u.bytes / u.inodes));
 	for (int i = 0; i < MANY; i += 2)
-		tree_forget(pool, node[i], 1);
-	tree_usage(pool, &u);
-	ok(u.nodes == MANY / 2 + 2, "every other one forgotten");
+		inode_forget(pool, node[i], 1);
+	inode_usage(pool, &u);
+	ok(u.inodes == MANY / 2 + 2, "every other one forgotten");
 	for (int i = 0; i < MANY; i += 2) {
 		snprintf(name, sizeof(name), "%d", i);
 		node[i] = looked_up(d, name);
@@ -353,16 +356,16 @@ static void test_many(void)
 	}
 	ok(true, "their records are used again");
 	restart(false);
-	tree_usage(pool, &u);
-	ok(u.nodes == MANY + 2 && u.bytes <= 200 * u.nodes,
+	inode_usage(pool, &u);
+	ok(u.inodes == MANY + 2 && u.bytes <= 200 * u.inodes,
 	   "as many for the next worker");
 	for (int i = 0; i < MANY; i++) {
 		snprintf(name, sizeof(name), "%d", i);
 		must(tree_unlink(pool, d, name) == 0, "unlink");
-		tree_forget(pool, node[i], 1);
+		inode_forget(pool, node[i], 1);
 	}
-	tree_usage(pool, &u);
-	ok(u.nodes == 2, "removed and forgotten: none is left");
+	inode_usage(pool, &u);
+	ok(u.inodes == 2, "removed and forgotten: none is left");
 	free(node);
 	clean("many");
 }
@@ -372,10 +375,10 @@ int main(void)
 	scratch_new();
 	dir = scratch_dir("pool");
 	pool_start(dir, SIZE, true, NULL);
-	ok(tree_valid(pool, TREE_ROOT) && nr_tree_nodes() == 1,
+	ok(inode_valid(pool, INODE_ROOT) && nr_tree_nodes() == 1,
 	   "a new pool has a root");
-	tree_forget(pool, TREE_ROOT, 1000);
-	ok(tree_valid(pool, TREE_ROOT), "which is never forgotten");
+	inode_forget(pool, INODE_ROOT, 1000);
+	ok(inode_valid(pool, INODE_ROOT), "which is never forgotten");
 	test_make();
 	test_rename();
 	test_links();

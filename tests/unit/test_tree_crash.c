@@ -96,7 +96,7 @@ static unsigned int take_apart(void)
 	tree_close_everything();
 	n = tree_forget_everything();
 	expect(pool_intact(), "pool_check");
-	tree_remove_everything(TREE_ROOT);
+	tree_remove_everything(INODE_ROOT);
 	expect(pool_intact(), "pool_check");
 	return n;
 }

@@ -155,7 +155,7 @@ static void do_forget(void)
 	if (!i)
 		return;
 	n = 1 + rnd(m[i].lookups);
-	tree_forget(pool, m[i].node, n);
+	inode_forget(pool, m[i].node, n);
 	m[i].lookups -= n;
 	m_put(i);
 }
@@ -326,7 +326,7 @@ static void do_volatile(void)
 		return;
 	if (m[i].type != REGULAR && m[i].type != DIRECTORY)
 		should = -EOPNOTSUPP;
-	same(tree_set_volatile(pool, m[i].node, on), should, "volatile");
+	same(vfile_set_volatile(pool, m[i].node, on), should, "volatile");
 	if (!should)
 		m[i].is_volatile = on;
 }
@@ -338,8 +338,8 @@ static void do_range(void)
 
 	if (!i || m[i].type != REGULAR || p >= m[i].pages)
 		return;
-	err = on ? tree_unpin_range(pool, m[i].node, p * TREE_PAGE, TREE_PAGE)
-		 : tree_pin_range(pool, m[i].node, p * TREE_PAGE, TREE_PAGE);
+	err = on ? vrange_unpin(pool, m[i].node, p * TREE_PAGE, TREE_PAGE)
+		 : vrange_pin(pool, m[i].node, p * TREE_PAGE, TREE_PAGE);
 	must(err == 0 || (!on && err == 1), "range: %d", err);
 	m[i].unpinned[p] = on;
 	m_put(i);
@@ -376,7 +376,7 @@ static void m_purged(int i)
 			same(lookup_says(m[d].node, names[n]), -ENOENT,
 			     "purged");
 		}
-	tree_forget(pool, m[i].node, m[i].lookups);
+	inode_forget(pool, m[i].node, m[i].lookups);
 	m[i] = (struct inode){ 0 };
 	m_put_all();
 	purged++;
@@ -392,7 +392,7 @@ static void do_purge(void)
 	for (int i = 2; i < INODES; i++)
 		goes[i] = m[i].type == REGULAR && m[i].node && m[i].nlink &&
 			  m[i].is_volatile && !m[i].opens &&
-			  !tree_stat(pool, m[i].node, &stx) && stx.stx_blocks;
+			  !inode_stat(pool, m[i].node, &stx) && stx.stx_blocks;
 	scan_pages("volatile-files", 1000);
 	for (int i = 2; i < INODES; i++)
 		if (goes[i] && m[i].nlink == 1)
@@ -406,7 +406,7 @@ static void do_purge(void)
 
 static void compare_names(int d)
 {
-	int fd = tree_opendir(pool, m[d].node);
+	int fd = inode_opendir(pool, m[d].node);
 	struct stat st;
 
 	must(fd >= 0, "opendir: %d", fd);
@@ -423,18 +423,17 @@ static void compare_inode(int i, uint64_t *nodes)
 	if (!m[i].node)
 		return;
 	++*nodes;
-	must(tree_valid(pool, m[i].node), "a node is gone");
-	same(tree_opens(pool, m[i].node), m[i].opens, "opens");
-	same(tree_is_volatile(pool, m[i].node), m[i].is_volatile, "volatile");
-	same(tree_stat(pool, m[i].node, &stx), 0, "stat");
+	must(inode_valid(pool, m[i].node), "a node is gone");
+	same(inode_opens(pool, m[i].node), m[i].opens, "opens");
+	same(vfile_is_volatile(pool, m[i].node), m[i].is_volatile, "volatile");
+	same(inode_stat(pool, m[i].node, &stx), 0, "stat");
 	if (m[i].type != DIRECTORY)
 		same(stx.stx_nlink, m[i].nlink, "nlink");
 	if (m[i].type != REGULAR)
 		return;
 	same(stx.stx_size / TREE_PAGE, m[i].pages, "size");
 	for (int p = 0; p < m[i].pages; p++)
-		same(tree_range_state(pool, m[i].node, p * TREE_PAGE,
-				      TREE_PAGE),
+		same(vrange_state(pool, m[i].node, p * TREE_PAGE, TREE_PAGE),
 		     m[i].unpinned[p], "range");
 }
 
@@ -448,7 +447,7 @@ static void compare(void)
 		if (m[i].type == DIRECTORY && m[i].node && m[i].nlink)
 			compare_names(i);
 	}
-	same(nr_tree_nodes(), nodes, "nodes");
+	same(nr_tree_nodes(), nodes, "inodes");
 }
 
 static void do_restart(void)
@@ -537,7 +536,7 @@ int main(int argc, char **argv)
 	dir = scratch_dir("pool");
 	pool_start(dir, SIZE, true, NULL);
 	m[1] = (struct inode){
-		.type = DIRECTORY, .node = TREE_ROOT, .lookups = 1, .nlink = 1
+		.type = DIRECTORY, .node = INODE_ROOT, .lookups = 1, .nlink = 1
 	};
 	for (operations = 1; operations <= OPERATIONS; operations++) {
 		do_something();
@@ -562,11 +561,11 @@ int main(int argc, char **argv)
 	pool_stop();
 	pool_start(dir, SIZE, true, NULL);
 	for (uint32_t i = 2; i < 1000; i++)
-		if (tree_valid(pool, i) && tree_is_volatile(pool, i))
-			tree_set_volatile(pool, i, false);
-	tree_remove_everything(TREE_ROOT);
+		if (inode_valid(pool, i) && vfile_is_volatile(pool, i))
+			vfile_set_volatile(pool, i, false);
+	tree_remove_everything(INODE_ROOT);
 	for (uint32_t i = 2; i < 1000; i++)
-		tree_forget(pool, i, 1000);
+		inode_forget(pool, i, 1000);
 	ok(pool_intact() && nr_tree_nodes() == 1 && !volatile_now().ranges,
 	   "in the end nothing is left");
 	pool_stop();

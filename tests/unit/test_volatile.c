@@ -23,7 +23,7 @@ static uint32_t volatile_file(uint32_t parent, const char *name, uint64_t pages)
 {
 	uint32_t node = filled_file(parent, name, pages, *name);
 
-	must(tree_set_volatile(pool, node, true) == 0, "volatile");
+	must(vfile_set_volatile(pool, node, true) == 0, "volatile");
 	return node;
 }
 
@@ -35,7 +35,7 @@ static void touch(uint32_t node)
 
 static bool is_there(const char *name)
 {
-	return lookup_says(TREE_ROOT, name) == 0;
+	return lookup_says(INODE_ROOT, name) == 0;
 }
 
 /* --- files --- */
@@ -57,7 +57,7 @@ static void make_abcd(uint32_t node[4])
 	static const char *const names[] = { "a", "b", "c", "d" };
 
 	for (int i = 0; i < 4; i++)
-		node[i] = volatile_file(TREE_ROOT, names[i], 1);
+		node[i] = volatile_file(INODE_ROOT, names[i], 1);
 }
 
 static void test_order(void)
@@ -74,7 +74,7 @@ static void test_order(void)
 	ok(purged_in_order("cdba"), "who is opened and closed is young again");
 	make_abcd(node);
 	touch(node[2]);
-	tree_forget(pool, node[0], 1);
+	inode_forget(pool, node[0], 1);
 	restart(false);
 	ok(pool_intact() && volatile_now().available == 4, "a new worker");
 	ok(purged_in_order("abdc"), "knows the order");
@@ -90,7 +90,7 @@ static void test_order(void)
 
 static void test_in_use(void)
 {
-	uint32_t node = volatile_file(TREE_ROOT, "a", 3), n = 0;
+	uint32_t node = volatile_file(INODE_ROOT, "a", 3), n = 0;
 
 	must(tree_open(pool, node, O_RDONLY) == 0, "open");
 	must(tree_open(pool, node, O_RDONLY) == 0, "open");
@@ -108,23 +108,23 @@ static void test_in_use(void)
 	   "it goes as a whole, whatever was asked for");
 	ok(volatile_now().purged_files == 1 && volatile_now().purged_pages == 3,
 	   "and is counted");
-	ok(tree_lookup(pool, TREE_ROOT, "a", &n) == -ENOENT && n == 0,
+	ok(tree_lookup(pool, INODE_ROOT, "a", &n) == -ENOENT && n == 0,
 	   "its name is gone");
-	ok(tree_valid(pool, node) && tree_open(pool, node, O_RDONLY) < 0 &&
-		   tree_opens(pool, node) == 0,
+	ok(inode_valid(pool, node) && tree_open(pool, node, O_RDONLY) < 0 &&
+		   inode_opens(pool, node) == 0,
 	   "its node is there, and cannot be opened");
-	node = made_file(TREE_ROOT, "a");
-	ok(!tree_is_volatile(pool, node), "the next of that name is new");
-	must(tree_unlink(pool, TREE_ROOT, "a") == 0, "unlink");
-	tree_forget(pool, node, 1);
+	node = made_file(INODE_ROOT, "a");
+	ok(!vfile_is_volatile(pool, node), "the next of that name is new");
+	must(tree_unlink(pool, INODE_ROOT, "a") == 0, "unlink");
+	inode_forget(pool, node, 1);
 	for (uint32_t i = 2; i < DUMP_NODES; i++)
-		tree_forget(pool, i, 1);
+		inode_forget(pool, i, 1);
 	ok(nr_tree_nodes() == 1, "nodes go when they are forgotten");
 }
 
 static void test_pages(void)
 {
-	uint32_t node = volatile_file(TREE_ROOT, "a", 10);
+	uint32_t node = volatile_file(INODE_ROOT, "a", 10);
 	struct tree_attr a = { .set = TREE_SET_SIZE, .size = 3 * TREE_PAGE };
 
 	ok(volatile_now().available == 10, "pages are charged");
@@ -138,94 +138,94 @@ static void test_pages(void)
 	fill_pages(node, 900, 2, 'x');
 	must(tree_close(pool, node) == 0, "close");
 	ok(volatile_now().available == 5, "a sparse file: what it has");
-	must(tree_set_volatile(pool, node, false) == 0, "not volatile");
+	must(vfile_set_volatile(pool, node, false) == 0, "not volatile");
 	ok(volatile_now().available == 0 && volatile_now().files == 0 &&
 		   scan_pages("volatile-files", 100) == 0 && is_there("a"),
 	   "not volatile any more: it stays");
-	must(tree_set_volatile(pool, node, true) == 0, "volatile");
-	must(tree_rename(pool, TREE_ROOT, "a", TREE_ROOT, "b", 0) == 0, "mv");
-	ok(volatile_now().available == 5 && tree_is_volatile(pool, node),
+	must(vfile_set_volatile(pool, node, true) == 0, "volatile");
+	must(tree_rename(pool, INODE_ROOT, "a", INODE_ROOT, "b", 0) == 0, "mv");
+	ok(volatile_now().available == 5 && vfile_is_volatile(pool, node),
 	   "a rename changes nothing of it");
-	must(tree_unlink(pool, TREE_ROOT, "b") == 0, "unlink");
+	must(tree_unlink(pool, INODE_ROOT, "b") == 0, "unlink");
 	ok(volatile_now().available == 0 && pool_intact(),
 	   "what is removed is not on the LRU");
 	a.size = 0;
-	tree_forget(pool, node, 1);
-	node = volatile_file(TREE_ROOT, "empty", 1);
+	inode_forget(pool, node, 1);
+	node = volatile_file(INODE_ROOT, "empty", 1);
 	must(tree_setattr(pool, node, &a) == 0, "truncate");
 	ok(scan_pages("volatile-files", 100) == 0 && is_there("empty"),
 	   "nothing can be had of an empty file: it stays");
-	must(tree_unlink(pool, TREE_ROOT, "empty") == 0, "unlink");
-	tree_forget(pool, node, 1);
+	must(tree_unlink(pool, INODE_ROOT, "empty") == 0, "unlink");
+	inode_forget(pool, node, 1);
 	ok(nr_tree_nodes() == 1, "nothing is left");
 }
 
 static void test_links(void)
 {
-	uint32_t d = made_dir(TREE_ROOT, "d"), n = 0;
+	uint32_t d = made_dir(INODE_ROOT, "d"), n = 0;
 	uint32_t node = volatile_file(d, "a", 2);
 	struct statx stx;
 
-	must(tree_stat(pool, node, &stx) == 0, "stat");
-	must(tree_link(pool, node, TREE_ROOT, "b") == 0, "link");
-	must(tree_link(pool, node, TREE_ROOT, "c") == 0, "link");
+	must(inode_stat(pool, node, &stx) == 0, "stat");
+	must(tree_link(pool, node, INODE_ROOT, "b") == 0, "link");
+	must(tree_link(pool, node, INODE_ROOT, "c") == 0, "link");
 	ok(volatile_now().available == 2, "three names, one file");
 	ok(scan_pages("volatile-files", 1) == 2, "it is purged");
 	ok(pool_intact(), "pool_check() with a purged file");
-	ok(tree_is_purged(pool, stx.stx_ino) && !tree_is_purged(pool, 1),
+	ok(vfile_is_purged(pool, stx.stx_ino) && !vfile_is_purged(pool, 1),
 	   "a listing leaves it out");
 	ok(tree_open(pool, node, O_RDONLY) < 0 && nlink_of(node) < 0,
 	   "nobody can open or stat it");
 	restart(false);
-	ok(pool_intact() && tree_is_purged(pool, stx.stx_ino),
+	ok(pool_intact() && vfile_is_purged(pool, stx.stx_ino),
 	   "the next worker knows");
-	ok(tree_lookup(pool, TREE_ROOT, "b", &n) == -ENOENT &&
-		   tree_lookup(pool, TREE_ROOT, "b", &n) == -ENOENT,
+	ok(tree_lookup(pool, INODE_ROOT, "b", &n) == -ENOENT &&
+		   tree_lookup(pool, INODE_ROOT, "b", &n) == -ENOENT,
 	   "it is not found by one of its names");
-	ok(tree_rmdir(pool, TREE_ROOT, "d") == 0,
+	ok(tree_rmdir(pool, INODE_ROOT, "d") == 0,
 	   "a directory with nothing but a purged name is empty");
-	ok(tree_lookup(pool, TREE_ROOT, "c", &n) == -ENOENT,
+	ok(tree_lookup(pool, INODE_ROOT, "c", &n) == -ENOENT,
 	   "nor by the last of them");
-	ok(!tree_is_purged(pool, stx.stx_ino), "with that it is forgotten");
-	tree_forget(pool, node, 3);
-	tree_forget(pool, d, 1);
+	ok(!vfile_is_purged(pool, stx.stx_ino), "with that it is forgotten");
+	inode_forget(pool, node, 3);
+	inode_forget(pool, d, 1);
 	ok(pool_intact() && nr_tree_nodes() == 1, "nothing is left");
 }
 
 static void test_directories(void)
 {
-	uint32_t d = made_dir(TREE_ROOT, "d"), sub, file, link, fifo;
+	uint32_t d = made_dir(INODE_ROOT, "d"), sub, file, link, fifo;
 
-	must(tree_set_volatile(pool, d, true) == 0, "volatile");
+	must(vfile_set_volatile(pool, d, true) == 0, "volatile");
 	sub = made_dir(d, "sub");
 	file = filled_file(sub, "f", 1, 'f');
-	ok(tree_is_volatile(pool, sub) && tree_is_volatile(pool, file),
+	ok(vfile_is_volatile(pool, sub) && vfile_is_volatile(pool, file),
 	   "what is made in a volatile directory is volatile, all the way");
 	must(tree_symlink(pool, d, "l", "to", &nobody_special, &link) == 0,
 	     "symlink");
 	must(tree_mknod(pool, d, "p", S_IFIFO | 0600, 0, &nobody_special,
 			&fifo) == 0,
 	     "mkfifo");
-	ok(!tree_is_volatile(pool, link) && !tree_is_volatile(pool, fifo) &&
-		   tree_set_volatile(pool, link, true) == -EOPNOTSUPP &&
-		   tree_set_volatile(pool, fifo, true) == -EOPNOTSUPP,
+	ok(!vfile_is_volatile(pool, link) && !vfile_is_volatile(pool, fifo) &&
+		   vfile_set_volatile(pool, link, true) == -EOPNOTSUPP &&
+		   vfile_set_volatile(pool, fifo, true) == -EOPNOTSUPP,
 	   "but neither symbolic links nor pipes");
-	ok(tree_set_volatile(pool, 999999, true) == -ESTALE &&
-		   !tree_is_volatile(pool, 999999),
+	ok(vfile_set_volatile(pool, 999999, true) == -ESTALE &&
+		   !vfile_is_volatile(pool, 999999),
 	   "nor what there is not");
 	ok(volatile_now().files == 3 &&
 		   scan_pages("volatile-files", 100) == 1 &&
-		   tree_valid(pool, sub) && pool_intact(),
+		   inode_valid(pool, sub) && pool_intact(),
 	   "of all that, the file is purged");
 	restart(true);
-	d = looked_up(TREE_ROOT, "d");
+	d = looked_up(INODE_ROOT, "d");
 	file = made_file(d, "g");
-	ok(tree_is_volatile(pool, d) && tree_is_volatile(pool, file),
+	ok(vfile_is_volatile(pool, d) && vfile_is_volatile(pool, file),
 	   "a directory stays volatile over mounts");
-	tree_forget(pool, file, 1);
-	tree_forget(pool, d, 1);
+	inode_forget(pool, file, 1);
+	inode_forget(pool, d, 1);
 	tree_forget_everything();
-	tree_remove_everything(TREE_ROOT);
+	tree_remove_everything(INODE_ROOT);
 	ok(pool_intact() && nr_tree_nodes() == 1, "nothing is left");
 }
 
@@ -237,8 +237,8 @@ static void test_leases(void)
 	};
 	int fd;
 
-	volatile_file(TREE_ROOT, "a", 1);
-	volatile_file(TREE_ROOT, "b", 1);
+	volatile_file(INODE_ROOT, "a", 1);
+	volatile_file(INODE_ROOT, "b", 1);
 	pool_unlock(pool);
 	pool_close(pool);
 	must(pool_open(&opts, &pool) == 0, "pool_open");
@@ -335,7 +335,7 @@ static void compare(void)
 
 		ranges += r && (i == 0 || m.range[i - 1] != r);
 		pages += r && !m.purged[r];
-		must(tree_range_state(pool, file, i * TREE_PAGE, TREE_PAGE) ==
+		must(vrange_state(pool, file, i * TREE_PAGE, TREE_PAGE) ==
 			     (r != 0),
 		     "page %d", (int)i);
 	}
@@ -355,8 +355,8 @@ static void compare_content(void)
 static void unpin(int first, int end)
 {
 	m_unpin(first, end);
-	must(tree_unpin_range(pool, file, first * TREE_PAGE,
-			      (end - first) * TREE_PAGE) == 0,
+	must(vrange_unpin(pool, file, first * TREE_PAGE,
+			  (end - first) * TREE_PAGE) == 0,
 	     "unpin");
 	compare();
 }
@@ -365,8 +365,8 @@ static void pin(int first, int end)
 {
 	int was = m_pin(first, end), r;
 
-	r = tree_pin_range(pool, file, first * TREE_PAGE,
-			   (end - first) * TREE_PAGE);
+	r = vrange_pin(pool, file, first * TREE_PAGE,
+		       (end - first) * TREE_PAGE);
 	must(r == was, "pin [%d,%d): %d, not %d", first, end, r, was);
 	compare();
 }
@@ -443,13 +443,13 @@ static void every_placement(void (*fn)(int, int, int, int, int, int),
 	m.pages = pages;
 	m.next = 0;
 	cases = 0;
-	file = filled_file(TREE_ROOT, "ranges", pages, 'x');
+	file = filled_file(INODE_ROOT, "ranges", pages, 'x');
 	for_each_range(a, b) for_each_range(c, d) for_each_range(e, f)
 		fn(a, b, c, d, e, f);
 	begin_case();
 	must(pool_intact() && volatile_now().ranges == 0, "the end");
-	must(tree_unlink(pool, TREE_ROOT, "ranges") == 0, "unlink");
-	tree_forget(pool, file, 9);
+	must(tree_unlink(pool, INODE_ROOT, "ranges") == 0, "unlink");
+	inode_forget(pool, file, 9);
 }
 
 static void test_placements(void)
@@ -464,53 +464,52 @@ static void test_placements(void)
 
 static void test_range_errors(void)
 {
-	uint32_t d = made_dir(TREE_ROOT, "d"), l;
-	uint32_t f = filled_file(TREE_ROOT, "f", 2, 'f');
+	uint32_t d = made_dir(INODE_ROOT, "d"), l;
+	uint32_t f = filled_file(INODE_ROOT, "f", 2, 'f');
 	struct tree_attr a = { .set = TREE_SET_SIZE, .size = TREE_PAGE + 1 };
 	uint64_t p = TREE_PAGE;
 
 	must(tree_setattr(pool, f, &a) == 0, "truncate");
 	must(tree_symlink(pool, d, "l", "to", &nobody_special, &l) == 0, "ln");
-	ok(tree_unpin_range(pool, d, 0, 0) == -ENOTTY &&
-		   tree_pin_range(pool, l, 0, 0) == -ENOTTY &&
-		   tree_range_state(pool, 4711, 0, 0) == -ESTALE,
+	ok(vrange_unpin(pool, d, 0, 0) == -ENOTTY &&
+		   vrange_pin(pool, l, 0, 0) == -ENOTTY &&
+		   vrange_state(pool, 4711, 0, 0) == -ESTALE,
 	   "regular files only");
-	ok(tree_unpin_range(pool, f, 1, p) == -EINVAL &&
-		   tree_pin_range(pool, f, 0, p - 1) == -EINVAL &&
-		   tree_range_state(pool, f, p / 2, p / 2) == -EINVAL,
+	ok(vrange_unpin(pool, f, 1, p) == -EINVAL &&
+		   vrange_pin(pool, f, 0, p - 1) == -EINVAL &&
+		   vrange_state(pool, f, p / 2, p / 2) == -EINVAL,
 	   "whole pages only");
-	ok(tree_unpin_range(pool, f, -p, p) == -EINVAL &&
-		   tree_unpin_range(pool, f, -p, 2 * p) == -EINVAL &&
-		   tree_unpin_range(pool, f, p, -p) == -EINVAL &&
-		   tree_unpin_range(pool, f, 3 * p, 0) == -EINVAL &&
-		   tree_unpin_range(pool, f, 0, 3 * p) == -EINVAL,
+	ok(vrange_unpin(pool, f, -p, p) == -EINVAL &&
+		   vrange_unpin(pool, f, -p, 2 * p) == -EINVAL &&
+		   vrange_unpin(pool, f, p, -p) == -EINVAL &&
+		   vrange_unpin(pool, f, 3 * p, 0) == -EINVAL &&
+		   vrange_unpin(pool, f, 0, 3 * p) == -EINVAL,
 	   "neither wrapped round nor past the end");
-	ok(tree_unpin_range(pool, f, 0, 2 * p) == 0 &&
-		   tree_pin_range(pool, f, 2 * p, 0) == 0 &&
-		   tree_range_state(pool, f, p, p) == 1,
+	ok(vrange_unpin(pool, f, 0, 2 * p) == 0 &&
+		   vrange_pin(pool, f, 2 * p, 0) == 0 &&
+		   vrange_state(pool, f, p, p) == 1,
 	   "but the whole last page; nothing at the end is nothing");
-	ok(tree_pin_range(pool, f, p, 0) == 0 &&
-		   tree_range_state(pool, f, p, 0) == 0 &&
-		   tree_range_state(pool, f, 0, 0) == 1,
+	ok(vrange_pin(pool, f, p, 0) == 0 && vrange_state(pool, f, p, 0) == 0 &&
+		   vrange_state(pool, f, 0, 0) == 1,
 	   "length 0 goes up to the end");
 	ok(volatile_now().ranges == 1 && pool_intact(), "one range is left");
-	must(tree_unlink(pool, TREE_ROOT, "f") == 0, "unlink");
-	tree_forget(pool, f, 1);
+	must(tree_unlink(pool, INODE_ROOT, "f") == 0, "unlink");
+	inode_forget(pool, f, 1);
 	ok(volatile_now().ranges == 0, "it goes with its file");
-	tree_remove_everything(TREE_ROOT);
+	tree_remove_everything(INODE_ROOT);
 	tree_forget_everything();
 }
 
 static void test_range_order(void)
 {
 	uint64_t p = TREE_PAGE;
-	uint32_t f = filled_file(TREE_ROOT, "f", 8, 'f');
-	uint32_t g = filled_file(TREE_ROOT, "g", 8, 'g');
+	uint32_t f = filled_file(INODE_ROOT, "f", 8, 'f');
+	uint32_t g = filled_file(INODE_ROOT, "g", 8, 'g');
 
-	must(tree_unpin_range(pool, f, 0, 2 * p) == 0, "unpin");
-	must(tree_unpin_range(pool, g, 0, 3 * p) == 0, "unpin");
-	must(tree_unpin_range(pool, f, 4 * p, 2 * p) == 0, "unpin");
-	must(tree_unpin_range(pool, f, 0, p) == 0, "unpin, no news");
+	must(vrange_unpin(pool, f, 0, 2 * p) == 0, "unpin");
+	must(vrange_unpin(pool, g, 0, 3 * p) == 0, "unpin");
+	must(vrange_unpin(pool, f, 4 * p, 2 * p) == 0, "unpin");
+	must(vrange_unpin(pool, f, 0, p) == 0, "unpin, no news");
 	restart(false);
 	ok(scan_pages("volatile-ranges", 2) == 2 && page_byte(f, 0) == 0 &&
 		   page_byte(f, 1) == 0 && page_byte(g, 0) == 'g',
@@ -520,33 +519,33 @@ static void test_range_order(void)
 	   "then the next");
 	ok(volatile_now().ranges == 3 && volatile_now().range_pages == 2,
 	   "what was purged is known, and not counted as pages");
-	ok(tree_pin_range(pool, g, 3 * p, 0) == 0 &&
-		   tree_pin_range(pool, g, 2 * p, p) == 1 &&
-		   tree_pin_range(pool, g, 2 * p, p) == 0 &&
-		   tree_pin_range(pool, g, 0, 0) == 1,
+	ok(vrange_pin(pool, g, 3 * p, 0) == 0 &&
+		   vrange_pin(pool, g, 2 * p, p) == 1 &&
+		   vrange_pin(pool, g, 2 * p, p) == 0 &&
+		   vrange_pin(pool, g, 0, 0) == 1,
 	   "it is told once for each page");
-	tree_forget(pool, f, 1);
-	tree_forget(pool, g, 1);
-	ok(tree_valid(pool, f) && !tree_valid(pool, g),
+	inode_forget(pool, f, 1);
+	inode_forget(pool, g, 1);
+	ok(inode_valid(pool, f) && !inode_valid(pool, g),
 	   "a node with ranges stays when it is forgotten");
 	restart(true);
-	f = looked_up(TREE_ROOT, "f");
-	ok(tree_range_state(pool, f, 5 * p, p) == 1 &&
-		   tree_pin_range(pool, f, p, 0) == 1,
+	f = looked_up(INODE_ROOT, "f");
+	ok(vrange_state(pool, f, 5 * p, p) == 1 &&
+		   vrange_pin(pool, f, p, 0) == 1,
 	   "its ranges outlive the mount");
 	tree_forget_everything();
-	tree_remove_everything(TREE_ROOT);
+	tree_remove_everything(INODE_ROOT);
 }
 
 /* A scan takes what it wants off the front, at 2 MiB if it can. */
 static void test_range_cut(void)
 {
 	uint64_t cut = MIB_2 / TREE_PAGE, end = 2 * cut + 176;
-	uint32_t f = filled_file(TREE_ROOT, "f", end, 'f');
+	uint32_t f = filled_file(INODE_ROOT, "f", end, 'f');
 	struct tree_attr a = { .set = TREE_SET_SIZE,
 			       .size = (2 * cut + 50) * TREE_PAGE };
 
-	must(tree_unpin_range(pool, f, 100 * TREE_PAGE, 0) == 0, "unpin");
+	must(vrange_unpin(pool, f, 100 * TREE_PAGE, 0) == 0, "unpin");
 	ok(scan_pages("volatile-ranges", 50) == 50 && page_byte(f, 99) &&
 		   !page_byte(f, 149) && page_byte(f, 150),
 	   "50 pages off the front");
@@ -561,8 +560,8 @@ static void test_range_cut(void)
 	a.size = 0;
 	must(tree_setattr(pool, f, &a) == 0, "truncate");
 	ok(volatile_now().ranges == 0, "and gone with all of it");
-	must(tree_unlink(pool, TREE_ROOT, "f") == 0, "unlink");
-	tree_forget(pool, f, 1);
+	must(tree_unlink(pool, INODE_ROOT, "f") == 0, "unlink");
+	inode_forget(pool, f, 1);
 	ok(nr_tree_nodes() == 1, "nothing is left");
 }
 

@@ -53,11 +53,11 @@ static void must_be_full(uint32_t node, char fill)
 /* Pages that were unpinned for a moment: all there, or told that they are not. */
 static void unpin_and_pin(uint32_t node, char fill)
 {
-	must(tree_unpin_range(pool, node, 0, 0) == 0, "unpin");
+	must(vrange_unpin(pool, node, 0, 0) == 0, "unpin");
 	pool_unlock(pool);
 	sched_yield();
 	pool_lock(pool);
-	if (tree_pin_range(pool, node, 0, 0)) {
+	if (vrange_pin(pool, node, 0, 0)) {
 		lost_ranges++;
 		fill_pages(node, 0, PAGES, fill);
 	} else {
@@ -87,10 +87,10 @@ static void again(uint32_t d, const char *name, char fill)
 	must(tree_create(pool, d, name, O_RDWR | O_EXCL, 0600, &nobody_special,
 			 &node) == 0,
 	     "create");
-	must(tree_is_volatile(pool, node), "volatile");
+	must(vfile_is_volatile(pool, node), "volatile");
 	fill_pages(node, 0, PAGES, fill);
 	must(tree_close(pool, node) == 0, "close");
-	tree_forget(pool, node, 1);
+	inode_forget(pool, node, 1);
 }
 
 static void one_round(uint32_t d, unsigned int *seed)
@@ -113,11 +113,11 @@ static void one_round(uint32_t d, unsigned int *seed)
 		must(tree_rename(pool, d, other, d, name, 0) == 0, "rename");
 		must(tree_open(pool, node, O_RDONLY) == 0, "open");
 		must(tree_close(pool, node) == 0, "close");
-		tree_forget(pool, node, 1);
+		inode_forget(pool, node, 1);
 	} else {
 		use(node, fill, seed);
 	}
-	tree_forget(pool, node, 1);
+	inode_forget(pool, node, 1);
 }
 
 int main(void)
@@ -132,8 +132,8 @@ int main(void)
 	scratch_new();
 	dir = scratch_dir("pool");
 	pool_start(dir, SIZE, true, NULL);
-	d = made_dir(TREE_ROOT, "d");
-	must(tree_set_volatile(pool, d, true) == 0, "volatile");
+	d = made_dir(INODE_ROOT, "d");
+	must(vfile_set_volatile(pool, d, true) == 0, "volatile");
 	must(!pthread_create(&thread[0], NULL, reclaimer, (void *)0), "thread");
 	must(!pthread_create(&thread[1], NULL, reclaimer, (void *)6), "thread");
 	must(!pthread_create(&thread[2], NULL, reader, NULL), "thread");
@@ -160,9 +160,9 @@ int main(void)
 		   kept_ranges + lost_ranges,
 	   "everybody has worked");
 	scan_pages("volatile-files", 100000);
-	must(tree_set_volatile(pool, d, false) == 0, "not volatile");
-	tree_remove_everything(TREE_ROOT);
-	tree_forget(pool, d, 1);
+	must(vfile_set_volatile(pool, d, false) == 0, "not volatile");
+	tree_remove_everything(INODE_ROOT);
+	inode_forget(pool, d, 1);
 	ok(nr_tree_nodes() == 1 && !volatile_now().available && pool_intact(),
 	   "nothing is left");
 	pool_stop();

@@ -44,13 +44,13 @@ static inline void fill_pages(uint32_t node, uint64_t first, uint64_t nr,
 {
 	size_t len = nr * TREE_PAGE;
 	char *mem = malloc(len + 1);
-	int fd = tree_fd(pool, node, true);
+	int fd = inode_fd(pool, node, true);
 
-	must(mem && fd >= 0, "tree_fd: %s", strerror(-fd));
+	must(mem && fd >= 0, "inode_fd: %s", strerror(-fd));
 	memset(mem, fill, len);
 	must(pwrite(fd, mem, len, first * TREE_PAGE) == (ssize_t)len, "pwrite");
 	free(mem);
-	tree_fd_done(pool, node);
+	inode_fd_done(pool, node);
 }
 
 /* A file of @pages pages full of @fill that has been opened and closed. */
@@ -69,12 +69,12 @@ static inline uint32_t filled_file(uint32_t parent, const char *name,
 static inline int page_byte(uint32_t node, uint64_t page)
 {
 	unsigned char c = 0;
-	int fd = tree_fd(pool, node, false);
+	int fd = inode_fd(pool, node, false);
 
 	if (fd < 0)
 		return fd;
 	must(pread(fd, &c, 1, page * TREE_PAGE) == 1, "pread");
-	tree_fd_done(pool, node);
+	inode_fd_done(pool, node);
 	return c;
 }
 
@@ -93,24 +93,24 @@ static inline int lookup_says(uint32_t parent, const char *name)
 	int err = tree_lookup(pool, parent, name, &node);
 
 	if (!err)
-		tree_forget(pool, node, 1);
+		inode_forget(pool, node, 1);
 	return err;
 }
 
 static inline int nlink_of(uint32_t node)
 {
 	struct statx stx;
-	int err = tree_stat(pool, node, &stx);
+	int err = inode_stat(pool, node, &stx);
 
 	return err ? err : (int)stx.stx_nlink;
 }
 
 static inline uint64_t nr_tree_nodes(void)
 {
-	struct tree_usage u;
+	struct inode_usage u;
 
-	tree_usage(pool, &u);
-	return u.nodes;
+	inode_usage(pool, &u);
+	return u.inodes;
 }
 
 static inline struct volatile_stat volatile_now(void)
@@ -223,10 +223,10 @@ static inline void dump_at(FILE *f, int dirfd, int depth)
 static inline void dump_node(FILE *f, uint32_t node)
 {
 	struct statx stx;
-	int err = tree_stat(pool, node, &stx);
+	int err = inode_stat(pool, node, &stx);
 
-	fprintf(f, "node opens %u%s", tree_opens(pool, node),
-		tree_is_volatile(pool, node) ? " volatile" : "");
+	fprintf(f, "node opens %u%s", inode_opens(pool, node),
+		vfile_is_volatile(pool, node) ? " volatile" : "");
 	if (err) {
 		fprintf(f, " %s\n", strerror(-err));
 		return;
@@ -237,7 +237,7 @@ static inline void dump_node(FILE *f, uint32_t node)
 	for (uint64_t p = 0;
 	     S_ISREG(stx.stx_mode) && p * TREE_PAGE < stx.stx_size; p++)
 		fprintf(f, "%s%d", p ? "" : " pages ",
-			tree_range_state(pool, node, p * TREE_PAGE, TREE_PAGE));
+			vrange_state(pool, node, p * TREE_PAGE, TREE_PAGE));
 	fprintf(f, "\n");
 }
 
@@ -250,7 +250,7 @@ static inline void dump_nodes(FILE *f)
 	for (uint32_t i = 2; i < DUMP_NODES; i++) {
 		FILE *one;
 
-		if (!tree_valid(pool, i))
+		if (!inode_valid(pool, i))
 			continue;
 		one = open_memstream(&line[nr++], &size);
 		must(one, "open_memstream");
@@ -268,17 +268,17 @@ static inline void dump_nodes(FILE *f)
 static inline char *tree_dump(void)
 {
 	struct volatile_stat vs = volatile_now();
-	struct tree_usage u;
+	struct inode_usage u;
 	size_t size;
 	char *text;
 	FILE *f = open_memstream(&text, &size);
 
 	must(f, "open_memstream");
-	tree_usage(pool, &u);
+	inode_usage(pool, &u);
 	fprintf(f, "nodes %d open %d volatile %d available %d ranges %d/%d\n",
-		(int)u.nodes, (int)u.open, (int)vs.files, (int)vs.available,
+		(int)u.inodes, (int)u.open, (int)vs.files, (int)vs.available,
 		(int)vs.ranges, (int)vs.range_pages);
-	dump_at(f, tree_opendir(pool, TREE_ROOT), 1);
+	dump_at(f, inode_opendir(pool, INODE_ROOT), 1);
 	fprintf(f, "orphans\n");
 	dump_at(f,
 		openat(store.dirfd, "orphan",
@@ -295,7 +295,7 @@ static inline void tree_close_everything(void)
 {
 	pool_set_token(pool, 0);
 	for (uint32_t i = 2; i < DUMP_NODES; i++)
-		while (tree_opens(pool, i))
+		while (inode_opens(pool, i))
 			must(tree_close(pool, i) >= 0, "close %u", i);
 }
 
@@ -307,14 +307,14 @@ static inline unsigned int tree_forget_everything(void)
 	for (uint32_t i = DUMP_NODES; i-- > 2;) {
 		struct statx stx;
 
-		if (tree_valid(pool, i) && !tree_stat(pool, i, &stx)) {
-			if (tree_is_volatile(pool, i))
-				tree_set_volatile(pool, i, false);
+		if (inode_valid(pool, i) && !inode_stat(pool, i, &stx)) {
+			if (vfile_is_volatile(pool, i))
+				vfile_set_volatile(pool, i, false);
 			if (S_ISREG(stx.stx_mode))
-				tree_pin_range(pool, i, 0, 0);
+				vrange_pin(pool, i, 0, 0);
 		}
-		for (at = 0; at < 8 && tree_valid(pool, i); at++, n++)
-			tree_forget(pool, i, 1);
+		for (at = 0; at < 8 && inode_valid(pool, i); at++, n++)
+			inode_forget(pool, i, 1);
 	}
 	return n;
 }
@@ -322,7 +322,7 @@ static inline unsigned int tree_forget_everything(void)
 /* Removes what is in directory @node; every name must go at once. */
 static inline void tree_remove_everything(uint32_t node)
 {
-	int fd = tree_opendir(pool, node);
+	int fd = inode_opendir(pool, node);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *e;
 
@@ -334,7 +334,7 @@ static inline void tree_remove_everything(uint32_t node)
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
 		    tree_lookup(pool, node, e->d_name, &child))
 			continue;
-		must(tree_stat(pool, child, &stx) == 0, "stat");
+		must(inode_stat(pool, child, &stx) == 0, "stat");
 		if (S_ISDIR(stx.stx_mode))
 			tree_remove_everything(child);
 		must((S_ISDIR(stx.stx_mode)
@@ -343,7 +343,7 @@ static inline void tree_remove_everything(uint32_t node)
 		     "remove %s", e->d_name);
 		must(lookup_says(node, e->d_name) == -ENOENT, "%s is removed",
 		     e->d_name);
-		tree_forget(pool, child, 1);
+		inode_forget(pool, child, 1);
 	}
 	closedir(d);
 }

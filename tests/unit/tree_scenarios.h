@@ -44,13 +44,13 @@ static int64_t node_or(int err, uint32_t node)
 
 static void setup_dir(void)
 {
-	at.dir = made_dir(TREE_ROOT, "dir");
+	at.dir = made_dir(INODE_ROOT, "dir");
 }
 
 static void setup_file(void)
 {
 	setup_dir();
-	at.file = filled_file(TREE_ROOT, "a", 1, 'a');
+	at.file = filled_file(INODE_ROOT, "a", 1, 'a');
 }
 
 static void setup_two(void)
@@ -69,57 +69,57 @@ static void setup_two_open(void)
 static void setup_two_forgotten(void)
 {
 	setup_two();
-	tree_forget(pool, at.file, 1);
-	tree_forget(pool, at.other, 1);
+	inode_forget(pool, at.file, 1);
+	inode_forget(pool, at.other, 1);
 }
 
 static void setup_two_volatile(void)
 {
 	setup_two();
-	must(tree_set_volatile(pool, at.file, true) == 0, "volatile");
-	must(tree_set_volatile(pool, at.other, true) == 0, "volatile");
+	must(vfile_set_volatile(pool, at.file, true) == 0, "volatile");
+	must(vfile_set_volatile(pool, at.other, true) == 0, "volatile");
 }
 
 static void setup_linked(void)
 {
 	setup_two();
-	must(tree_link(pool, at.other, TREE_ROOT, "c") == 0, "link");
+	must(tree_link(pool, at.other, INODE_ROOT, "c") == 0, "link");
 }
 
 static void setup_linked_volatile(void)
 {
 	setup_linked();
-	must(tree_set_volatile(pool, at.other, true) == 0, "volatile");
+	must(vfile_set_volatile(pool, at.other, true) == 0, "volatile");
 }
 
 static void setup_dirs(void)
 {
 	setup_file();
-	at.other = made_dir(TREE_ROOT, "e");
+	at.other = made_dir(INODE_ROOT, "e");
 	filled_file(at.dir, "in it", 1, 'i');
 }
 
 static void setup_volatile_in_dir(void)
 {
 	setup_dir();
-	at.other = made_dir(TREE_ROOT, "e");
+	at.other = made_dir(INODE_ROOT, "e");
 	at.file = filled_file(at.dir, "kept", 1, 'k');
-	must(tree_set_volatile(pool, at.file, true) == 0, "volatile");
+	must(vfile_set_volatile(pool, at.file, true) == 0, "volatile");
 	at.file = filled_file(at.dir, "unknown", 1, 'u');
-	must(tree_set_volatile(pool, at.file, true) == 0, "volatile");
-	tree_forget(pool, at.file, 1);
+	must(vfile_set_volatile(pool, at.file, true) == 0, "volatile");
+	inode_forget(pool, at.file, 1);
 }
 
 static void setup_volatile_dir(void)
 {
 	setup_dir();
-	must(tree_set_volatile(pool, at.dir, true) == 0, "volatile");
+	must(vfile_set_volatile(pool, at.dir, true) == 0, "volatile");
 }
 
 static void setup_nameless(void)
 {
 	setup_dir();
-	must(tree_create(pool, TREE_ROOT, NULL, O_RDWR, 0640, &nobody_special,
+	must(tree_create(pool, INODE_ROOT, NULL, O_RDWR, 0640, &nobody_special,
 			 &at.file) == 0,
 	     "create");
 	fill_pages(at.file, 0, 1, 'n');
@@ -147,29 +147,29 @@ static void setup_open(void)
 static void setup_open_volatile(void)
 {
 	setup_file();
-	must(tree_set_volatile(pool, at.file, true) == 0, "volatile");
+	must(vfile_set_volatile(pool, at.file, true) == 0, "volatile");
 	must(tree_open(pool, at.file, O_RDWR) == 0, "open");
 }
 
 static void setup_open_orphan(void)
 {
 	setup_open();
-	must(tree_unlink(pool, TREE_ROOT, "a") == 0, "unlink");
-	tree_forget(pool, at.file, 1);
+	must(tree_unlink(pool, INODE_ROOT, "a") == 0, "unlink");
+	inode_forget(pool, at.file, 1);
 }
 
 static void setup_long_names(void)
 {
 	setup_dir();
-	at.file = filled_file(TREE_ROOT, LONG_NAME, 1, 'l');
+	at.file = filled_file(INODE_ROOT, LONG_NAME, 1, 'l');
 }
 
 static void setup_ranges(void)
 {
 	setup_dir();
-	at.file = filled_file(TREE_ROOT, "a", 12, 'r');
-	must(tree_unpin_range(pool, at.file, 0, 2 * TREE_PAGE) == 0, "unpin");
-	must(tree_unpin_range(pool, at.file, 3 * TREE_PAGE, 6 * TREE_PAGE) == 0,
+	at.file = filled_file(INODE_ROOT, "a", 12, 'r');
+	must(vrange_unpin(pool, at.file, 0, 2 * TREE_PAGE) == 0, "unpin");
+	must(vrange_unpin(pool, at.file, 3 * TREE_PAGE, 6 * TREE_PAGE) == 0,
 	     "unpin");
 }
 
@@ -182,7 +182,7 @@ static void setup_purged_ranges(void)
 static void setup_volatile(void)
 {
 	setup_file();
-	must(tree_set_volatile(pool, at.file, true) == 0, "volatile");
+	must(vfile_set_volatile(pool, at.file, true) == 0, "volatile");
 }
 
 /* --- operations --- */
@@ -198,7 +198,8 @@ static int64_t op_mkdir(void)
 static int64_t op_mkdir_dir(void)
 {
 	uint32_t n = 0;
-	int err = tree_mkdir(pool, TREE_ROOT, "dir", 0750, &nobody_special, &n);
+	int err = tree_mkdir(pool, INODE_ROOT, "dir", 0750, &nobody_special,
+			     &n);
 
 	return node_or(err, n);
 }
@@ -233,7 +234,7 @@ static int64_t op_mknod(void)
 static int64_t op_mknod_a(void)
 {
 	uint32_t n = 0;
-	int err = tree_mknod(pool, TREE_ROOT, "a", S_IFREG | 0640, 0,
+	int err = tree_mknod(pool, INODE_ROOT, "a", S_IFREG | 0640, 0,
 			     &nobody_special, &n);
 
 	return node_or(err, n);
@@ -251,7 +252,7 @@ static int64_t op_symlink(void)
 static int64_t op_symlink_a(void)
 {
 	uint32_t n = 0;
-	int err = tree_symlink(pool, TREE_ROOT, "a", "../to", &nobody_special,
+	int err = tree_symlink(pool, INODE_ROOT, "a", "../to", &nobody_special,
 			       &n);
 
 	return node_or(err, n);
@@ -278,17 +279,17 @@ static int64_t op_create_excl(void)
 
 static int64_t op_create_a(void)
 {
-	return create(TREE_ROOT, "a", O_RDWR);
+	return create(INODE_ROOT, "a", O_RDWR);
 }
 
 static int64_t op_create_a_trunc(void)
 {
-	return create(TREE_ROOT, "a", O_RDWR | O_TRUNC);
+	return create(INODE_ROOT, "a", O_RDWR | O_TRUNC);
 }
 
 static int64_t op_create_a_excl(void)
 {
-	return create(TREE_ROOT, "a", O_RDWR | O_EXCL);
+	return create(INODE_ROOT, "a", O_RDWR | O_EXCL);
 }
 
 static int64_t op_tmpfile(void)
@@ -309,7 +310,7 @@ static int64_t op_link_over(void)
 static int64_t op_lookup_c(void)
 {
 	uint32_t n = 0;
-	int err = tree_lookup(pool, TREE_ROOT, "c", &n);
+	int err = tree_lookup(pool, INODE_ROOT, "c", &n);
 
 	return node_or(err, n);
 }
@@ -317,14 +318,14 @@ static int64_t op_lookup_c(void)
 static int64_t op_lookup_a(void)
 {
 	uint32_t n = 0;
-	int err = tree_lookup(pool, TREE_ROOT, "a", &n);
+	int err = tree_lookup(pool, INODE_ROOT, "a", &n);
 
 	return node_or(err, n);
 }
 
 static int64_t op_unlink_a(void)
 {
-	return tree_unlink(pool, TREE_ROOT, "a");
+	return tree_unlink(pool, INODE_ROOT, "a");
 }
 
 static int64_t op_unlink_b(void)
@@ -334,27 +335,27 @@ static int64_t op_unlink_b(void)
 
 static int64_t op_unlink_c(void)
 {
-	return tree_unlink(pool, TREE_ROOT, "c");
+	return tree_unlink(pool, INODE_ROOT, "c");
 }
 
 static int64_t op_unlink_long(void)
 {
-	return tree_unlink(pool, TREE_ROOT, LONG_NAME);
+	return tree_unlink(pool, INODE_ROOT, LONG_NAME);
 }
 
 static int64_t op_unlink_nothing(void)
 {
-	return tree_unlink(pool, TREE_ROOT, "nothing");
+	return tree_unlink(pool, INODE_ROOT, "nothing");
 }
 
 static int64_t op_rmdir(void)
 {
-	return tree_rmdir(pool, TREE_ROOT, "dir");
+	return tree_rmdir(pool, INODE_ROOT, "dir");
 }
 
 static int64_t rename_a(const char *to, unsigned int flags)
 {
-	return tree_rename(pool, TREE_ROOT, "a", at.dir, to, flags);
+	return tree_rename(pool, INODE_ROOT, "a", at.dir, to, flags);
 }
 
 static int64_t op_rename(void)
@@ -384,23 +385,23 @@ static int64_t op_noreplace_over(void)
 
 static int64_t op_rename_long(void)
 {
-	return tree_rename(pool, TREE_ROOT, LONG_NAME, at.dir,
+	return tree_rename(pool, INODE_ROOT, LONG_NAME, at.dir,
 			   "another " LONG_NAME, 0);
 }
 
 static int64_t op_rename_dir(void)
 {
-	return tree_rename(pool, TREE_ROOT, "dir", TREE_ROOT, "e", 0);
+	return tree_rename(pool, INODE_ROOT, "dir", INODE_ROOT, "e", 0);
 }
 
 static int64_t op_rename_dir_full(void)
 {
-	return tree_rename(pool, TREE_ROOT, "e", TREE_ROOT, "dir", 0);
+	return tree_rename(pool, INODE_ROOT, "e", INODE_ROOT, "dir", 0);
 }
 
 static int64_t op_exchange_dirs(void)
 {
-	return tree_rename(pool, TREE_ROOT, "dir", TREE_ROOT, "e",
+	return tree_rename(pool, INODE_ROOT, "dir", INODE_ROOT, "e",
 			   RENAME_EXCHANGE);
 }
 
@@ -436,27 +437,27 @@ static int64_t op_close(void)
 
 static int64_t op_pin_within(void)
 {
-	return tree_pin_range(pool, at.file, 5 * TREE_PAGE, 2 * TREE_PAGE);
+	return vrange_pin(pool, at.file, 5 * TREE_PAGE, 2 * TREE_PAGE);
 }
 
 static int64_t op_pin_across(void)
 {
-	return tree_pin_range(pool, at.file, TREE_PAGE, 4 * TREE_PAGE);
+	return vrange_pin(pool, at.file, TREE_PAGE, 4 * TREE_PAGE);
 }
 
 static int64_t op_pin_all(void)
 {
-	return tree_pin_range(pool, at.file, 0, 0);
+	return vrange_pin(pool, at.file, 0, 0);
 }
 
 static int64_t op_unpin_new(void)
 {
-	return tree_unpin_range(pool, at.file, 10 * TREE_PAGE, TREE_PAGE);
+	return vrange_unpin(pool, at.file, 10 * TREE_PAGE, TREE_PAGE);
 }
 
 static int64_t op_unpin_joining(void)
 {
-	return tree_unpin_range(pool, at.file, TREE_PAGE, 5 * TREE_PAGE);
+	return vrange_unpin(pool, at.file, TREE_PAGE, 5 * TREE_PAGE);
 }
 
 static int64_t op_purge_files(void)

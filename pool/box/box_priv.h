@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the files of the pool share: the records in the store and what is kept
+ * What the files of pool/box/ share: the records in the store and what is kept
  * beside them in memory.
  *
  *	store, survives the worker	memory, rebuilt
@@ -22,17 +22,14 @@
  *	 '<--------------- HELD <------------------------'
  *	   last holder      rm, while files are open on it
  */
-#ifndef POOLFS_POOL_INTERNAL_H
-#define POOLFS_POOL_INTERNAL_H
+#ifndef POOLFS_POOL_BOX_PRIV_H
+#define POOLFS_POOL_BOX_PRIV_H
 
-#include <pthread.h>
 #include <sys/queue.h>
 
+#include "pool/box/box.h"
+#include "pool/core/core_priv.h"
 #include "pool/lib/avl.h"
-#include "pool/store/journal.h"
-#include "pool/pool.h"
-#include "pool/store/table.h"
-#include "shrinker/shrinker.h"
 
 #define BOX_MAX (1u << 20)
 #define TX_MAX (1u << 24)
@@ -51,9 +48,9 @@ struct box_rec {
 	uint64_t size; /* bytes of the region */
 	int64_t ctime_ns;
 	int64_t mtime_ns;
-	uint32_t uid[BOX_NODES];
-	uint32_t gid[BOX_NODES];
-	uint16_t mode[BOX_NODES];
+	uint32_t uid[BOX_INODES];
+	uint32_t gid[BOX_INODES];
+	uint16_t mode[BOX_INODES];
 	char name[BOX_NAME_MAX + 1];
 	char pad[156];
 };
@@ -127,7 +124,15 @@ struct tx {
 };
 TAILQ_HEAD(tx_queue, tx);
 
+/* An open file, beside its record. */
+struct handle {
+	LIST_ENTRY(handle) link; /* of its box's, or of those of no box */
+	uint32_t slot;
+};
+LIST_HEAD(handle_list, handle);
+
 struct box {
+	uint32_t magic;
 	struct avl_node by_name; /* live ones only */
 	struct avl_node by_serial; /* removed ones too, while open */
 	struct box_rec *rec;
@@ -137,9 +142,10 @@ struct box {
 	struct tx_queue queue;
 	uint32_t slot;
 	uint32_t nr_queued, nr_delivered, nr_writing, nr_held, nr_settling;
+	struct handle_list handles;
 	uint32_t nr_handles;
 	uint32_t nr_holds; /* the front end's */
-	uint32_t node_opens[BOX_NODES];
+	uint32_t node_opens[BOX_INODES];
 	void *private;
 	struct pool *pool;
 	_Atomic uint64_t serial; /* also read by reclaim, with no lock */
@@ -147,16 +153,14 @@ struct box {
 };
 TAILQ_HEAD(box_list, box);
 
-#define TX_CHUNK 1024 /* struct tx that come into being together */
+/* So many of a kind come into being together. */
+#define TX_CHUNK 1024
+#define HANDLE_CHUNK 1024
 
-struct pool {
-	pthread_mutex_t lock; /* 1; the innermost of it all is locks.h */
-	_Atomic pthread_t holder; /* of it; 0: nobody */
-	struct store *store;
+#define BOX_MAGIC 0x626f7821u
+
+struct boxes {
 	struct table boxes, txs, handles;
-	struct tree *tree;
-	struct journal journal;
-	uint64_t token;
 	struct pool_rec *rec;
 	struct avl_tree by_name, by_serial;
 	struct box **box_mem; /* by slot */
@@ -168,67 +172,58 @@ struct pool {
 	 */
 	struct box_list spare_boxes;
 	struct tx *tx_chunk[TX_MAX / TX_CHUNK];
-	struct lru *lru;
+	struct handle *handle_chunk[HANDLE_MAX / HANDLE_CHUNK];
+	struct handle_list control; /* those of no box: control files */
 	struct shrinker *shrinker;
-	struct pool_config config;
-	const struct pool_ops *ops;
-	void *arg;
-	uint64_t size;
-	uint32_t page_size;
-	bool leases; /* see pool_options */
-	uint64_t fixed_bytes; /* of the store: neither content nor tables */
-	uint64_t limit; /* bytes, of the store's file system as it is now */
 	uint64_t nr_boxes, nr_live, nr_handles;
 	uint64_t sent, sent_bytes, delivered, freed, dropped;
 };
 
 static inline struct box_rec *box_rec(struct pool *pool, uint32_t slot)
 {
-	return table_get(&pool->boxes, slot);
+	return table_get(&pool->boxes->boxes, slot);
 }
 
 static inline struct tx_rec *tx_rec(struct pool *pool, uint32_t slot)
 {
-	return table_get(&pool->txs, slot);
+	return table_get(&pool->boxes->txs, slot);
 }
 
 static inline struct handle_rec *handle_rec(struct pool *pool, uint32_t slot)
 {
-	return table_get(&pool->handles, slot);
+	return table_get(&pool->boxes->handles, slot);
 }
 
 static inline struct tx *tx_mem(struct pool *pool, uint32_t slot)
 {
-	return &pool->tx_chunk[slot / TX_CHUNK][slot % TX_CHUNK];
+	return &pool->boxes->tx_chunk[slot / TX_CHUNK][slot % TX_CHUNK];
 }
 
-static inline int64_t pool_now(void)
+static inline struct handle *handle_mem(struct pool *pool, uint32_t slot)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
+	return &pool->boxes->handle_chunk[slot / HANDLE_CHUNK]
+					 [slot % HANDLE_CHUNK];
 }
 
-/* pool.c */
-/* table_alloc(), which has reclaim make room in a full store. */
-int pool_record(struct pool *pool, struct table *table, uint32_t *slot);
-
+/* boxes.c */
+/* Opens the tables, without a look at them. */
+int boxes_open(struct pool *pool);
 /*
- * Memory that nobody needs must not keep anybody from writing: the store may
- * hold it on top of the pool's size, until reclaim has taken it.
+ * What is in memory, from the records, which the journal has finished; @fresh:
+ * nobody of before has anything open.
  */
-void pool_fit_limit(struct pool *pool);
-/* Registers one for the pool with what @kind has.  Return: 0 with *@out set. */
-int pool_add_shrinker(struct pool *pool, const char *name, unsigned int flags,
-		      const struct shrinker *kind, struct shrinker **out);
+int boxes_adopt(struct pool *pool, bool fresh);
+void boxes_close(struct pool *pool);
+
+/* box_check.c: NULL or the first invariant that is broken (tests). */
+const char *boxes_check(struct pool *pool);
 
 /* box.c */
 struct box *box_of_slot(struct pool *pool, uint32_t slot);
 int box_adopt(struct pool *pool, uint32_t slot);
 int box_open_region(struct pool *pool, struct box *box);
 /* Frees a removed box that nothing needs any more. */
-void box_put(struct pool *pool, struct box *box);
+void box_free_unused(struct pool *pool, struct box *box);
 void box_forget_all(struct pool *pool);
 int box_cmp_name(const struct avl_node *a, const struct avl_node *b);
 int box_cmp_serial(const struct avl_node *a, const struct avl_node *b);
@@ -276,7 +271,14 @@ size_t tx_header(struct pool *pool, uint32_t slot, char *line, size_t size);
 void tx_requeue(struct pool *pool, struct box *box, uint32_t slot);
 
 /* handle.c */
-void handle_adopt(struct pool *pool, uint32_t slot);
+/* Is it a sender that has reserved any of its box? */
+bool handle_holds_range(struct pool *pool, const struct handle *handle);
+int handle_adopt(struct pool *pool, uint32_t slot);
+
+/* box_shrink.c */
+/* Registers the shrinker of Available pages.  Return: 0 or -errno. */
+int box_add_shrinker(struct pool *pool);
+void box_remove_shrinker(struct pool *pool);
 
 #define TX_HEADER_MAX 256
 

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The pool's context: its lock, the records of its tables, and how much the
+ * store may hold.
+ *
+ * States: none of its own; the limit of the store follows what is in it.
+ * Locks: pool->lock (1) is pool_lock(); all else is called with it held.
+ * Reclaim: pool_make_room() asks for it.
+ */
+#include "pool/core/core_priv.h"
+
+#include <errno.h>
+#include <sys/statvfs.h>
+
+/* --- the lock --- */
+
+void pool_lock(struct pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	pool->holder = pthread_self();
+}
+
+bool pool_trylock(struct pool *pool)
+{
+	if (pthread_mutex_trylock(&pool->lock))
+		return false;
+	pool->holder = pthread_self();
+	return true;
+}
+
+bool pool_is_mine(struct pool *pool)
+{
+	return pthread_equal(pool->holder, pthread_self());
+}
+
+void pool_unlock(struct pool *pool)
+{
+	pool->holder = 0;
+	pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_set_token(struct pool *pool, uint64_t token)
+{
+	pool->token = token;
+}
+
+bool pool_replays(struct pool *pool, uint64_t token)
+{
+	int64_t done;
+
+	return journal_replayed(&pool->journal, token, &done) ||
+	       journal_intends(&pool->journal, token, NULL);
+}
+
+struct pool_config *pool_config(struct pool *pool)
+{
+	return &pool->config;
+}
+
+/* --- the limit of the store --- */
+
+/* The limit is not raised for less than this part of the size. */
+#define LIMIT_STEPS 256
+
+void pool_add_table(struct pool *pool, struct table *table)
+{
+	pool->tables[pool->nr_tables++] = table;
+}
+
+uint64_t pool_overhead(const struct pool *pool)
+{
+	uint64_t bytes = pool->fixed_bytes;
+
+	for (int i = 0; i < pool->nr_tables; i++)
+		bytes += table_bytes(pool->tables[i]);
+	return bytes;
+}
+
+void pool_fit_limit(struct pool *pool)
+{
+	struct lru_stat ls;
+	uint64_t want, step = pool->size / LIMIT_STEPS;
+
+	if (!pool->store->detached)
+		return;
+	lru_stat(pool->lru, &ls);
+	want = pool->size + pool_overhead(pool) +
+	       (pool->idle_pages + pool->unpinned_pages + ls.available) *
+		       pool->page_size;
+	if (want == pool->limit ||
+	    (pool->limit && want > pool->limit && want - pool->limit < step))
+		return;
+	/* It may hold more now: then the limit stays until that is reclaimed. */
+	if (store_set_limit(pool->store, want) == 0)
+		pool->limit = want;
+}
+
+bool pool_raise_limit(struct pool *pool, uint64_t bytes)
+{
+	struct statvfs st;
+
+	if (store_space(pool->store, &st) == 0 && st.f_files && !st.f_favail)
+		store_set_inodes(pool->store, st.f_files + 1);
+	if (!pool->limit ||
+	    store_set_limit(pool->store, pool->limit + bytes) < 0)
+		return false;
+	pool->limit += bytes;
+	return true;
+}
+
+bool pool_make_room(struct pool *pool, uint64_t bytes)
+{
+	uint64_t pages = bytes / pool->page_size + 1;
+
+	return pool->ops && pool->ops->reclaim &&
+	       pool->ops->reclaim(pool->arg, pages);
+}
+
+/* --- records --- */
+
+int pool_record(struct pool *pool, struct table *table, uint32_t *slot)
+{
+	uint64_t before = table_bytes(table);
+	int err;
+
+	/* Tables are not what the pool's size limits. */
+	err = retry_with_room(table_alloc(table, slot),
+			      pool_raise_limit(pool, 2 * TABLE_BLOCK));
+	if (err == -ENOSPC && pool_make_room(pool, TABLE_BLOCK))
+		err = table_alloc(table, slot);
+	/* What a table takes is not taken from anybody. */
+	if (table_bytes(table) != before)
+		pool_fit_limit(pool);
+	return err;
+}
+
+/* --- shrinkers --- */
+
+int pool_add_shrinker(struct pool *pool, const char *name, unsigned int flags,
+		      const struct shrinker *kind, struct shrinker **out)
+{
+	struct shrinker *s = shrinker_alloc(flags, "%s", name);
+	int err;
+
+	if (!s)
+		return -errno;
+	s->count_objects = kind->count_objects;
+	s->scan_objects = kind->scan_objects;
+	s->seeks = kind->seeks;
+	s->batch = pool_extent_pages(pool);
+	s->private_data = pool;
+	err = shrinker_register(s);
+	if (err) {
+		shrinker_free(s);
+		return err;
+	}
+	*out = s;
+	return 0;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Descriptors of the files of inodes, and looking at them.
+ *
+ * States: a descriptor is kept only while the inode is open, and only once
+ * something needed one; a worker that starts has none.
+ * Locks: pool->lock (1) held by all callers.
+ * Reclaim: opens files itself, to purge them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "pool/inode/inode_priv.h"
+
+/* An ordinary user's pool serves files whose modes keep their owner out, to
+ * whoever has them open already. */
+int inode_openat(struct pool *pool, uint32_t inode, struct inode_path *p,
+		 int flags)
+{
+	int fd, err;
+
+	flags |= O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	fd = openat(p->dirfd, p->path, flags);
+	if (fd < 0 && errno == EACCES && !pool->inodes->root) {
+		err = mode_override_file(pool, inode, p);
+		if (err)
+			return err;
+		fd = openat(p->dirfd, p->path, flags);
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+static int inode_open_fd(struct pool *pool, uint32_t inode, bool write)
+{
+	struct inode *mem = inode_mem(pool->inodes, inode);
+	struct inode_path p;
+	int fd, err;
+
+	err = inode_path(pool, inode, &p);
+	if (err)
+		return err;
+	fd = inode_openat(pool, inode, &p, write ? O_RDWR : O_RDONLY);
+	inode_path_release(&p);
+	if (fd < 0)
+		return fd;
+	if (mem->fd)
+		close(mem->fd);
+	mem->fd = fd;
+	mem->fd_writes = write;
+	return fd;
+}
+
+int inode_fd(struct pool *pool, uint32_t inode, bool write)
+{
+	struct inode *mem;
+
+	if (!inode_valid(pool, inode))
+		return -ESTALE;
+	mem = inode_mem(pool->inodes, inode);
+	if (mem->fd && (mem->fd_writes || !write))
+		return mem->fd;
+	return inode_open_fd(pool, inode, write);
+}
+
+void inode_fd_close(struct pool *pool, uint32_t inode)
+{
+	struct inode *mem = inode_mem(pool->inodes, inode);
+
+	if (mem->fd)
+		close(mem->fd);
+	mem->fd = 0;
+}
+
+void inode_fd_done(struct pool *pool, uint32_t inode)
+{
+	if (inode_valid(pool, inode) && !inode_rec(pool->inodes, inode)->opens)
+		inode_fd_close(pool, inode);
+}
+
+int inode_opendir(struct pool *pool, uint32_t inode)
+{
+	struct inode_path p;
+	int fd = inode_path(pool, inode, &p);
+
+	if (fd)
+		return fd;
+	fd = inode_openat(pool, inode, &p, O_RDONLY | O_DIRECTORY);
+	inode_path_release(&p);
+	return fd;
+}
+
+int inode_stat(struct pool *pool, uint32_t inode, struct statx *out)
+{
+	struct inode_path p;
+	struct statx stx;
+	int err = inode_path(pool, inode, &p);
+
+	if (err)
+		return err;
+	if (statx(p.dirfd, p.path, AT_SYMLINK_NOFOLLOW,
+		  STATX_BASIC_STATS | STATX_BTIME, &stx) < 0)
+		err = -errno;
+	inode_path_release(&p);
+	if (err)
+		return err;
+	/* The name that keeps it is nobody's. */
+	if (inode_rec(pool->inodes, inode)->flags & INODE_ORPHAN)
+		stx.stx_nlink -= stx.stx_nlink > 0 && !S_ISDIR(stx.stx_mode)
+					 ? 1
+					 : stx.stx_nlink;
+	*out = stx;
+	return 0;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * All inodes of a pool: their table, as a worker finds it.  They are counted and
+ * indexed anew, and what a kill has left half done is finished or dropped.
+ *
+ * States: closed; the table open; adopted; tidied.  A mount that is new forgets
+ * who referred to an inode.
+ * Locks: none yet, or pool->lock (1).
+ * Reclaim: not running yet, or not any more.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pool/inode/inode_priv.h"
+
+int inodes_open(struct pool *pool)
+{
+	struct inode_table *t = calloc(1, sizeof(*t));
+	int err;
+
+	if (!t)
+		return -ENOMEM;
+	pool->inodes = t;
+	t->orphanfd = pool->store->orphanfd;
+	t->root = geteuid() == 0;
+	err = table_open(&t->table, pool->store->dirfd, "inodes",
+			 sizeof(struct inode_rec), INODE_MAX);
+	if (err)
+		return err;
+	pool_add_table(pool, &t->table);
+	return 0;
+}
+
+static int inodes_adopt_root(struct pool *pool)
+{
+	struct inode_table *t = pool->inodes;
+	struct inode_rec *rec;
+	struct stat st;
+	uint32_t i;
+	int err;
+
+	if (fstatat(pool->store->dirfd, STORE_FILES, &st, 0) < 0)
+		return -errno;
+	if (!table_live(&t->table, INODE_ROOT)) {
+		err = table_alloc(&t->table, &i);
+		if (err)
+			return err;
+		if (i != INODE_ROOT)
+			return -EUCLEAN;
+	}
+	rec = inode_rec(t, INODE_ROOT);
+	rec->ino = st.st_ino;
+	rec->flags = INODE_DIR;
+	rec->state = INODE_LIVE;
+	return inode_mem_get(t, INODE_ROOT);
+}
+
+static int inodes_adopt_records(struct pool *pool, bool fresh)
+{
+	struct inode_table *t = pool->inodes;
+	int err = 0;
+
+	table_for_each (&t->table, i) {
+		struct inode_rec *rec = inode_rec(t, i);
+
+		if (rec->state != INODE_LIVE)
+			continue;
+		err = inode_mem_get(t, i);
+		if (err)
+			return err;
+		if (fresh) {
+			/* Nobody of before refers to it. */
+			rec->nlookup = rec->opens = 0;
+			rec->backing = 0;
+		}
+		t->nr_inodes++;
+		t->chunk_inodes[i / INODE_CHUNK]++;
+		t->nr_open += rec->opens != 0;
+		if (!(rec->flags & INODE_DEAD))
+			inode_hash(t, i);
+	}
+	table_for_each (&t->table, i) {
+		struct inode_rec *rec = inode_rec(t, i);
+
+		if (rec->state == INODE_LIVE && rec->place.parent &&
+		    i != INODE_ROOT)
+			inode_mem(t, rec->place.parent)->children++;
+	}
+	return 0;
+}
+
+int inodes_adopt(struct pool *pool, bool fresh)
+{
+	struct inode_table *t = pool->inodes;
+	int err;
+
+	t->nr_buckets = INODE_BUCKETS_MIN;
+	while (t->nr_buckets < t->table.nr)
+		t->nr_buckets *= 2;
+	t->bucket = calloc(t->nr_buckets, sizeof(*t->bucket));
+	if (!t->bucket)
+		return -ENOMEM;
+	err = inodes_adopt_root(pool);
+	if (!err)
+		err = inodes_adopt_records(pool, fresh);
+	return err ? err : space_adopt(pool);
+}
+
+/* --- what a kill between two stores can leave, none of it visible --- */
+
+/* Is it the file of an orphan, or of a inode that is becoming one? */
+static bool orphan_is_needed(struct pool *pool, uint32_t inode)
+{
+	struct journal_intent intent;
+
+	return inode_valid(pool, inode) &&
+	       (inode_rec(pool->inodes, inode)->flags & INODE_ORPHAN ||
+		(journal_unfinished(&pool->journal, &intent) &&
+		 intent.victim == inode));
+}
+
+/* What else orphan/ has. */
+static void inodes_tidy_orphans(struct pool *pool)
+{
+	struct inode_table *t = pool->inodes;
+	int fd = openat(t->orphanfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (!d)
+		return;
+	while ((e = readdir(d))) {
+		if (e->d_name[0] == '.' ||
+		    orphan_is_needed(pool, strtoul(e->d_name, NULL, 16)))
+			continue;
+		if (unlinkat(t->orphanfd, e->d_name, 0) < 0)
+			unlinkat(t->orphanfd, e->d_name, AT_REMOVEDIR);
+	}
+	closedir(d);
+}
+
+/* Records with the rest of a name that no inode has. */
+static void inodes_tidy_names(struct inode_table *t)
+{
+	uint8_t *named = calloc(1, t->table.nr / 8 + 1);
+
+	if (!named)
+		return;
+	table_for_each (&t->table, i) {
+		uint32_t more;
+
+		if (inode_rec(t, i)->state != INODE_LIVE)
+			continue;
+		for (more = inode_rec(t, i)->place.more; more;
+		     more = ((struct inode_name_rec *)table_get(&t->table,
+								more))
+				    ->more)
+			named[more / 8] |= 1u << more % 8;
+	}
+	table_for_each (&t->table, i) {
+		if (inode_rec(t, i)->state != INODE_NAME ||
+		    named[i / 8] & 1u << i % 8)
+			continue;
+		inode_rec(t, i)->state = INODE_FREE;
+		table_free(&t->table, i);
+	}
+	free(named);
+}
+
+void inodes_tidy(struct pool *pool)
+{
+	struct inode_table *t = pool->inodes;
+
+	mode_override_recover(pool);
+	table_for_each (&t->table, i)
+		if (inode_rec(t, i)->state == INODE_LIVE && i != INODE_ROOT)
+			inode_free_unused(pool, i);
+	inodes_tidy_names(t);
+	inodes_tidy_orphans(pool);
+}
+
+void inodes_close(struct pool *pool)
+{
+	struct inode_table *t = pool->inodes;
+
+	if (!t)
+		return;
+	table_for_each (&t->table, i)
+		if (inode_rec(t, i)->state == INODE_LIVE &&
+		    t->chunk[i / INODE_CHUNK] && inode_mem(t, i)->fd)
+			close(inode_mem(t, i)->fd);
+	for (uint32_t i = 0; i < INODE_MAX / INODE_CHUNK; i++)
+		free(t->chunk[i]);
+	free(t->bucket);
+	table_release(&t->table);
+	free(t);
+	pool->inodes = NULL;
+}
+
+/* --- what is known of them --- */
+
+void inode_usage(struct pool *pool, struct inode_usage *out)
+{
+	struct inode_table *t = pool->inodes;
+
+	out->inodes = t->nr_inodes;
+	out->open = t->nr_open;
+	out->bytes = table_bytes(&t->table) +
+		     t->table.nr / t->table.per_block *
+			     sizeof(struct table_block) +
+		     t->nr_buckets * sizeof(*t->bucket);
+	for (uint32_t i = 0; i < INODE_MAX / INODE_CHUNK; i++)
+		if (t->chunk[i])
+			out->bytes += INODE_CHUNK * sizeof(struct inode);
+}
+
+uint32_t inode_next_known(struct pool *pool, uint32_t inode,
+			  enum inode_known what)
+{
+	struct inode_table *t = pool->inodes;
+
+	while (++inode < t->table.nr) {
+		struct inode_rec *rec = inode_rec(t, inode);
+
+		if (table_live(&t->table, inode) && rec->state == INODE_LIVE &&
+		    rec->nlookup &&
+		    rec->flags & (what == INODE_KNOWN_DIR
+					  ? INODE_DIR
+					  : INODE_DEAD | INODE_PURGED))
+			return inode;
+	}
+	return 0;
+}
+
+const char *inodes_check(struct pool *pool)
+{
+	struct inode_table *t = pool->inodes;
+	uint32_t inodes = 0, open = 0;
+	uint64_t children = 0, parents = 0;
+
+	table_for_each (&t->table, i) {
+		struct inode_rec *rec = inode_rec(t, i);
+		struct inode_path p;
+		struct stat st;
+		int err;
+
+		if (rec->state != INODE_LIVE)
+			continue;
+		inodes++;
+		open += rec->opens != 0;
+		children += inode_mem(t, i)->children;
+		if (i == INODE_ROOT)
+			continue;
+		parents += rec->place.parent != 0;
+		if (rec->flags & (INODE_DEAD | INODE_PURGED))
+			continue;
+		if (inode_by_ino(t, rec->ino) != i)
+			return "a inode is not found by its inode number";
+		err = inode_path(pool, i, &p);
+		if (!err && fstatat(p.dirfd, p.path, &st, AT_SYMLINK_NOFOLLOW))
+			err = -errno;
+		inode_path_release(&p);
+		if (err)
+			return "a inode is not where it should be";
+		if (st.st_ino != rec->ino)
+			return "another file is where a inode should be";
+	}
+	if (inodes != t->nr_inodes || open != t->nr_open)
+		return "inodes are miscounted";
+	if (children != parents)
+		return "children are miscounted";
+	return NULL;
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The space that plain files take.
+ *
+ * States: a store is either a file system of its own, which counts and says
+ * ENOSPC itself, or a directory on somebody's file system: then every change
+ * comes through here, is counted, and held against the pool's size.
+ * Locks: pool->lock (1) held by all callers.
+ * Reclaim: asked for room before anybody is refused.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pool/inode/inode_priv.h"
+
+uint64_t space_of(struct pool *pool, int fd)
+{
+	struct stat st;
+
+	if (pool->store->detached || fstat(fd, &st) < 0)
+		return 0;
+	return st.st_blocks;
+}
+
+void space_changed(struct pool *pool, uint64_t before, uint64_t after)
+{
+	struct inode_table *t = pool->inodes;
+
+	if (after < before && t->blocks < before - after)
+		t->blocks = 0;
+	else
+		t->blocks += after - before;
+}
+
+void space_unlinked(struct pool *pool, int dirfd, const char *path)
+{
+	struct stat st;
+
+	if (!pool->store->detached &&
+	    fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISREG(st.st_mode) && st.st_nlink == 1)
+		space_changed(pool, st.st_blocks, 0);
+}
+
+uint64_t space_used(struct pool *pool)
+{
+	return pool->inodes->blocks * 512;
+}
+
+/* Directories below each other that a walk holds open. */
+#define SPACE_DEPTH 200
+
+/* Of the directory @fd, which is closed.  Files with several names are met that
+ * often. */
+static void space_count(struct inode_table *t, int fd, int depth)
+{
+	DIR *d = fdopendir(fd);
+	struct dirent *e;
+
+	if (!d) {
+		close(fd);
+		return;
+	}
+	while ((e = readdir(d))) {
+		struct stat st;
+		int sub;
+
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
+		    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		if (S_ISREG(st.st_mode))
+			t->blocks += st.st_blocks / st.st_nlink;
+		if (!S_ISDIR(st.st_mode) || depth == SPACE_DEPTH)
+			continue;
+		sub = openat(fd, e->d_name,
+			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (sub >= 0)
+			space_count(t, sub, depth + 1);
+	}
+	closedir(d);
+}
+
+int space_adopt(struct pool *pool)
+{
+	static const char *const dirs[] = { STORE_FILES, "orphan" };
+
+	if (pool->store->detached)
+		return 0;
+	for (int i = 0; i < 2; i++) {
+		int fd = openat(pool->store->dirfd, dirs[i],
+				O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (fd < 0)
+			return -errno;
+		space_count(pool->inodes, fd, 0);
+	}
+	return 0;
+}
+
+/* Would @len more bytes be too many? */
+static bool space_exceeds(struct pool *pool, uint64_t len)
+{
+	struct lru_stat ls;
+
+	if (pool->store->detached)
+		return false;
+	lru_stat(pool->lru, &ls);
+	return space_used(pool) + (ls.used + ls.available) * pool->page_size +
+		       len >
+	       pool->size;
+}
+
+/* May [off, off+len) of the file be written? */
+int space_reserve(struct pool *pool, int fd, off_t off, size_t len)
+{
+	off_t hole;
+
+	if (!space_exceeds(pool, len))
+		return 0;
+	/* What has memory already takes no more. */
+	hole = lseek(fd, off, SEEK_HOLE);
+	if (hole >= off + (off_t)len)
+		return 0;
+	pool_make_room(pool, len);
+	return space_exceeds(pool, len) ? -ENOSPC : 0;
+}

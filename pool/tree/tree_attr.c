@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Attributes of plain files.
+ *
+ * States: none; they are the store's.
+ * Locks: pool->lock (1) held by all callers.
+ * Reclaim: does not come here.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "pool/tree/tree.h"
+#include "pool/volatile/volatile_priv.h"
+
+static int path_chmod(const struct inode_path *p, mode_t mode)
+{
+	return fchmodat(p->dirfd, p->path, mode & 07777, 0) < 0 ? -errno : 0;
+}
+
+static bool is_in_groups(const struct tree_attr *a, gid_t gid)
+{
+	for (int i = 0; i < a->nr_groups; i++)
+		if (a->groups[i] == gid)
+			return true;
+	return false;
+}
+
+/* As the kernel's setattr_should_drop_suidgid(). */
+static int kill_suidgid(const struct inode_path *p, const struct tree_attr *a)
+{
+	struct stat st;
+	mode_t mode;
+
+	if (fstatat(p->dirfd, p->path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	mode = st.st_mode & ~S_ISUID;
+	/* Without group execution it means something else: their group's own
+	 * may write without losing it. */
+	if (mode & S_IXGRP || !is_in_groups(a, st.st_gid))
+		mode &= ~S_ISGID;
+	return mode == st.st_mode ? 0 : path_chmod(p, mode);
+}
+
+/* As the kernel's posix_acl_update_mode(): of any kind of file. */
+static int kill_sgid(const struct inode_path *p, const struct tree_attr *a)
+{
+	struct stat st;
+
+	if (fstatat(p->dirfd, p->path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (!(st.st_mode & S_ISGID) || is_in_groups(a, st.st_gid))
+		return 0;
+	return path_chmod(p, st.st_mode & ~S_ISGID);
+}
+
+static int set_owner(const struct inode_path *p, const struct tree_attr *a)
+{
+	uid_t uid = a->set & TREE_SET_UID ? a->uid : (uid_t)-1;
+	gid_t gid = a->set & TREE_SET_GID ? a->gid : (gid_t)-1;
+
+	return fchownat(p->dirfd, p->path, uid, gid, AT_SYMLINK_NOFOLLOW) < 0
+		       ? -errno
+		       : 0;
+}
+
+static int set_times(const struct inode_path *p, const struct tree_attr *a)
+{
+	struct timespec ts[2] = { { .tv_nsec = UTIME_OMIT },
+				  { .tv_nsec = UTIME_OMIT } };
+
+	if (a->set & TREE_SET_ATIME)
+		ts[0] = a->atime;
+	if (a->set & TREE_SET_MTIME)
+		ts[1] = a->mtime;
+	return utimensat(p->dirfd, p->path, ts, AT_SYMLINK_NOFOLLOW) < 0
+		       ? -errno
+		       : 0;
+}
+
+static int set_size(struct pool *pool, uint32_t inode, uint64_t size)
+{
+	int fd = inode_fd(pool, inode, true);
+	uint64_t before;
+	int err;
+
+	if (fd < 0)
+		return fd;
+	before = space_of(pool, fd);
+	err = ftruncate(fd, size) < 0 ? -errno : 0;
+	space_changed(pool, before, space_of(pool, fd));
+	inode_fd_done(pool, inode);
+	if (!err)
+		vrange_truncate(pool, inode, size);
+	if (!inode_opens(pool, inode))
+		vfile_list(pool, inode);
+	return err;
+}
+
+int tree_setattr(struct pool *pool, uint32_t inode, const struct tree_attr *a)
+{
+	struct inode_path p;
+	int err = inode_path(pool, inode, &p);
+
+	if (err)
+		return err;
+	if (a->set & (TREE_SET_UID | TREE_SET_GID))
+		err = set_owner(&p, a);
+	/* After the owner, whose change takes bits away. */
+	if (!err && a->set & TREE_SET_MODE)
+		err = path_chmod(&p, a->mode);
+	if (!err && a->set & TREE_SET_SIZE)
+		err = set_size(pool, inode, a->size);
+	if (!err && a->set & TREE_KILL_SUIDGID)
+		err = kill_suidgid(&p, a);
+	if (!err && a->set & TREE_KILL_SGID)
+		err = kill_sgid(&p, a);
+	if (!err && a->set & (TREE_SET_ATIME | TREE_SET_MTIME))
+		err = set_times(&p, a);
+	inode_path_release(&p);
+	return err;
+}
+
+ssize_t tree_readlink(struct pool *pool, uint32_t inode, char *buf, size_t size)
+{
+	struct inode_path p;
+	ssize_t n = inode_path(pool, inode, &p);
+
+	if (n)
+		return n;
+	n = readlinkat(p.dirfd, p.path, buf, size - 1);
+	if (n < 0)
+		n = -errno;
+	else
+		buf[n] = 0;
+	inode_path_release(&p);
+	return n;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Extended attributes of plain files.
+ *
+ * States: none; they are the store's.
+ * Locks: pool->lock (1) held by all callers.
+ * Reclaim: does not come here.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "pool/inode/inode_priv.h"
+#include "pool/tree/tree.h"
+
+/* There are no *at() calls for them in most kernels: through /proc. */
+struct xattr_path {
+	int fd;
+	char path[40];
+};
+
+static int xattr_open(struct pool *pool, uint32_t inode, struct xattr_path *x)
+{
+	struct inode_path p;
+	int err = inode_path(pool, inode, &p);
+
+	if (err)
+		return err;
+	x->fd = openat(p.dirfd, p.path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	err = x->fd < 0 ? -errno : 0;
+	inode_path_release(&p);
+	if (!err)
+		snprintf(x->path, sizeof(x->path), "/proc/self/fd/%d", x->fd);
+	return err;
+}
+
+ssize_t tree_getxattr(struct pool *pool, uint32_t inode, const char *name,
+		      void *value, size_t size)
+{
+	struct xattr_path x;
+	ssize_t n = xattr_open(pool, inode, &x);
+
+	if (n)
+		return n;
+	n = getxattr(x.path, name, value, size);
+	if (n < 0)
+		n = -errno;
+	close(x.fd);
+	return n;
+}
+
+ssize_t tree_listxattr(struct pool *pool, uint32_t inode, char *list,
+		       size_t size)
+{
+	struct xattr_path x;
+	ssize_t n = xattr_open(pool, inode, &x);
+
+	if (n)
+		return n;
+	n = listxattr(x.path, list, size);
+	if (n < 0)
+		n = -errno;
+	close(x.fd);
+	return n;
+}
+
+/* Before it is noted: what was there is no work of the worker before. */
+static int xattr_refuse(const struct xattr_path *x, const char *name, int flags)
+{
+	bool is = getxattr(x->path, name, NULL, 0) >= 0;
+
+	if (is && flags & XATTR_CREATE)
+		return -EEXIST;
+	if (!is && errno == ENODATA && flags & XATTR_REPLACE)
+		return -ENODATA;
+	return 0;
+}
+
+int tree_setxattr(struct pool *pool, uint32_t inode, const char *name,
+		  const void *value, size_t size, int flags)
+{
+	struct journal_intent intent = { 0 };
+	struct xattr_path x;
+	int err = xattr_open(pool, inode, &x);
+
+	if (err)
+		return err;
+	/* The worker before may have done it already. */
+	if (flags && journal_intends(&pool->journal, pool->token, NULL))
+		flags = 0;
+	else if (flags)
+		err = xattr_refuse(&x, name, flags);
+	if (!err && flags)
+		journal_intend(&pool->journal, pool->token, &intent);
+	if (!err && setxattr(x.path, name, value, size, flags) < 0)
+		err = -errno;
+	close(x.fd);
+	return err;
+}
+
+int tree_removexattr(struct pool *pool, uint32_t inode, const char *name)
+{
+	bool again = journal_intends(&pool->journal, pool->token, NULL);
+	struct journal_intent intent = { 0 };
+	struct xattr_path x;
+	int err = xattr_open(pool, inode, &x);
+
+	if (err)
+		return err;
+	if (!again)
+		err = xattr_refuse(&x, name, XATTR_REPLACE);
+	if (!err && !again)
+		journal_intend(&pool->journal, pool->token, &intent);
+	if (!err && removexattr(x.path, name) < 0)
+		err = -errno;
+	close(x.fd);
+	return err == -ENODATA && again ? 0 : err;
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The LRU of volatile files: one extent each, oldest first, because a file is
+ * purged as a whole:
+ *
+ *	oldest [aaaa] - [b] - [cc] youngest
+ *
+ * States: a file is listed while nobody has it open; it is idle while nobody has
+ * it mapped either, as far as is known.
+ * Locks: pool->lock (1).
+ * Reclaim walks the list under it: vfile_purge.c.
+ */
+#include "pool/volatile/volatile_priv.h"
+
+static struct extent_link *file_link(const struct extent_list *list,
+				     uint32_t inode)
+{
+	return &inode_mem(list->owner, inode)->link;
+}
+
+static uint64_t listed_pages(const struct extent_list *list, uint32_t inode)
+{
+	return inode_mem(list->owner, inode)->pages;
+}
+
+static const struct extent_ops file_extents = {
+	.link = file_link,
+	.pages = listed_pages,
+};
+
+void vfile_list_init(struct pool *pool)
+{
+	extent_list_init(&pool->volatiles->files, &file_extents, pool->inodes);
+}
+
+static void vfile_set_idle(struct pool *pool, struct inode *mem, bool idle)
+{
+	if (mem->idle == idle)
+		return;
+	mem->idle = idle;
+	if (idle)
+		pool->idle_pages += mem->pages;
+	else
+		pool->idle_pages -= mem->pages;
+}
+
+void vfile_not_idle(struct pool *pool, uint32_t inode)
+{
+	vfile_set_idle(pool, inode_mem(pool->inodes, inode), false);
+}
+
+/* A file that was just closed may seem to be mapped for a moment. */
+void vfile_look(struct pool *pool, uint32_t inode)
+{
+	struct volatiles *v = pool->volatiles;
+
+	if (vfile_is_idle(pool, inode)) {
+		vfile_set_idle(pool, inode_mem(pool->inodes, inode), true);
+	} else {
+		/* The oldest is forgotten: until a walk comes by it counts as
+		 * mapped. */
+		v->recheck[v->next_recheck++ % RECHECK_MAX] = inode;
+		if (v->nr_recheck < RECHECK_MAX)
+			v->nr_recheck++;
+	}
+}
+
+void vfile_recheck(struct pool *pool)
+{
+	struct volatiles *v = pool->volatiles;
+	uint32_t inode;
+
+	if (!v->nr_recheck || pool->inodes->busy || pool->journal.begun)
+		return;
+	inode = v->recheck[(v->next_recheck - v->nr_recheck--) % RECHECK_MAX];
+	if (!inode_valid(pool, inode) ||
+	    !inode_mem(pool->inodes, inode)->listed ||
+	    inode_mem(pool->inodes, inode)->idle)
+		return;
+	vfile_look(pool, inode);
+	pool_fit_limit(pool);
+}
+
+void vfile_list_add(struct pool *pool, uint32_t inode)
+{
+	struct inode *mem = inode_mem(pool->inodes, inode);
+	struct extent_list *files = &pool->volatiles->files;
+
+	mem->listed = true;
+	extent_list_add_young(files, inode);
+	extent_list_count(files, mem->pages);
+}
+
+void vfile_list_del(struct pool *pool, uint32_t inode)
+{
+	struct inode *mem = inode_mem(pool->inodes, inode);
+	struct extent_list *files = &pool->volatiles->files;
+
+	if (!mem->listed)
+		return;
+	vfile_set_idle(pool, mem, false);
+	mem->listed = false;
+	extent_list_del(files, inode);
+	extent_list_count(files, -(int64_t)mem->pages);
+}
+
+void vfile_unlist(struct pool *pool, uint32_t inode)
+{
+	vfile_list_del(pool, inode);
+}
+
+void vfile_list(struct pool *pool, uint32_t inode)
+{
+	struct inode_rec *rec = inode_rec(pool->inodes, inode);
+	uint32_t pages, nlink;
+
+	vfile_list_del(pool, inode);
+	if (!vfile_is_purgeable(rec) ||
+	    vfile_pages(pool, inode, &pages, &nlink) || !pages)
+		return;
+	/* One without a name goes with whoever has its inode. */
+	if (rec->flags & INODE_ORPHAN && nlink < 2)
+		return;
+	rec->stamp = ++pool->volatiles->stamp;
+	inode_mem(pool->inodes, inode)->pages = pages;
+	vfile_list_add(pool, inode);
+	vfile_look(pool, inode);
+}
+
+void vfile_remeasure(struct pool *pool, uint32_t inode)
+{
+	struct inode *mem = inode_mem(pool->inodes, inode);
+	bool idle = mem->idle;
+	uint32_t pages, nlink;
+
+	if (!mem->listed || vfile_pages(pool, inode, &pages, &nlink))
+		return;
+	vfile_set_idle(pool, mem, false);
+	extent_list_count(&pool->volatiles->files, (int64_t)pages - mem->pages);
+	mem->pages = pages;
+	vfile_set_idle(pool, mem, idle);
+	if (!pages)
+		vfile_list_del(pool, inode);
+}
+
+void vfile_renamed(struct pool *pool, uint32_t inode)
+{
+	if (!inode_opens(pool, inode))
+		vfile_list(pool, inode);
+}
+
+/* --- what is volatile --- */
+
+/* A flag in one store: nothing else has to change with it. */
+void vfile_mark(struct volatiles *v, struct inode_rec *rec, bool on)
+{
+	if (on == !!(rec->flags & INODE_VOLATILE))
+		return;
+	rec->flags ^= INODE_VOLATILE;
+	if (on)
+		v->nr_files++;
+	else
+		v->nr_files--;
+}
+
+void vfile_inherit(struct pool *pool, uint32_t inode, uint32_t parent,
+		   mode_t mode)
+{
+	if (inode_rec(pool->inodes, parent)->flags & INODE_VOLATILE &&
+	    (S_ISREG(mode) || S_ISDIR(mode)))
+		vfile_mark(pool->volatiles, inode_rec(pool->inodes, inode),
+			   true);
+}
+
+void vfile_evict(struct pool *pool, uint32_t inode)
+{
+	struct volatiles *v = pool->volatiles;
+	struct inode_rec *rec = inode_rec(pool->inodes, inode);
+
+	vfile_list_del(pool, inode);
+	if (rec->flags & INODE_PURGED)
+		v->nr_purged--;
+	if (rec->flags & INODE_VOLATILE)
+		v->nr_files--;
+}
+
+const char *vfiles_check(struct pool *pool)
+{
+	const struct extent_list *files = &pool->volatiles->files;
+	struct inode_table *t = pool->inodes;
+	uint64_t idle = 0;
+
+	for (uint32_t i = files->oldest; i; i = inode_mem(t, i)->link.younger) {
+		struct inode_rec *rec = inode_rec(t, i);
+
+		if (!vfile_is_purgeable(rec) || rec->opens)
+			return "a file on the LRU is not volatile, or open";
+		if (!inode_mem(t, i)->listed)
+			return "a file on the LRU does not know";
+		if (inode_mem(t, i)->idle)
+			idle += inode_mem(t, i)->pages;
+	}
+	if (idle != pool->idle_pages)
+		return "pages of idle volatile files are miscounted";
+	return extent_list_check(files);
+}

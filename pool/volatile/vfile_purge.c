@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Purging volatile files, as a whole.
+ *
+ * States: LISTED -> removed, or PURGED: see vfile.c.  A file that somebody has
+ * mapped is in use, whoever has closed it: it goes to the young end.
+ *
+ * Locks: pool->lock (1).  The shrinker's callbacks come from the reclaimer,
+ * which only tries it, or from whoever holds it and needs room.
+ * Reclaim: vfile_scan() is what it calls.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pool/volatile/volatile_priv.h"
+
+/* To make a file again costs more than to send a message again. */
+#define VFILE_SEEKS 4
+
+/* The name that only kept it is not one that somebody could look up. */
+static void vfile_purge_orphan(struct pool *pool, uint32_t inode)
+{
+	struct inode_rec *rec = inode_rec(pool->inodes, inode);
+	char name[16];
+
+	if (!(rec->flags & INODE_ORPHAN))
+		return;
+	inode_orphan_name(inode, name, sizeof(name));
+	unlinkat(pool->inodes->orphanfd, name, 0);
+	rec->flags &= ~INODE_ORPHAN;
+}
+
+/* The file as a whole: for one name it is removed; more names are left until
+ * somebody looks, but what they name is gone. */
+static int vfile_purge_file(struct pool *pool, uint32_t inode,
+			    const struct inode_path *p, int fd, uint32_t nlink)
+{
+	struct inode_table *t = pool->inodes;
+	uint64_t before;
+
+	if (nlink == 1) {
+		space_unlinked(pool, p->dirfd, p->path);
+		if (unlinkat(p->dirfd, p->path, 0) < 0)
+			return -errno;
+		inode_set_dead(pool, inode);
+		return 0;
+	}
+	before = space_of(pool, fd);
+	vfile_unlist(pool, inode);
+	vrange_drop_all(pool, inode);
+	inode_rec(t, inode)->flags |= INODE_PURGED;
+	pool->volatiles->nr_purged++;
+	vfile_purge_orphan(pool, inode);
+	if (ftruncate(fd, 0) < 0)
+		return -errno;
+	space_changed(pool, before, 0);
+	return 0;
+}
+
+void vfile_purge_finish(struct pool *pool, uint32_t inode)
+{
+	struct inode_rec *rec = inode_rec(pool->inodes, inode);
+	struct inode_path p;
+	struct stat st;
+	int fd, err;
+
+	if (!(rec->flags & INODE_PURGED))
+		return;
+	rec->flags &= ~INODE_PURGED;
+	err = path_build(pool, inode, &p);
+	rec->flags |= INODE_PURGED;
+	fd = err ? -1
+		 : openat(p.dirfd, p.path,
+			  O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	/* Its name may be another file's by now. */
+	if (fstat(fd, &st) == 0 && st.st_ino == rec->ino &&
+	    ftruncate(fd, 0) < 0)
+		rec->stamp = 0; /* nobody sees what is left of it */
+	close(fd);
+	vfile_purge_orphan(pool, inode);
+}
+
+bool vfile_sweep(struct pool *pool, uint32_t inode, const struct inode_path *p)
+{
+	struct stat st;
+
+	if (!(inode_rec(pool->inodes, inode)->flags & INODE_PURGED))
+		return false;
+	if (fstatat(p->dirfd, p->path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    unlinkat(p->dirfd, p->path, 0) == 0 && st.st_nlink == 1)
+		inode_set_dead(pool, inode);
+	return true;
+}
+
+/* Where it was, for those who are told. */
+static void vfile_tell_purged(struct pool *pool, uint32_t inode,
+			      uint32_t parent, const char *path, uint64_t pages,
+			      bool more)
+{
+	const size_t top = sizeof(STORE_FILES);
+
+	pool->volatiles->purged_files++;
+	pool->volatiles->purged_pages += pages;
+	if (!pool->ops || !pool->ops->purged)
+		return;
+	/* An orphan's other names are known to whoever looks them up. */
+	if (strncmp(path, STORE_FILES "/", top))
+		pool->ops->purged(pool->arg, inode, 0, "", "", pages, true);
+	else
+		pool->ops->purged(pool->arg, inode, parent,
+				  strrchr(path, '/') + 1, path + top, pages,
+				  more);
+}
+
+/* Return: pages given back, 0: it is in use, or cannot be had. */
+static uint64_t vfile_purge(struct pool *pool, uint32_t inode)
+{
+	struct inode_table *t = pool->inodes;
+	uint32_t known = inode_rec(t, inode)->nlookup ? inode : 0;
+	uint32_t parent = inode_rec(t, inode)->place.parent;
+	uint32_t pages, nlink;
+	struct inode_path p;
+	int fd, err;
+
+	err = vfile_pages(pool, inode, &pages, &nlink);
+	if (err) {
+		if (means_no_file(err))
+			inode_set_dead(pool, inode);
+		return 0;
+	}
+	/* Ranges of it were purged since it was listed: nothing can be had. */
+	if (!pages) {
+		vfile_unlist(pool, inode);
+		return 0;
+	}
+	if (inode_path(pool, inode, &p))
+		return 0;
+	fd = vfile_purge_open(pool, inode, &p);
+	if (fd == -EBUSY)
+		vfile_not_idle(pool, inode);
+	if (fd < 0 || vfile_purge_file(pool, inode, &p, fd, nlink))
+		pages = 0;
+	if (fd >= 0)
+		close(fd);
+	if (pages)
+		vfile_tell_purged(pool, known, parent, p.path, pages,
+				  nlink > 1);
+	inode_path_release(&p);
+	return pages;
+}
+
+static unsigned long vfile_count(struct shrinker *shrinker,
+				 struct shrink_control *sc)
+{
+	struct pool *pool = pool_of(shrinker->private_data);
+	uint64_t n = pool->volatiles->files.pages;
+
+	return n ? n : SHRINK_EMPTY;
+}
+
+static enum lru_status vfile_shrink(struct extent_list *list, struct extent *e,
+				    void *arg)
+{
+	struct volatile_walk *walk = arg;
+	struct inode_table *t = walk->pool->inodes;
+	uint64_t freed;
+
+	walk->scanned += inode_mem(t, e->id)->pages;
+	freed = vfile_purge(walk->pool, e->id);
+	walk->freed += freed;
+	return !freed && inode_valid(walk->pool, e->id) &&
+			       inode_mem(t, e->id)->listed
+		       ? LRU_ROTATE
+		       : LRU_REMOVED;
+}
+
+unsigned long volatile_walk(struct pool *pool, struct extent_list *list,
+			    enum lru_status (*fn)(struct extent_list *list,
+						  struct extent *extent,
+						  void *arg),
+			    struct shrink_control *sc)
+{
+	struct volatile_walk walk = { .pool = pool };
+	uint64_t budget = sc->nr_to_scan;
+	bool mine = pool_is_mine(pool);
+
+	if (mine ? pool->inodes->busy || pool->journal.begun
+		 : !pool_trylock(pool))
+		return SHRINK_STOP;
+	extent_list_walk(list, fn, &walk, &budget);
+	pool_fit_limit(pool);
+	if (!mine)
+		pool_unlock(pool);
+	sc->nr_scanned = walk.scanned;
+	return walk.scanned ? walk.freed : SHRINK_STOP;
+}
+
+static unsigned long vfile_scan(struct shrinker *shrinker,
+				struct shrink_control *sc)
+{
+	struct pool *pool = pool_of(shrinker->private_data);
+
+	return volatile_walk(pool, &pool->volatiles->files, vfile_shrink, sc);
+}
+
+int vfile_add_shrinker(struct pool *pool)
+{
+	static const struct shrinker kind = {
+		.count_objects = vfile_count,
+		.scan_objects = vfile_scan,
+		.seeks = VFILE_SEEKS,
+	};
+
+	return pool_add_shrinker(pool, "volatile-files", 0, &kind,
+				 &pool->volatiles->file_shrinker);
+}
