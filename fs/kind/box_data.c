@@ -52,7 +52,7 @@ static void data_open(struct call *c, struct fuse_file_info *fi)
 	}
 	err = w->mode == MODE_PASSTHROUGH ? data_backing(w, box, &backing) : 0;
 	if (!err)
-		err = open_handle(c, HANDLE_DATA, box, 0, fi->flags, &handle);
+		err = open_handle(c, HANDLE_DATA, box, 0, &handle);
 	if (err) {
 		fuse_reply_err(c->req, -err);
 		return;

@@ -75,7 +75,7 @@ int box_inode_setattr(struct call *c, const struct stat *st, int to_set)
 		if (inode == BOX_STAT)
 			return -EPERM;
 		if (inode == BOX_DATA) {
-			err = box_resize(c->w->pool, box, st->st_size);
+			err = box_resize(c->w->pool, &c->op, box, st->st_size);
 			if (err)
 				return err;
 		}
@@ -90,7 +90,7 @@ int box_inode_setattr(struct call *c, const struct stat *st, int to_set)
 		attr.uid = st->st_uid;
 	if (to_set & FUSE_SET_ATTR_GID)
 		attr.gid = st->st_gid;
-	return box_attr_set(c->w->pool, box, inode, &attr);
+	return box_attr_set(c->w->pool, &c->op, box, inode, &attr);
 }
 
 /*
@@ -190,7 +190,7 @@ static int box_tx_unlink(struct call *c, const char *name)
 
 	if (!box || tx_parse_name(name, &id))
 		return -ENOENT;
-	return tx_free(c->w->pool, box, id);
+	return tx_free(c->w->pool, &c->op, box, id);
 }
 
 const struct inode_ops box_dir_ops = {

@@ -22,7 +22,7 @@ static void recv_open(struct call *c, struct fuse_file_info *fi)
 	else if ((fi->flags & O_ACCMODE) != O_RDONLY)
 		err = -EACCES;
 	else
-		err = open_handle(c, HANDLE_RECV, box, 0, fi->flags, &handle);
+		err = open_handle(c, HANDLE_RECV, box, 0, &handle);
 	if (err)
 		fuse_reply_err(c->req, -err);
 	else
@@ -31,8 +31,8 @@ static void recv_open(struct call *c, struct fuse_file_info *fi)
 }
 
 /* Return: 0: answered; -EAGAIN: nothing is queued. */
-static int recv_some(struct worker *w, fuse_req_t req, uint32_t handle,
-		     size_t size)
+static int recv_some(struct worker *w, fuse_req_t req, const struct op *op,
+		     uint32_t handle, size_t size)
 {
 	char buf[4096];
 	size_t len;
@@ -40,7 +40,7 @@ static int recv_some(struct worker *w, fuse_req_t req, uint32_t handle,
 
 	if (size > sizeof(buf))
 		size = sizeof(buf);
-	err = tx_receive(w->pool, handle, buf, size, &len);
+	err = tx_receive(w->pool, op, handle, buf, size, &len);
 	if (err == -EAGAIN)
 		return err;
 	if (err)
@@ -52,7 +52,8 @@ static int recv_some(struct worker *w, fuse_req_t req, uint32_t handle,
 
 static bool recv_retry(struct waiter *wt)
 {
-	return recv_some(wt->worker, wt->req, wt->handle, wt->size) == 0;
+	return recv_some(wt->worker, wt->req, &wt->op, wt->handle, wt->size) ==
+	       0;
 }
 
 static void recv_give_up(struct waiter *wt, int error)
@@ -68,6 +69,7 @@ static void recv_read(struct call *c, size_t size, off_t off,
 		      struct fuse_file_info *fi)
 {
 	struct waiter wt = { .req = c->req,
+			     .op = c->op,
 			     .handle = fi->fh,
 			     .size = size,
 			     .retry = recv_retry,
@@ -80,7 +82,7 @@ static void recv_read(struct call *c, size_t size, off_t off,
 		fuse_reply_err(c->req, EBADF);
 		return;
 	}
-	if (recv_some(c->w, c->req, fi->fh, size) == 0)
+	if (recv_some(c->w, c->req, &c->op, fi->fh, size) == 0)
 		return;
 	if (fi->flags & O_NONBLOCK) {
 		fuse_reply_err(c->req, EAGAIN);
@@ -156,8 +158,7 @@ static void tx_open(struct call *c, struct fuse_file_info *fi)
 	if (!err && (fi->flags & O_ACCMODE) != O_RDONLY)
 		err = -EACCES;
 	if (!err)
-		err = open_handle(c, HANDLE_TX, box, tx.slot, fi->flags,
-				  &handle);
+		err = open_handle(c, HANDLE_TX, box, tx.slot, &handle);
 	/* Its content never changes, so the kernel may keep it. */
 	if (err)
 		fuse_reply_err(c->req, -err);

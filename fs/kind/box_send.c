@@ -28,7 +28,7 @@ static void send_open(struct call *c, struct fuse_file_info *fi)
 	else if ((fi->flags & O_ACCMODE) != O_WRONLY)
 		err = -EACCES;
 	else
-		err = open_handle(c, HANDLE_SEND, box, 0, fi->flags, &handle);
+		err = open_handle(c, HANDLE_SEND, box, 0, &handle);
 	if (err) {
 		fuse_reply_err(c->req, -err);
 		return;
@@ -43,7 +43,8 @@ static void send_open(struct call *c, struct fuse_file_info *fi)
 static bool send_retry(struct waiter *wt)
 {
 	struct worker *w = wt->worker;
-	int err = tx_write(w->pool, wt->handle, &wt->payload, wt->commit);
+	int err = tx_write(w->pool, &wt->op, wt->handle, &wt->payload,
+			   wt->commit);
 
 	if (err == -EAGAIN)
 		return false;
@@ -65,6 +66,7 @@ static int send_wait(struct call *c, struct box *box, uint32_t handle,
 {
 	struct box_waits *bw = box_waits(box);
 	struct waiter wt = { .req = c->req,
+			     .op = c->op,
 			     .handle = handle,
 			     .payload = *p,
 			     .commit = commit,
@@ -107,7 +109,7 @@ static void send_write(struct call *c, const void *buf, size_t size, off_t off,
 		tx_interrupted(c->w->pool, fi->fh);
 		err = -EAGAIN;
 	} else {
-		err = tx_write(c->w->pool, fi->fh, &p, commit);
+		err = tx_write(c->w->pool, &c->op, fi->fh, &p, commit);
 	}
 	/*
 	 * A sender that appends cannot wait: it holds the inode's lock, on
@@ -130,6 +132,7 @@ static void send_write(struct call *c, const void *buf, size_t size, off_t off,
  */
 bool send_write_fast(struct worker *w, const void *buf, size_t len)
 {
+	struct op op = { .token = w->request.unique };
 	struct wire_write wr;
 	struct payload p;
 	struct box *box;
@@ -141,7 +144,7 @@ bool send_write_fast(struct worker *w, const void *buf, size_t len)
 	send_note_writer(w, wr.fh, wr.pid);
 	p = (struct payload){ .mem = wr.payload, .len = wr.len };
 	/* After an error send_write() finds the same error, and may wait. */
-	if (tx_write(w->pool, wr.fh, &p, wr.flags & O_DSYNC))
+	if (tx_write(w->pool, &op, wr.fh, &p, wr.flags & O_DSYNC))
 		return false;
 	wire_reply_write(w->fuse_fd, buf, wr.len);
 	return true;
@@ -162,7 +165,7 @@ static void send_flush(struct call *c, struct fuse_file_info *fi)
 
 static void send_fsync(struct call *c, struct fuse_file_info *fi)
 {
-	fuse_reply_err(c->req, -tx_commit(c->w->pool, fi->fh));
+	fuse_reply_err(c->req, -tx_commit(c->w->pool, &c->op, fi->fh));
 }
 
 static void send_poll(struct call *c, uint64_t key, struct fuse_file_info *fi)

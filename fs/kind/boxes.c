@@ -41,8 +41,8 @@ static int boxes_mkdir(struct call *c, const char *name, mode_t mode,
 		       uint64_t *child)
 {
 	struct box *box;
-	int err = box_create(c->w->pool, name, mode & ~c->ctx->umask,
-			     c->ctx->uid, c->ctx->gid, &box);
+	int err = box_create(c->w->pool, &c->op, name, mode & ~c->op.umask,
+			     &box);
 
 	if (!err)
 		*child = inode_of_box(box, BOX_DIR);
@@ -51,7 +51,7 @@ static int boxes_mkdir(struct call *c, const char *name, mode_t mode,
 
 static int boxes_rmdir(struct call *c, const char *name)
 {
-	return box_remove(c->w->pool, name);
+	return box_remove(c->w->pool, &c->op, name);
 }
 
 const struct inode_ops boxes_ops = {

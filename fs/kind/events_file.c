@@ -19,8 +19,7 @@ static void events_open_file(struct call *c, struct fuse_file_info *fi)
 	int err = -EACCES;
 
 	if ((fi->flags & O_ACCMODE) == O_RDONLY)
-		err = open_handle(c, HANDLE_CONTROL, NULL, 0, fi->flags,
-				  &handle);
+		err = open_handle(c, HANDLE_CONTROL, NULL, 0, &handle);
 	if (err)
 		fuse_reply_err(c->req, -err);
 	else
@@ -29,10 +28,10 @@ static void events_open_file(struct call *c, struct fuse_file_info *fi)
 }
 
 /* Return: 0: answered; -EAGAIN: there is nothing new. */
-static int events_some(struct worker *w, fuse_req_t req, uint32_t handle,
-		       size_t size)
+static int events_some(struct worker *w, fuse_req_t req, const struct op *op,
+		       uint32_t handle, size_t size)
 {
-	uint64_t cursor = handle_cursor_start(w->pool, handle);
+	uint64_t cursor = handle_cursor_start(w->pool, op, handle);
 	char buf[4 * EVENT_LINE];
 	size_t len;
 
@@ -46,14 +45,15 @@ static int events_some(struct worker *w, fuse_req_t req, uint32_t handle,
 	len = events_read(&w->events, &cursor, buf, size);
 	if (!len)
 		return -EAGAIN;
-	handle_set_cursor(w->pool, handle, cursor);
+	handle_set_cursor(w->pool, op, handle, cursor);
 	fuse_reply_buf(req, buf, len);
 	return 0;
 }
 
 static bool events_retry(struct waiter *wt)
 {
-	return events_some(wt->worker, wt->req, wt->handle, wt->size) == 0;
+	return events_some(wt->worker, wt->req, &wt->op, wt->handle,
+			   wt->size) == 0;
 }
 
 static void events_give_up(struct waiter *wt, int error)
@@ -68,13 +68,14 @@ static void events_read_file(struct call *c, size_t size, off_t off,
 			     struct fuse_file_info *fi)
 {
 	struct waiter wt = { .req = c->req,
+			     .op = c->op,
 			     .handle = fi->fh,
 			     .size = size,
 			     .retry = events_retry,
 			     .give_up = events_give_up };
 	int err;
 
-	if (events_some(c->w, c->req, fi->fh, size) == 0)
+	if (events_some(c->w, c->req, &c->op, fi->fh, size) == 0)
 		return;
 	if (fi->flags & O_NONBLOCK)
 		err = -EAGAIN;

@@ -21,8 +21,8 @@ void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,
 ssize_t plain_copy_range(struct call *c, off_t off, uint64_t to, off_t to_off,
 			 size_t len);
 
-/** plain_cred - of the caller, for what it makes. */
-struct tree_cred plain_cred(const struct call *c);
+/** plain_stat_of - the same in the form of libfuse; the rest of *@st stays. */
+void plain_stat_of(const struct statx *x, struct stat *st);
 
 /** plain_kill_suidgid - clear what a write by the caller clears.  Return: 0 or
  * -errno. */

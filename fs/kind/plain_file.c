@@ -15,7 +15,6 @@
 #include "fs/kind/fixed.h"
 #include "fs/kind/kind.h"
 #include "fs/poolfs.h"
-#include "fs/request/backing.h"
 #include "fs/request/buffer.h"
 #include "fs/request/memory.h"
 #include "pool/tree/tree.h"
@@ -57,150 +56,77 @@ int plain_kill_sgid(struct call *c, uint32_t ino)
 	return c->ctx->uid ? plain_kill(c, ino, TREE_KILL_SGID, S_ISGID) : 0;
 }
 
-/* --- passthrough --- */
-
-/* All opens of a file must name the same backing id. */
-static int plain_backing(struct worker *w, uint32_t ino, int32_t *id)
-{
-	int fd;
-
-	*id = inode_backing(w->pool, ino);
-	if (*id > 0)
-		return 0;
-	fd = inode_fd(w->pool, ino, false);
-	if (fd < 0)
-		return fd;
-	*id = backing_open(w, fd);
-	if (*id < 0)
-		return *id;
-	inode_set_backing(w->pool, ino, *id);
-	return 0;
-}
-
-static void plain_backing_drop(struct worker *w, uint32_t ino)
-{
-	int32_t id = inode_valid(w->pool, ino) ? inode_backing(w->pool, ino)
-					       : 0;
-
-	if (id <= 0)
-		return;
-	backing_close(w, id);
-	inode_set_backing(w->pool, ino, 0);
-}
-
-/*
- * A file with set-ID bits: the kernel would write to the store with the
- * worker's credentials, which may keep the bits.  So such writes are sent to
- * the worker.
- */
-static bool plain_has_setid(struct worker *w, uint32_t ino)
-{
-	struct statx stx;
-
-	return inode_stat(w->pool, ino, &stx) == 0 &&
-	       stx.stx_mode & (S_ISUID | S_ISGID);
-}
+/* --- open and release --- */
 
 /* What OPEN and CREATE reply of the file. */
-static int plain_how(struct worker *w, uint32_t ino, int flags,
-		     struct wire_open *out)
+static struct wire_open plain_how(const struct worker *w, int flags,
+				  const struct tree_opened *opened)
 {
-	int32_t id;
-	int err;
-
 	/* Later requests need to know no more than the access mode. */
-	*out = (struct wire_open){ .fh = flags & O_ACCMODE,
-				   .flags = WIRE_NOFLUSH };
-	if (w->mode != MODE_PASSTHROUGH) {
-		out->flags |= WIRE_KEEP_CACHE;
-		return 0;
-	}
-	err = plain_backing(w, ino, &id);
-	if (err)
-		return err;
-	out->flags |= WIRE_PASSTHROUGH;
-	out->backing_id = id;
-	if ((flags & O_ACCMODE) != O_RDONLY && plain_has_setid(w, ino))
-		out->flags |= WIRE_DIRECT_IO;
-	return 0;
-}
+	struct wire_open out = { .fh = flags & O_ACCMODE,
+				 .flags = WIRE_NOFLUSH,
+				 .backing_id = opened->backing };
 
-/* --- open and release --- */
+	out.flags |= w->mode == MODE_PASSTHROUGH ? WIRE_PASSTHROUGH
+						 : WIRE_KEEP_CACHE;
+	/* The kernel writes with our credentials, which may keep these bits. */
+	if (opened->setid)
+		out.flags |= WIRE_DIRECT_IO;
+	return out;
+}
 
 void plain_open(struct call *c, struct fuse_file_info *fi)
 {
+	struct tree_opened opened;
 	struct worker *w = c->w;
 	struct wire_open out;
-	int err = -ESTALE;
+	int err = 0;
 
-	if (inode_valid(w->pool, c->index))
-		err = plain_how(w, c->index, fi->flags, &out);
-	if (!err && w->request.kill_suidgid)
+	if (w->request.kill_suidgid)
 		err = plain_kill_suidgid(c, c->index);
-	/* Last, since it counts the open, and once only. */
 	if (!err)
-		err = tree_open(w->pool, c->index, fi->flags);
+		err = tree_open(w->pool, &c->op, c->index, fi->flags, &opened);
 	if (err) {
-		if (!inode_opens(w->pool, c->index))
-			plain_backing_drop(w, c->index);
-		inode_fd_done(w->pool, c->index);
 		fuse_reply_err(c->req, -err);
 		return;
 	}
+	out = plain_how(w, fi->flags, &opened);
 	reply_open(c, out.fh, out.flags, out.backing_id);
 	memory_trim(w);
-}
-
-/* The open and the look-up that tree_create() has counted. */
-static void create_undo(struct worker *w, uint32_t ino)
-{
-	pool_set_token(w->pool, 0);
-	tree_close(w->pool, ino);
-	inode_forget(w->pool, ino, 1);
 }
 
 void plain_create(struct call *c, const char *name, mode_t mode,
 		  struct fuse_file_info *fi)
 {
 	struct worker *w = c->w;
-	struct tree_cred cred = plain_cred(c);
-	struct fuse_entry_param e;
+	struct tree_opened opened;
 	struct wire_create reply;
+	struct stat st = { 0 };
 	struct wire_open out;
+	struct statx stx;
 	uint64_t fixed;
-	uint32_t ino;
 	int err;
 
 	if (name && c->index == INODE_ROOT && !fixed_root_find(name, &fixed))
 		err = fi->flags & O_EXCL ? -EEXIST : -EISDIR;
 	else
-		err = tree_create(w->pool, c->index, name, fi->flags,
-				  S_IFREG | (mode & ~S_IFMT), &cred, &ino);
+		err = tree_create(w->pool, &c->op, c->index, name, fi->flags,
+				  S_IFREG | (mode & ~S_IFMT), &opened, &stx);
 	if (err) {
 		fuse_reply_err(c->req, -err);
 		return;
 	}
-	err = plain_how(w, ino, fi->flags, &out);
-	if (!err)
-		err = entry_of(c, &plain_ops, ino, &e);
-	if (err) {
-		create_undo(w, ino);
-		fuse_reply_err(c->req, -err);
-		return;
-	}
-	if (w->mode == MODE_PASSTHROUGH)
-		inode_fd_close(w->pool, ino);
-	wire_create_fill(&reply, ino, &e.attr, e.entry_timeout, e.attr_timeout,
-			 &out);
+	out = plain_how(w, fi->flags, &opened);
+	plain_stat_of(&stx, &st);
+	wire_create_fill(&reply, opened.inode, &st, LONG_TIMEOUT,
+			 attr_timeout(w, opened.inode), &out);
 	fuse_reply_buf(c->req, (const char *)&reply, sizeof(reply));
 	memory_trim(w);
 }
 
 void plain_release(struct call *c, struct fuse_file_info *fi)
 {
-	if (inode_opens(c->w->pool, c->index) == 1)
-		plain_backing_drop(c->w, c->index);
-	tree_close(c->w->pool, c->index);
+	tree_close(c->w->pool, &c->op, c->index);
 	memory_trim(c->w);
 }
 
@@ -330,7 +256,8 @@ void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,
 		return;
 	else if (cmd == POOLFS_IOC_PIN)
 		result = err ? err
-			     : vrange_pin(pool, c->index, r->offset, r->length);
+			     : vrange_pin(pool, &c->op, c->index, r->offset,
+					  r->length);
 	else if (cmd == POOLFS_IOC_UNPIN && fh == O_RDONLY)
 		result = -EBADF;
 	else if (cmd == POOLFS_IOC_UNPIN)

@@ -24,13 +24,6 @@
 #define OFF_FIXED (INT64_MAX - 16)
 #define OFF_FIXED_END (OFF_FIXED + 8)
 
-struct tree_cred plain_cred(const struct call *c)
-{
-	return (struct tree_cred){ .uid = c->ctx->uid,
-				   .gid = c->ctx->gid,
-				   .umask = c->ctx->umask };
-}
-
 /* Is @name in @parent box or .pool, and so not for plain files? */
 static bool is_fixed(const struct call *c, uint64_t parent, const char *name)
 {
@@ -39,7 +32,7 @@ static bool is_fixed(const struct call *c, uint64_t parent, const char *name)
 	return parent == INODE_ROOT && !fixed_root_find(name, &child);
 }
 
-static void stat_of_statx(const struct statx *x, struct stat *st)
+void plain_stat_of(const struct statx *x, struct stat *st)
 {
 	st->st_ino = x->stx_ino;
 	st->st_mode = x->stx_mode;
@@ -65,7 +58,7 @@ static int plain_getattr(struct call *c, struct stat *st)
 
 	if (err)
 		return err;
-	stat_of_statx(&stx, st);
+	plain_stat_of(&stx, st);
 	if (c->index == INODE_ROOT)
 		st->st_nlink += 2; /* box and .pool */
 	return 0;
@@ -113,7 +106,7 @@ static int plain_lookup(struct call *c, const char *name, uint64_t *child)
 
 	if (c->index == INODE_ROOT && !fixed_root_find(name, child))
 		return 0;
-	err = tree_lookup(c->w->pool, c->index, name, &ino);
+	err = tree_lookup(c->w->pool, &c->op, c->index, name, &ino);
 	if (!err)
 		*child = ino;
 	return err;
@@ -122,13 +115,12 @@ static int plain_lookup(struct call *c, const char *name, uint64_t *child)
 static int plain_mkdir(struct call *c, const char *name, mode_t mode,
 		       uint64_t *child)
 {
-	struct tree_cred cred = plain_cred(c);
 	uint32_t ino;
 	int err;
 
 	if (is_fixed(c, c->index, name))
 		return -EEXIST;
-	err = tree_mkdir(c->w->pool, c->index, name, mode, &cred, &ino);
+	err = tree_mkdir(c->w->pool, &c->op, c->index, name, mode, &ino);
 	if (!err)
 		*child = ino;
 	return err;
@@ -137,13 +129,12 @@ static int plain_mkdir(struct call *c, const char *name, mode_t mode,
 static int plain_mknod(struct call *c, const char *name, mode_t mode,
 		       dev_t rdev, uint64_t *child)
 {
-	struct tree_cred cred = plain_cred(c);
 	uint32_t ino;
 	int err;
 
 	if (is_fixed(c, c->index, name))
 		return -EEXIST;
-	err = tree_mknod(c->w->pool, c->index, name, mode, rdev, &cred, &ino);
+	err = tree_mknod(c->w->pool, &c->op, c->index, name, mode, rdev, &ino);
 	if (!err)
 		*child = ino;
 	return err;
@@ -152,13 +143,12 @@ static int plain_mknod(struct call *c, const char *name, mode_t mode,
 static int plain_symlink(struct call *c, const char *name, const char *target,
 			 uint64_t *child)
 {
-	struct tree_cred cred = plain_cred(c);
 	uint32_t ino;
 	int err;
 
 	if (is_fixed(c, c->index, name))
 		return -EEXIST;
-	err = tree_symlink(c->w->pool, c->index, name, target, &cred, &ino);
+	err = tree_symlink(c->w->pool, &c->op, c->index, name, target, &ino);
 	if (!err)
 		*child = ino;
 	return err;
@@ -170,14 +160,14 @@ static int plain_link(struct call *c, uint64_t from, const char *name)
 		return -EPERM;
 	if (is_fixed(c, c->index, name))
 		return -EEXIST;
-	return tree_link(c->w->pool, from, c->index, name);
+	return tree_link(c->w->pool, &c->op, from, c->index, name);
 }
 
 static int plain_unlink(struct call *c, const char *name)
 {
 	if (is_fixed(c, c->index, name))
 		return -EISDIR;
-	return tree_unlink(c->w->pool, c->index, name);
+	return tree_unlink(c->w->pool, &c->op, c->index, name);
 }
 
 /* EBUSY, as for a mount point. */
@@ -185,7 +175,7 @@ static int plain_rmdir(struct call *c, const char *name)
 {
 	if (is_fixed(c, c->index, name))
 		return -EBUSY;
-	return tree_rmdir(c->w->pool, c->index, name);
+	return tree_rmdir(c->w->pool, &c->op, c->index, name);
 }
 
 static int plain_rename(struct call *c, const char *name, uint64_t to,
@@ -195,7 +185,8 @@ static int plain_rename(struct call *c, const char *name, uint64_t to,
 		return -EPERM;
 	if (is_fixed(c, c->index, name) || is_fixed(c, to, to_name))
 		return -EBUSY;
-	return tree_rename(c->w->pool, c->index, name, to, to_name, flags);
+	return tree_rename(c->w->pool, &c->op, c->index, name, to, to_name,
+			   flags);
 }
 
 static ssize_t plain_readlink(struct call *c, char *buf, size_t size)
@@ -209,12 +200,12 @@ static ssize_t plain_readlink(struct call *c, char *buf, size_t size)
 static bool list_plus(struct call *c, struct dir_reply *d, const char *name,
 		      off_t next)
 {
+	static const struct op uncounted; /* one request looks up many */
 	struct worker *w = c->w;
 	struct fuse_entry_param e;
 	uint32_t ino;
 
-	pool_set_token(w->pool, 0);
-	if (tree_lookup(w->pool, c->index, name, &ino))
+	if (tree_lookup(w->pool, &uncounted, c->index, name, &ino))
 		return dir_add(d, name, 0, 0, next);
 	if (entry_of(c, &plain_ops, ino, &e)) {
 		inode_forget(w->pool, ino, 1);
@@ -401,15 +392,16 @@ static int plain_setxattr(struct call *c, const char *name, const void *value,
 	if (!strcmp(name, VOLATILE_XATTR))
 		return set_volatile(c, value, size, flags);
 	return access_list_set(c, name,
-			       tree_setxattr(c->w->pool, c->index, name, value,
-					     size, flags));
+			       tree_setxattr(c->w->pool, &c->op, c->index, name,
+					     value, size, flags));
 }
 
 static int plain_removexattr(struct call *c, const char *name)
 {
 	if (strcmp(name, VOLATILE_XATTR))
-		return access_list_set(
-			c, name, tree_removexattr(c->w->pool, c->index, name));
+		return access_list_set(c, name,
+				       tree_removexattr(c->w->pool, &c->op,
+							c->index, name));
 	if (!vfile_is_volatile(c->w->pool, c->index))
 		return -ENODATA;
 	return vfile_set_volatile(c->w->pool, c->index, false);

@@ -63,16 +63,16 @@ void text_open_as(struct call *c, const char *text, int err,
 	uint32_t handle;
 
 	if (!err)
-		err = open_handle(c, HANDLE_CONTROL, NULL, 0, fi->flags,
-				  &handle);
+		err = open_handle(c, HANDLE_CONTROL, NULL, 0, &handle);
 	if (!err && text) {
 		err = text_save(c->w, handle, text);
 		if (err == -ENOSPC && memory_make_room(c->w, strlen(text)))
 			err = text_save(c->w, handle, text);
 		if (err) {
 			/* The token names the open: not for this close. */
-			pool_set_token(c->w->pool, 0);
-			handle_close(c->w->pool, handle);
+			struct op op = { 0 };
+
+			handle_close(c->w->pool, &op, handle);
 		}
 	}
 	if (err)

@@ -67,7 +67,7 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (c.ops->release)
 		c.ops->release(&c, fi);
 	if (inode_kind(ino) != INODE_PLAIN)
-		handle_close(c.w->pool, fi->fh);
+		handle_close(c.w->pool, &c.op, fi->fh);
 	fuse_reply_err(req, 0);
 }
 

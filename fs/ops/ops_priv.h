@@ -9,12 +9,19 @@
 
 static inline struct call call_of(fuse_req_t req, fuse_ino_t ino)
 {
-	return (struct call){ .w = worker_of(fuse_req_userdata(req)),
+	struct worker *w = worker_of(fuse_req_userdata(req));
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+
+	return (struct call){ .w = w,
 			      .req = req,
 			      .ino = ino,
 			      .index = inode_index(ino),
 			      .ops = kind_ops(ino),
-			      .ctx = fuse_req_ctx(req) };
+			      .ctx = ctx,
+			      .op = { .token = w->request.unique,
+				      .uid = ctx->uid,
+				      .gid = ctx->gid,
+				      .umask = ctx->umask } };
 }
 
 /* ops_name.c */

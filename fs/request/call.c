@@ -79,10 +79,12 @@ void reply_open(struct call *c, uint32_t handle, uint32_t flags,
 }
 
 int open_handle(struct call *c, enum handle_kind kind, struct box *box,
-		uint32_t tx, int flags, uint32_t *handle)
+		uint32_t tx, uint32_t *handle)
 {
-	return handle_open(c->w->pool, kind, box, tx, flags, c->ctx->uid,
-			   c->ctx->gid, process_of(c->ctx->pid), handle);
+	struct op op = c->op;
+
+	op.pid = process_of(c->ctx->pid);
+	return handle_open(c->w->pool, &op, kind, box, tx, handle);
 }
 
 void poll_register(struct call *c, struct box *box, uint64_t key,

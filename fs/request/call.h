@@ -24,6 +24,7 @@ struct call {
 	uint64_t index; /* inode_index(ino) */
 	const struct inode_ops *ops; /* of the inode's kind */
 	const struct fuse_ctx *ctx;
+	struct op op; /* the same for the pool, but for the process */
 };
 
 struct dir_reply;
@@ -119,7 +120,7 @@ void reply_open(struct call *c, uint32_t handle, uint32_t flags,
  * @tx: slot, for HANDLE_TX only.
  */
 int open_handle(struct call *c, enum handle_kind kind, struct box *box,
-		uint32_t tx, int flags, uint32_t *handle);
+		uint32_t tx, uint32_t *handle);
 
 /**
  * poll_register - the kernel will be told when a poll of @handle may succeed.

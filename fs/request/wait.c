@@ -117,7 +117,6 @@ int wait_add(struct worker *w, struct waiter_queue *queue,
 	}
 	wt->worker = w;
 	wt->queue = queue;
-	wt->unique = w->request.unique;
 	w->waiters.nr++;
 	TAILQ_INSERT_TAIL(queue, wt, link);
 	fuse_req_interrupt_func(wt->req, wait_interrupted, wt);
@@ -126,9 +125,6 @@ int wait_add(struct worker *w, struct waiter_queue *queue,
 
 static bool wait_retry(struct waiter *wt)
 {
-	struct worker *w = wt->worker;
-
-	pool_set_token(w->pool, wt->unique);
 	if (!wt->retry(wt))
 		return false;
 	wait_remove(wt);

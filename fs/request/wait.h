@@ -25,7 +25,7 @@ struct waiter {
 	struct waiter_queue *queue;
 	struct worker *worker;
 	fuse_req_t req;
-	uint64_t unique;
+	struct op op; /* as when it came first */
 	uint32_t handle;
 	size_t size; /* bytes of a reader's buffer */
 	bool commit; /* a sender's: queue the transaction at once */

@@ -138,14 +138,14 @@ static void notifier_write(struct worker *w, const struct notify_job *job)
  */
 static bool notifier_pin(struct worker *w, const struct notify_job *job)
 {
+	struct op op = { .token = job->pin.token };
 	bool again;
 	int result;
 
 	pool_lock(w->pool);
 	again = notify_has_stale(w, job->pin.ino);
 	if (!again) {
-		pool_set_token(w->pool, job->pin.token);
-		result = vrange_pin(w->pool, job->pin.ino, job->pin.off,
+		result = vrange_pin(w->pool, &op, job->pin.ino, job->pin.off,
 				    job->pin.len);
 		if (result < 0)
 			fuse_reply_err(job->pin.req, -result);

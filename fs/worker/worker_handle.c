@@ -36,9 +36,6 @@ void worker_handle_locked(struct worker *w, void *buf, size_t len)
 	    (w->mode == MODE_CACHED && wait_defer(w, buf, len)))
 		return;
 	w->requests++;
-	/* An INTERRUPT or FORGET changes nothing that a token could name. */
-	if (w->request.op != WIRE_UNANSWERED)
-		pool_set_token(w->pool, w->request.unique);
 	w->shared->handling = w->request.unique;
 	if (w->request.op == WIRE_TMPFILE)
 		wire_as_create(buf);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "fs/request/backing.h"
 #include "fs/request/memory.h"
 #include "pool/store/store.h"
 #include "pool/tree/tree.h"
@@ -111,19 +112,31 @@ static void on_range_cut(void *arg, uint32_t ino, uint64_t off)
 	notify_range_cut(worker_of(arg), ino, off);
 }
 
+static int on_open(void *arg, int fd)
+{
+	return backing_open(worker_of(arg), fd);
+}
+
+static void on_last_close(void *arg, int id)
+{
+	backing_close(worker_of(arg), id);
+}
+
 static const struct pool_ops passthrough_pool_ops = {
 	.space = on_space,
 	.queued = on_queued,
 	.reclaim = on_short,
 	.purged = on_purged,
 	.range_purged = on_range_purged,
+	.backing_open = on_open,
+	.backing_close = on_last_close,
 	.suspect = on_suspect,
 };
 
 static const struct pool_ops cached_pool_ops = {
 	.space = on_space,
 	.queued = on_queued,
-	.settle = on_copies_stale,
+	.copies_stale = on_copies_stale,
 	.invalidate = on_reclaimed,
 	.invalidate_later = on_reclaimed_locked,
 	.reclaim = on_short,

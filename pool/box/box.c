@@ -134,7 +134,7 @@ static struct box *box_new(struct pool *pool, uint32_t slot)
 	TAILQ_INIT(&box->queue);
 	LIST_INIT(&box->handles);
 	box->nr_queued = box->nr_delivered = box->nr_writing = 0;
-	box->nr_held = box->nr_settling = box->nr_handles = 0;
+	box->nr_held = box->nr_invalidating = box->nr_handles = 0;
 	box->nr_holds = 0;
 	memset(box->node_opens, 0, sizeof(box->node_opens));
 	pool->boxes->box_mem[slot] = box;
@@ -249,8 +249,8 @@ static int box_check_name(const char *name)
 	return len > BOX_NAME_MAX ? -ENAMETOOLONG : 0;
 }
 
-int box_create(struct pool *pool, const char *name, mode_t mode, uid_t uid,
-	       gid_t gid, struct box **out)
+int box_create(struct pool *pool, const struct op *op, const char *name,
+	       mode_t mode, struct box **out)
 {
 	struct box_rec *rec;
 	struct box *box;
@@ -258,7 +258,7 @@ int box_create(struct pool *pool, const char *name, mode_t mode, uid_t uid,
 	int64_t done;
 	int err;
 
-	if (journal_replayed(&pool->journal, pool->token, &done)) {
+	if (journal_replayed(&pool->journal, op->token, &done)) {
 		if (done == 0 && out)
 			*out = box_by_name(pool, name);
 		return done;
@@ -278,15 +278,15 @@ int box_create(struct pool *pool, const char *name, mode_t mode, uid_t uid,
 	strcpy(rec->name, name);
 	for (int i = 0; i < BOX_INODES; i++) {
 		rec->mode[i] = (mode & box_modes[i].mask) | box_modes[i].always;
-		rec->uid[i] = uid;
-		rec->gid[i] = gid;
+		rec->uid[i] = op->uid;
+		rec->gid[i] = op->gid;
 	}
 	box = box_new(pool, slot);
 	if (!box) {
 		table_free(&pool->boxes->boxes, slot);
 		return -ENOMEM;
 	}
-	journal_begin(&pool->journal, pool->token);
+	journal_begin(&pool->journal, op->token);
 	jset(&pool->journal, rec->state, BOX_REC_LIVE);
 	jset(&pool->journal, pool->boxes->rec->next_serial, rec->serial + 1);
 	journal_commit(&pool->journal, 0);
@@ -327,21 +327,21 @@ static bool box_has_written(struct pool *pool, struct box *box)
 	return false;
 }
 
-int box_remove(struct pool *pool, const char *name)
+int box_remove(struct pool *pool, const struct op *op, const char *name)
 {
 	struct box *box;
 	int64_t done;
 
-	if (journal_replayed(&pool->journal, pool->token, &done))
+	if (journal_replayed(&pool->journal, op->token, &done))
 		return done;
 	box = box_by_name(pool, name);
 	if (!box)
 		return -ENOENT;
-	if (box->nr_queued || box->nr_delivered || box->nr_settling)
+	if (box->nr_queued || box->nr_delivered || box->nr_invalidating)
 		return -ENOTEMPTY;
 	if (box_has_written(pool, box))
 		return -EBUSY;
-	journal_begin(&pool->journal, pool->token);
+	journal_begin(&pool->journal, op->token);
 	jset(&pool->journal, box->rec->state, BOX_REC_REMOVED);
 	journal_commit(&pool->journal, 0);
 	avl_erase(&pool->boxes->by_name, &box->by_name);
@@ -424,13 +424,13 @@ void box_attr_get(const struct box *box, enum box_inode node,
 	out->ctime = box_timespec(rec->ctime_ns);
 }
 
-int box_attr_set(struct pool *pool, struct box *box, enum box_inode node,
-		 const struct box_attr *attr)
+int box_attr_set(struct pool *pool, const struct op *op, struct box *box,
+		 enum box_inode node, const struct box_attr *attr)
 {
 	struct box_rec *rec = box->rec;
 
 	/* Setting values twice is setting them once: no token is looked at. */
-	journal_begin(&pool->journal, pool->token);
+	journal_begin(&pool->journal, op->token);
 	jset(&pool->journal, rec->mode[node], attr->mode & 07777);
 	jset(&pool->journal, rec->uid[node], attr->uid);
 	jset(&pool->journal, rec->gid[node], attr->gid);
@@ -439,21 +439,22 @@ int box_attr_set(struct pool *pool, struct box *box, enum box_inode node,
 	return 0;
 }
 
-int box_resize(struct pool *pool, struct box *box, uint64_t size)
+int box_resize(struct pool *pool, const struct op *op, struct box *box,
+	       uint64_t size)
 {
 	struct range_allocator *ranges = NULL;
 	uint64_t mask = pool->page_size - 1;
 	int64_t done;
 	int err;
 
-	if (journal_replayed(&pool->journal, pool->token, &done))
+	if (journal_replayed(&pool->journal, op->token, &done))
 		return done;
 	if (size == 0)
 		return -EINVAL;
 	if (size > BOX_SIZE_MAX)
 		return -EFBIG;
 	size = (size + mask) & ~mask;
-	if (box->nr_queued || box->nr_delivered || box->nr_settling ||
+	if (box->nr_queued || box->nr_delivered || box->nr_invalidating ||
 	    box->nr_held)
 		return -EBUSY;
 	if (box->ranges) {
@@ -471,7 +472,7 @@ int box_resize(struct pool *pool, struct box *box, uint64_t size)
 			return err;
 		}
 	}
-	journal_begin(&pool->journal, pool->token);
+	journal_begin(&pool->journal, op->token);
 	jset(&pool->journal, box->rec->size, size);
 	jset(&pool->journal, box->rec->mtime_ns, pool_now());
 	journal_commit(&pool->journal, 0);
@@ -551,7 +552,7 @@ void box_stat(struct pool *pool, struct box *box, struct box_stat *out)
 		region_stat(box->region, &out->pages);
 		range_stat(box->ranges, &out->ranges);
 	}
-	out->queued = box->nr_queued + box->nr_settling;
+	out->queued = box->nr_queued + box->nr_invalidating;
 	out->delivered = box->nr_delivered;
 	out->writing = box->nr_writing;
 	out->handles = box->nr_handles;

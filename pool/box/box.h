@@ -4,11 +4,6 @@
  * store's tables; what is in memory is rebuilt when the pool is opened.
  *
  * Locks: pool->lock (1) held by all callers.
- *
- * Tokens: an operation that changes something is named by the token that
- * pool_set_token() set before it.  When the operation that was carried out
- * last comes again with its token (its caller was killed before it could
- * answer), it is not carried out twice: it returns what it returned.
  */
 #ifndef POOLFS_POOL_BOX_H
 #define POOLFS_POOL_BOX_H
@@ -47,15 +42,15 @@ struct box_attr {
 /**
  * box_create - Return: 0, -EEXIST, -ENAMETOOLONG, -EINVAL, -ENOSPC, -ENOMEM.
  */
-int box_create(struct pool *pool, const char *name, mode_t mode, uid_t uid,
-	       gid_t gid, struct box **out);
+int box_create(struct pool *pool, const struct op *op, const char *name,
+	       mode_t mode, struct box **out);
 
 /**
  * box_remove - Return: 0, -ENOENT, -ENOTEMPTY when a transaction is live,
  * -EBUSY when one is being written.  Files open on it stay open: their
  * receivers read end of file, their senders get -EPIPE.
  */
-int box_remove(struct pool *pool, const char *name);
+int box_remove(struct pool *pool, const struct op *op, const char *name);
 
 struct box *box_by_name(struct pool *pool, const char *name);
 struct box *box_by_serial(struct pool *pool, uint64_t serial);
@@ -69,14 +64,15 @@ bool box_removed(const struct box *box);
 void box_attr_get(const struct box *box, enum box_inode node,
 		  struct box_attr *out);
 /** box_attr_set - all fields of @attr but mtime and ctime.  Return: 0. */
-int box_attr_set(struct pool *pool, struct box *box, enum box_inode node,
-		 const struct box_attr *attr);
+int box_attr_set(struct pool *pool, const struct op *op, struct box *box,
+		 enum box_inode node, const struct box_attr *attr);
 
 /**
  * box_resize - @size bytes, rounded up to pages.  Return: 0, -EBUSY while a
  * transaction is live or being written, -EINVAL (0), -EFBIG.
  */
-int box_resize(struct pool *pool, struct box *box, uint64_t size);
+int box_resize(struct pool *pool, const struct op *op, struct box *box,
+	       uint64_t size);
 
 /** box_region - the region, made if need be.  Return: 0 or -errno. */
 int box_region(struct pool *pool, struct box *box, struct region **out);
@@ -144,19 +140,17 @@ enum handle_kind {
  * handle_open - Return: 0, -ENOENT (no such transaction), -ENOSPC, -ENOMEM.
  * @box: NULL for HANDLE_CONTROL.
  * @tx: slot, for HANDLE_TX only.
- * @flags: of open(2).
  * @handle: out; stays valid across workers.
  */
-int handle_open(struct pool *pool, enum handle_kind kind, struct box *box,
-		uint32_t tx, int flags, uid_t uid, gid_t gid, pid_t pid,
-		uint32_t *handle);
+int handle_open(struct pool *pool, const struct op *op, enum handle_kind kind,
+		struct box *box, uint32_t tx, uint32_t *handle);
 
 /**
  * handle_close - the last use of it.  A sender's transaction is queued if it
  * is whole and dropped if not; a receiver that has not read its header to the
  * end gives it back to the head of the queue.
  */
-int handle_close(struct pool *pool, uint32_t handle);
+int handle_close(struct pool *pool, const struct op *op, uint32_t handle);
 
 /** handle_get - its kind and box; HANDLE_NONE when there is no such handle. */
 enum handle_kind handle_get(struct pool *pool, uint32_t handle,
@@ -171,8 +165,10 @@ void handle_set_poll_key(struct pool *pool, uint32_t handle, uint64_t key);
  * it did before, and one that was answered does not come again.
  */
 uint64_t handle_cursor(struct pool *pool, uint32_t handle);
-uint64_t handle_cursor_start(struct pool *pool, uint32_t handle);
-void handle_set_cursor(struct pool *pool, uint32_t handle, uint64_t cursor);
+uint64_t handle_cursor_start(struct pool *pool, const struct op *op,
+			     uint32_t handle);
+void handle_set_cursor(struct pool *pool, const struct op *op, uint32_t handle,
+		       uint64_t cursor);
 /** handle_next_polling - handles of @box with a poll key, for wake-ups. */
 uint32_t handle_next_polling(struct pool *pool, struct box *box,
 			     uint32_t after);
@@ -195,8 +191,8 @@ struct payload {
  * so far is not delivered, unless a later write succeeds (after -EAGAIN and
  * -ENOMEM only; after the others each write and the next fsync say it again).
  */
-int tx_write(struct pool *pool, uint32_t handle, const struct payload *p,
-	     bool commit);
+int tx_write(struct pool *pool, const struct op *op, uint32_t handle,
+	     const struct payload *p, bool commit);
 
 /** tx_has_space - has the sender reserved any of the box? */
 bool tx_has_space(struct pool *pool, uint32_t handle);
@@ -208,7 +204,7 @@ void tx_interrupted(struct pool *pool, uint32_t handle);
  * tx_commit - queue what was written.  Return: 0, or the error that an earlier
  * write met, after which the handle starts anew.
  */
-int tx_commit(struct pool *pool, uint32_t handle);
+int tx_commit(struct pool *pool, const struct op *op, uint32_t handle);
 
 /**
  * tx_writer - process @pid has written; tx_writer_gone - it has ended.
@@ -218,7 +214,7 @@ bool tx_is_writer(struct pool *pool, uint32_t handle, pid_t pid);
 void tx_writer(struct pool *pool, uint32_t handle, pid_t pid);
 void tx_writer_gone(struct pool *pool, uint32_t handle, pid_t pid, bool killed);
 
-/** tx_invalidated - see pool_ops.settle. */
+/** tx_invalidated - see pool_ops.copies_stale. */
 void tx_invalidated(struct pool *pool, uint32_t slot);
 /** tx_invalidate_again - after pool_open(): ask again for those that a killed worker
  * left unsettled. */
@@ -229,8 +225,8 @@ void tx_invalidate_again(struct pool *pool);
  * @len: out, bytes written to @buf; 0: end of file, the box is gone.
  * Return: 0, -EAGAIN: nothing is queued.
  */
-int tx_receive(struct pool *pool, uint32_t handle, char *buf, size_t size,
-	       size_t *len);
+int tx_receive(struct pool *pool, const struct op *op, uint32_t handle,
+	       char *buf, size_t size, size_t *len);
 
 struct tx_info {
 	uint64_t id;
@@ -264,6 +260,7 @@ int tx_read(struct pool *pool, uint32_t handle, uint64_t off, void *buf,
  * tx_free - remove it.  Its bytes are kept while files are open on it.
  * Return: 0, -ENOENT.
  */
-int tx_free(struct pool *pool, struct box *box, uint64_t id);
+int tx_free(struct pool *pool, const struct op *op, struct box *box,
+	    uint64_t id);
 
 #endif

@@ -59,7 +59,7 @@ _Static_assert(sizeof(struct box_rec) == 512, "box_rec");
 enum {
 	TX_FREE,
 	TX_WRITING,
-	TX_SETTLING,
+	TX_INVALIDATING,
 	TX_QUEUED,
 	TX_DELIVERED,
 	TX_HELD
@@ -81,17 +81,24 @@ _Static_assert(sizeof(struct tx_rec) == 64, "tx_rec");
 
 #define HANDLE_WRITERS 4
 
+/* What the last close of a sender's file is to queue. */
+enum send_stage {
+	SEND_NOTHING, /* all of it is queued, or what there was is dropped */
+	SEND_OPENED, /* nothing was written: an empty transaction */
+	SEND_WRITTEN, /* what was written since */
+};
+
 struct handle_rec {
 	uint32_t kind;
 	uint32_t box; /* slot, 0 for none */
 	/* The part that sending changes, in one piece. */
 	struct handle_work {
 		uint32_t tx; /* slot: being written, received, or held */
-		uint32_t begun; /* send: 1: it must be sent, 2: it has bytes */
+		uint32_t stage; /* send: enum send_stage */
 		uint32_t stalled; /* send: the last write was given up */
 		uint32_t nr_writers;
 		int32_t error; /* send: what a write met, told at fsync */
-		uint32_t flags;
+		uint32_t pad;
 	} work;
 	uint64_t cursor; /* recv: bytes of the header read; else the owner's */
 	uint64_t poll_key;
@@ -141,7 +148,7 @@ struct box {
 	struct avl_tree txs;
 	struct tx_queue queue;
 	uint32_t slot;
-	uint32_t nr_queued, nr_delivered, nr_writing, nr_held, nr_settling;
+	uint32_t nr_queued, nr_delivered, nr_writing, nr_held, nr_invalidating;
 	struct handle_list handles;
 	uint32_t nr_handles;
 	uint32_t nr_holds; /* the front end's */
@@ -231,7 +238,9 @@ int box_cmp_serial(const struct avl_node *a, const struct avl_node *b);
 /* transaction.c */
 int tx_adopt(struct pool *pool, uint32_t slot);
 void tx_adopt_queue(struct pool *pool, struct box *box);
-int tx_slot_alloc(struct pool *pool, struct box *box, uint32_t *slot);
+/* A free record, with its memory, of a sender in @box. */
+int tx_slot_alloc(struct pool *pool, struct box *box, uid_t uid, gid_t gid,
+		  pid_t pid, uint32_t *slot);
 /* It becomes visible: in tx/, and by tx_enqueue() to receivers. */
 void tx_show(struct pool *pool, struct box *box, uint32_t slot);
 void tx_enqueue(struct pool *pool, struct box *box, uint32_t slot);
@@ -257,7 +266,7 @@ void tx_release_range(struct pool *pool, struct box *box, struct range *range);
  * The journal part of queueing a transaction: @rec as it is to be, and what its
  * handle is to know after it.
  */
-void tx_commit_journal(struct pool *pool, uint32_t slot, struct tx_rec *rec,
+void tx_commit_journal(struct pool *pool, struct tx_rec *rec,
 		       struct handle_work *work);
 /* @rec's and @work's new values go into the journal. */
 void tx_journal(struct pool *pool, uint32_t slot, const struct tx_rec *rec,

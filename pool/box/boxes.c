@@ -97,12 +97,12 @@ static int boxes_adopt_records(struct pool *pool, bool fresh)
 /* Nothing is open in a new mount: what was half done before is dropped. */
 static void boxes_close_handles(struct pool *pool)
 {
+	static const struct op op; /* no request's */
 	struct boxes *b = pool->boxes;
 
-	pool->token = 0;
 	table_for_each (&b->handles, i) {
 		handle_rec(pool, i)->work.error = -ECANCELED;
-		handle_close(pool, i);
+		handle_close(pool, &op, i);
 	}
 }
 

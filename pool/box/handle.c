@@ -79,16 +79,34 @@ static bool tx_can_open(struct pool *pool, struct box *box, uint32_t slot)
 	       tx_mem(pool, slot)->box == box;
 }
 
-int handle_open(struct pool *pool, enum handle_kind kind, struct box *box,
-		uint32_t tx, int flags, uid_t uid, gid_t gid, pid_t pid,
-		uint32_t *handle)
+/* A record and memory for a new handle, and for what it may have to queue. */
+static int handle_alloc(struct pool *pool, const struct op *op,
+			enum handle_kind kind, struct box *box, uint32_t *slot,
+			uint32_t *tx)
+{
+	int err = pool_record(pool, &pool->boxes->handles, slot);
+
+	if (err)
+		return err;
+	if (!handle_slot_memory(pool, *slot))
+		err = -ENOMEM;
+	else if (kind == HANDLE_SEND)
+		/* Taken now, so that queueing at close() cannot fail. */
+		err = tx_slot_alloc(pool, box, op->uid, op->gid, op->pid, tx);
+	if (err)
+		table_free(&pool->boxes->handles, *slot);
+	return err;
+}
+
+int handle_open(struct pool *pool, const struct op *op, enum handle_kind kind,
+		struct box *box, uint32_t tx, uint32_t *handle)
 {
 	struct handle_rec *h;
-	uint32_t slot, tx_new = 0;
+	uint32_t slot;
 	int64_t done;
 	int err;
 
-	if (journal_replayed(&pool->journal, pool->token, &done)) {
+	if (journal_replayed(&pool->journal, op->token, &done)) {
 		if (done < 0)
 			return done;
 		*handle = done;
@@ -96,38 +114,22 @@ int handle_open(struct pool *pool, enum handle_kind kind, struct box *box,
 	}
 	if (kind == HANDLE_TX && !tx_can_open(pool, box, tx))
 		return -ENOENT;
-	err = pool_record(pool, &pool->boxes->handles, &slot);
+	err = handle_alloc(pool, op, kind, box, &slot, &tx);
 	if (err)
 		return err;
-	if (!handle_slot_memory(pool, slot))
-		err = -ENOMEM;
-	else if (kind == HANDLE_SEND)
-		/* Taken now, so that queueing at close() cannot fail. */
-		err = tx_slot_alloc(pool, box, &tx_new);
-	if (err) {
-		table_free(&pool->boxes->handles, slot);
-		return err;
-	}
-	if (tx_new) {
-		tx_rec(pool, tx_new)->uid = uid;
-		tx_rec(pool, tx_new)->gid = gid;
-		tx_rec(pool, tx_new)->pid = pid;
-	}
 	h = handle_rec(pool, slot);
 	h->box = box ? box->slot : 0;
-	h->work.tx = kind == HANDLE_SEND ? tx_new : tx;
-	h->work.flags = flags;
-	h->uid = uid;
-	h->gid = gid;
-	h->pid = pid;
-	/* Opened and closed, with nothing written: an empty transaction. */
-	h->work.begun = kind == HANDLE_SEND;
-	journal_begin(&pool->journal, pool->token);
-	if (tx_new)
-		jset(&pool->journal, tx_rec(pool, tx_new)->state, TX_WRITING);
+	h->work.tx = tx;
+	h->uid = op->uid;
+	h->gid = op->gid;
+	h->pid = op->pid;
+	h->work.stage = kind == HANDLE_SEND ? SEND_OPENED : SEND_NOTHING;
+	journal_begin(&pool->journal, op->token);
+	if (kind == HANDLE_SEND)
+		jset(&pool->journal, tx_rec(pool, tx)->state, TX_WRITING);
 	jset(&pool->journal, h->kind, kind);
 	journal_commit(&pool->journal, slot);
-	if (tx_new)
+	if (kind == HANDLE_SEND)
 		box->nr_writing++;
 	if (kind == HANDLE_TX)
 		tx_mem(pool, tx)->holders++;
@@ -155,13 +157,13 @@ static void handle_end_send(struct pool *pool, struct box *box,
 	if (!h->work.tx)
 		return;
 	end->tx = h->work.tx;
-	end->commit = h->work.begun && !h->work.error && !h->work.stalled &&
-		      !box_removed(box);
+	end->commit = h->work.stage != SEND_NOTHING && !h->work.error &&
+		      !h->work.stalled && !box_removed(box);
 	if (end->commit) {
 		struct tx_rec rec = *tx_rec(pool, h->work.tx);
 		struct handle_work work = h->work;
 
-		tx_commit_journal(pool, h->work.tx, &rec, &work);
+		tx_commit_journal(pool, &rec, &work);
 		tx_journal(pool, h->work.tx, &rec, h, &work);
 	} else {
 		end->free = true;
@@ -206,7 +208,7 @@ static void handle_end_tx(struct pool *pool, struct handle_rec *h,
 	}
 }
 
-int handle_close(struct pool *pool, uint32_t handle)
+int handle_close(struct pool *pool, const struct op *op, uint32_t handle)
 {
 	struct handle_rec *h = handle_rec(pool, handle);
 	struct box *box = box_of_slot(pool, h->box);
@@ -214,11 +216,11 @@ int handle_close(struct pool *pool, uint32_t handle)
 	enum handle_kind kind = h->kind;
 	int64_t done;
 
-	if (journal_replayed(&pool->journal, pool->token, &done))
+	if (journal_replayed(&pool->journal, op->token, &done))
 		return done;
 	if (kind == HANDLE_NONE)
 		return -EBADF;
-	journal_begin(&pool->journal, pool->token);
+	journal_begin(&pool->journal, op->token);
 	if (kind == HANDLE_SEND)
 		handle_end_send(pool, box, h, &end);
 	else if (kind == HANDLE_RECV)
@@ -287,26 +289,28 @@ uint64_t handle_cursor(struct pool *pool, uint32_t handle)
 	return handle_rec(pool, handle)->cursor;
 }
 
-uint64_t handle_cursor_start(struct pool *pool, uint32_t handle)
+uint64_t handle_cursor_start(struct pool *pool, const struct op *op,
+			     uint32_t handle)
 {
 	int64_t before;
 
-	if (journal_replayed(&pool->journal, pool->token, &before))
+	if (journal_replayed(&pool->journal, op->token, &before))
 		return before;
 	return handle_cursor(pool, handle);
 }
 
-void handle_set_cursor(struct pool *pool, uint32_t handle, uint64_t cursor)
+void handle_set_cursor(struct pool *pool, const struct op *op, uint32_t handle,
+		       uint64_t cursor)
 {
 	struct handle_rec *h = handle_rec(pool, handle);
 	int64_t before;
 
 	/* What the journal has of it must stay until it is answered. */
-	if (journal_replayed(&pool->journal, pool->token, &before)) {
+	if (journal_replayed(&pool->journal, op->token, &before)) {
 		h->cursor = cursor;
 		return;
 	}
-	journal_begin(&pool->journal, pool->token);
+	journal_begin(&pool->journal, op->token);
 	before = h->cursor;
 	jset(&pool->journal, h->cursor, cursor);
 	journal_commit(&pool->journal, before);

@@ -28,9 +28,9 @@ size_t tx_header(struct pool *pool, uint32_t slot, char *line, size_t size)
 }
 
 /* Copies what is left of the header that @h is reading. */
-static void tx_receive_some(struct pool *pool, struct handle_rec *h,
-			    uint32_t slot, uint64_t from, char *buf,
-			    size_t size, size_t *len)
+static void tx_receive_some(struct pool *pool, const struct op *op,
+			    struct handle_rec *h, uint32_t slot, uint64_t from,
+			    char *buf, size_t size, size_t *len)
 {
 	char line[TX_HEADER_MAX];
 	size_t header = tx_header(pool, slot, line, sizeof(line));
@@ -39,7 +39,7 @@ static void tx_receive_some(struct pool *pool, struct handle_rec *h,
 	bool whole = header - from <= size;
 	size_t n = whole ? header : from + size;
 
-	journal_begin(&pool->journal, pool->token);
+	journal_begin(&pool->journal, op->token);
 	if (from == 0)
 		jset(&pool->journal, tx_rec(pool, slot)->state, TX_DELIVERED);
 	jset(&pool->journal, h->work.tx, slot);
@@ -65,8 +65,8 @@ static void tx_receive_some(struct pool *pool, struct handle_rec *h,
 	}
 }
 
-int tx_receive(struct pool *pool, uint32_t handle, char *buf, size_t size,
-	       size_t *len)
+int tx_receive(struct pool *pool, const struct op *op, uint32_t handle,
+	       char *buf, size_t size, size_t *len)
 {
 	struct handle_rec *h = handle_rec(pool, handle);
 	struct box *box = box_of_slot(pool, h->box);
@@ -74,19 +74,20 @@ int tx_receive(struct pool *pool, uint32_t handle, char *buf, size_t size,
 	struct tx *tx;
 	int64_t done;
 
-	if (journal_replayed(&pool->journal, pool->token, &done)) {
+	if (journal_replayed(&pool->journal, op->token, &done)) {
 		tx_header(pool, h->work.tx, line, sizeof(line));
 		memcpy(buf, line + h->cursor - done, done);
 		*len = done;
 		return 0;
 	}
 	if (h->cursor < h->header) {
-		tx_receive_some(pool, h, h->work.tx, h->cursor, buf, size, len);
+		tx_receive_some(pool, op, h, h->work.tx, h->cursor, buf, size,
+				len);
 		return 0;
 	}
 	tx = TAILQ_FIRST(&box->queue);
 	if (tx) {
-		tx_receive_some(pool, h, tx->slot, 0, buf, size, len);
+		tx_receive_some(pool, op, h, tx->slot, 0, buf, size, len);
 		return 0;
 	}
 	if (!box_removed(box))

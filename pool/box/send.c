@@ -21,8 +21,8 @@ static bool tx_deadlocked(struct pool *pool, struct box *box, uint32_t slot)
 {
 	struct handle *handle;
 
-	if (!tx_mem(pool, slot)->range || box->nr_queued || box->nr_settling ||
-	    box->nr_delivered || box->nr_held)
+	if (!tx_mem(pool, slot)->range || box->nr_queued ||
+	    box->nr_invalidating || box->nr_delivered || box->nr_held)
 		return false;
 	LIST_FOREACH(handle, &box->handles, link)
 	{
@@ -45,34 +45,36 @@ void tx_journal(struct pool *pool, uint32_t slot, const struct tx_rec *rec,
 
 /*
  * The transaction cannot be whole any more: give its space back now.
- * @begun, @error: what the handle goes on with.
+ * @stage, @error: what the handle goes on with.
  */
-static int tx_drop(struct pool *pool, struct box *box, struct handle_rec *h,
-		   uint32_t begun, int error, int result)
+static int tx_drop(struct pool *pool, const struct op *op, struct box *box,
+		   struct handle_rec *h, enum send_stage stage, int error,
+		   int result)
 {
 	struct tx_rec *rec = tx_rec(pool, h->work.tx);
 	struct tx *tx = tx_mem(pool, h->work.tx);
 	struct range *range = tx->range;
 
-	journal_begin(&pool->journal, pool->token);
+	journal_begin(&pool->journal, op->token);
 	jset(&pool->journal, rec->size, 0);
 	jset(&pool->journal, rec->reserved, 0);
 	jset(&pool->journal, h->work.stalled, 0);
 	jset(&pool->journal, h->work.error, error);
-	jset(&pool->journal, h->work.begun, begun);
+	jset(&pool->journal, h->work.stage, stage);
 	journal_commit(&pool->journal, result);
 	tx->range = NULL;
 	tx_release_range(pool, box, range);
 	return result;
 }
 
-static int tx_fail(struct pool *pool, struct box *box, struct handle_rec *h,
-		   int err)
+static int tx_fail(struct pool *pool, const struct op *op, struct box *box,
+		   struct handle_rec *h, int err)
 {
 	bool had = tx_rec(pool, h->work.tx)->size > 0;
 
 	/* With nothing lost there is nothing to report at fsync. */
-	return tx_drop(pool, box, h, had ? 2 : 0, had ? err : 0, err);
+	return tx_drop(pool, op, box, h, had ? SEND_WRITTEN : SEND_NOTHING,
+		       had ? err : 0, err);
 }
 
 static bool tx_error_is_final(int err)
@@ -83,44 +85,81 @@ static bool tx_error_is_final(int err)
 /* A slot for what the handle writes next. */
 static int tx_begin(struct pool *pool, struct box *box, struct handle_rec *h)
 {
-	struct tx_rec *rec;
 	uint32_t slot;
 	int err;
 
 	if (h->work.tx)
 		return 0;
-	err = tx_slot_alloc(pool, box, &slot);
+	err = tx_slot_alloc(pool, box, h->uid, h->gid, h->pid, &slot);
 	if (err)
 		return err;
-	rec = tx_rec(pool, slot);
-	rec->uid = h->uid;
-	rec->gid = h->gid;
-	rec->pid = h->pid;
 	/*
 	 * A kill in between leaves a record that no handle has: pool_open()
 	 * frees it.
 	 */
-	rec->state = TX_WRITING;
+	tx_rec(pool, slot)->state = TX_WRITING;
 	atomic_signal_fence(memory_order_seq_cst);
 	h->work.tx = slot;
 	box->nr_writing++;
 	return 0;
 }
 
-int tx_write(struct pool *pool, uint32_t handle, const struct payload *p,
-	     bool commit)
+/* Room for @p behind what is written already. */
+static int tx_find_room(struct pool *pool, struct box *box,
+			struct handle_rec *h, const struct payload *p,
+			struct range **range)
+{
+	struct tx_rec *rec = tx_rec(pool, h->work.tx);
+	int err;
+
+	if (p->len > box->rec->size - rec->size)
+		return -EMSGSIZE;
+	err = tx_room(pool, box, h->work.tx, rec->size + p->len, h->uid, range);
+	if (err)
+		h->work.stalled = 1;
+	if (err == -EAGAIN && tx_deadlocked(pool, box, h->work.tx))
+		err = -EDEADLK;
+	return err;
+}
+
+/* The bytes are in their place: from this commit on they are part of it. */
+static void tx_add(struct pool *pool, const struct op *op, struct box *box,
+		   struct handle_rec *h, struct range *range, size_t len,
+		   bool commit)
+{
+	uint32_t slot = h->work.tx;
+	struct handle_work work = h->work;
+	struct tx_rec rec = *tx_rec(pool, slot);
+	struct tx *tx = tx_mem(pool, slot);
+	struct range *old = tx->range;
+
+	rec.offset = range_offset(range);
+	rec.size += len;
+	rec.reserved = range_size(range);
+	work.stage = SEND_WRITTEN;
+	work.stalled = 0;
+	journal_begin(&pool->journal, op->token);
+	if (commit)
+		tx_commit_journal(pool, &rec, &work);
+	tx_journal(pool, slot, &rec, h, &work);
+	journal_commit(&pool->journal, 0);
+	tx->range = range;
+	if (old && old != range)
+		tx_release_range(pool, box, old);
+	if (commit)
+		tx_commit_finish(pool, box, slot);
+}
+
+int tx_write(struct pool *pool, const struct op *op, uint32_t handle,
+	     const struct payload *p, bool commit)
 {
 	struct handle_rec *h = handle_rec(pool, handle);
 	struct box *box = box_of_slot(pool, h->box);
-	struct range *range, *old;
-	struct handle_work work;
-	struct tx_rec *rec, new;
-	struct tx *tx;
-	uint32_t slot;
+	struct range *range;
 	int64_t done;
 	int err;
 
-	if (journal_replayed(&pool->journal, pool->token, &done))
+	if (journal_replayed(&pool->journal, op->token, &done))
 		return done;
 	if (box_removed(box))
 		return -EPIPE;
@@ -133,43 +172,19 @@ int tx_write(struct pool *pool, uint32_t handle, const struct payload *p,
 		h->work.stalled = 1;
 		return err;
 	}
-	slot = h->work.tx;
-	rec = tx_rec(pool, slot);
-	tx = tx_mem(pool, slot);
-	if (p->len > box->rec->size - rec->size)
-		return tx_fail(pool, box, h, -EMSGSIZE);
-	err = tx_room(pool, box, slot, rec->size + p->len, h->uid, &range);
+	err = tx_find_room(pool, box, h, p, &range);
 	if (err)
-		h->work.stalled = 1;
-	if (err == -EAGAIN && tx_deadlocked(pool, box, slot))
-		err = -EDEADLK;
-	if (err)
-		return tx_error_is_final(err) ? tx_fail(pool, box, h, err)
+		return tx_error_is_final(err) ? tx_fail(pool, op, box, h, err)
 					      : err;
-	err = tx_write_payload(pool, box, range_offset(range) + rec->size, p);
-	old = tx->range;
+	err = tx_write_payload(
+		pool, box, range_offset(range) + tx_rec(pool, h->work.tx)->size,
+		p);
 	if (err) {
-		if (range != old)
+		if (range != tx_mem(pool, h->work.tx)->range)
 			tx_release_range(pool, box, range);
-		return tx_fail(pool, box, h, err);
+		return tx_fail(pool, op, box, h, err);
 	}
-	new = *rec;
-	new.offset = range_offset(range);
-	new.size = rec->size + p->len;
-	new.reserved = range_size(range);
-	work = h->work;
-	work.begun = 2;
-	work.stalled = 0;
-	journal_begin(&pool->journal, pool->token);
-	if (commit)
-		tx_commit_journal(pool, slot, &new, &work);
-	tx_journal(pool, slot, &new, h, &work);
-	journal_commit(&pool->journal, 0);
-	tx->range = range;
-	if (old && old != range)
-		tx_release_range(pool, box, old);
-	if (commit)
-		tx_commit_finish(pool, box, slot);
+	tx_add(pool, op, box, h, range, p->len, commit);
 	return 0;
 }
 
@@ -187,16 +202,17 @@ void tx_interrupted(struct pool *pool, uint32_t handle)
 
 /* --- committing --- */
 
-void tx_commit_journal(struct pool *pool, uint32_t slot, struct tx_rec *rec,
+void tx_commit_journal(struct pool *pool, struct tx_rec *rec,
 		       struct handle_work *work)
 {
 	/* Whether old copies stand in front is settled before it is shown. */
-	rec->state = pool->ops && pool->ops->settle ? TX_SETTLING : TX_QUEUED;
+	rec->state = pool->ops && pool->ops->copies_stale ? TX_INVALIDATING
+							  : TX_QUEUED;
 	rec->id = pool->boxes->rec->next_id;
 	rec->time_ns = pool_now();
 	jset(&pool->journal, pool->boxes->rec->next_id, rec->id + 1);
 	work->tx = 0;
-	work->begun = 0;
+	work->stage = SEND_NOTHING;
 	work->nr_writers = 0;
 }
 
@@ -237,11 +253,11 @@ void tx_commit_finish(struct pool *pool, struct box *box, uint32_t slot)
 	pool->boxes->sent++;
 	pool->boxes->sent_bytes += rec->size;
 	tx_trim(pool, box, slot);
-	if (rec->state == TX_SETTLING) {
+	if (rec->state == TX_INVALIDATING) {
 		if (tx_is_cached(pool, box, slot)) {
-			box->nr_settling++;
-			pool->ops->settle(pool->arg, box, slot, rec->offset,
-					  rec->size);
+			box->nr_invalidating++;
+			pool->ops->copies_stale(pool->arg, box, slot,
+						rec->offset, rec->size);
 			return;
 		}
 		rec->state = TX_QUEUED;
@@ -255,7 +271,7 @@ void tx_invalidated(struct pool *pool, uint32_t slot)
 	struct box *box = tx_mem(pool, slot)->box;
 
 	tx_rec(pool, slot)->state = TX_QUEUED;
-	box->nr_settling--;
+	box->nr_invalidating--;
 	tx_show(pool, box, slot);
 	tx_enqueue(pool, box, slot);
 }
@@ -265,17 +281,17 @@ void tx_invalidate_again(struct pool *pool)
 	table_for_each (&pool->boxes->txs, i) {
 		struct tx_rec *rec = tx_rec(pool, i);
 
-		if (i == POOL_REC || rec->state != TX_SETTLING)
+		if (i == POOL_REC || rec->state != TX_INVALIDATING)
 			continue;
-		if (pool->ops && pool->ops->settle)
-			pool->ops->settle(pool->arg, tx_mem(pool, i)->box, i,
-					  rec->offset, rec->size);
+		if (pool->ops && pool->ops->copies_stale)
+			pool->ops->copies_stale(pool->arg, tx_mem(pool, i)->box,
+						i, rec->offset, rec->size);
 		else
 			tx_invalidated(pool, i);
 	}
 }
 
-int tx_commit(struct pool *pool, uint32_t handle)
+int tx_commit(struct pool *pool, const struct op *op, uint32_t handle)
 {
 	struct handle_rec *h = handle_rec(pool, handle);
 	struct box *box = box_of_slot(pool, h->box);
@@ -285,20 +301,20 @@ int tx_commit(struct pool *pool, uint32_t handle)
 	int64_t done;
 	int err;
 
-	if (journal_replayed(&pool->journal, pool->token, &done))
+	if (journal_replayed(&pool->journal, op->token, &done))
 		return done;
 	err = box_removed(box) ? -EPIPE : h->work.error;
 	/* A write that was given up leaves it a part of what it should be. */
 	if (!err && h->work.stalled)
 		err = -EAGAIN;
 	if (err && slot)
-		return tx_drop(pool, box, h, 0, 0, err);
-	if (err || h->work.begun != 2)
+		return tx_drop(pool, op, box, h, SEND_NOTHING, 0, err);
+	if (err || h->work.stage != SEND_WRITTEN)
 		return err;
 	work = h->work;
 	rec = *tx_rec(pool, slot);
-	journal_begin(&pool->journal, pool->token);
-	tx_commit_journal(pool, slot, &rec, &work);
+	journal_begin(&pool->journal, op->token);
+	tx_commit_journal(pool, &rec, &work);
 	tx_journal(pool, slot, &rec, h, &work);
 	journal_commit(&pool->journal, 0);
 	tx_commit_finish(pool, box, slot);
@@ -335,8 +351,8 @@ void tx_writer_gone(struct pool *pool, uint32_t handle, pid_t pid, bool killed)
 	uint32_t n = h->work.nr_writers;
 
 	/* Opened, but not to say nothing: it was not given the time to write. */
-	if (killed && h->work.begun == 1 && h->pid == (uint32_t)pid)
-		h->work.begun = 0;
+	if (killed && h->work.stage == SEND_OPENED && h->pid == (uint32_t)pid)
+		h->work.stage = SEND_NOTHING;
 	if (n > HANDLE_WRITERS) {
 		if (killed)
 			h->work.error = -ECANCELED;

@@ -41,8 +41,10 @@ static struct tx *tx_slot_memory(struct pool *pool, struct box *box,
 	return tx;
 }
 
-int tx_slot_alloc(struct pool *pool, struct box *box, uint32_t *slot)
+int tx_slot_alloc(struct pool *pool, struct box *box, uid_t uid, gid_t gid,
+		  pid_t pid, uint32_t *slot)
 {
+	struct tx_rec *rec;
 	uint32_t new;
 	int err = pool_record(pool, &pool->boxes->txs, &new);
 
@@ -52,7 +54,11 @@ int tx_slot_alloc(struct pool *pool, struct box *box, uint32_t *slot)
 		table_free(&pool->boxes->txs, new);
 		return -ENOMEM;
 	}
-	tx_rec(pool, new)->box = box->slot;
+	rec = tx_rec(pool, new);
+	rec->box = box->slot;
+	rec->uid = uid;
+	rec->gid = gid;
+	rec->pid = pid;
 	*slot = new;
 	return 0;
 }
@@ -171,7 +177,8 @@ int tx_read(struct pool *pool, uint32_t handle, uint64_t off, void *buf,
 	return err;
 }
 
-int tx_free(struct pool *pool, struct box *box, uint64_t id)
+int tx_free(struct pool *pool, const struct op *op, struct box *box,
+	    uint64_t id)
 {
 	struct avl_node *n;
 	struct tx_rec *rec;
@@ -179,7 +186,7 @@ int tx_free(struct pool *pool, struct box *box, uint64_t id)
 	int64_t done;
 	bool held;
 
-	if (journal_replayed(&pool->journal, pool->token, &done))
+	if (journal_replayed(&pool->journal, op->token, &done))
 		return done;
 	n = avl_find(&box->txs, &id, tx_key_id);
 	if (!n)
@@ -192,7 +199,7 @@ int tx_free(struct pool *pool, struct box *box, uint64_t id)
 	else
 		box->nr_delivered--;
 	tx_hide(pool, box, tx->slot);
-	journal_begin(&pool->journal, pool->token);
+	journal_begin(&pool->journal, op->token);
 	jset(&pool->journal, rec->state, held ? TX_HELD : TX_FREE);
 	journal_commit(&pool->journal, 0);
 	pool->boxes->freed++;
@@ -240,8 +247,8 @@ int tx_adopt(struct pool *pool, uint32_t slot)
 	case TX_WRITING:
 		box->nr_writing++;
 		break;
-	case TX_SETTLING:
-		box->nr_settling++;
+	case TX_INVALIDATING:
+		box->nr_invalidating++;
 		break;
 	case TX_QUEUED:
 	case TX_DELIVERED:

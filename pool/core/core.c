@@ -39,11 +39,6 @@ void pool_unlock(struct pool *pool)
 	pthread_mutex_unlock(&pool->lock);
 }
 
-void pool_set_token(struct pool *pool, uint64_t token)
-{
-	pool->token = token;
-}
-
 bool pool_replays(struct pool *pool, uint64_t token)
 {
 	int64_t done;

@@ -29,7 +29,7 @@ struct pool_ops {
 	 * before stand in front of the store.  Have them dropped, then call
 	 * tx_invalidated().  NULL: there are never such copies.
 	 */
-	void (*settle)(void *arg, struct box *box, uint32_t slot, uint64_t off,
+	void (*copies_stale)(void *arg, struct box *box, uint32_t slot, uint64_t off,
 		       uint64_t len);
 	/* Reclaim dropped bytes of the region.  No lock is held. */
 	void (*invalidate)(void *arg, uint64_t serial, uint64_t off,
@@ -55,9 +55,33 @@ struct pool_ops {
 			     uint64_t len, uint64_t pages);
 	/* It is cut at @off: what is behind it is new, or another file's. */
 	void (*range_cut)(void *arg, uint32_t inode, uint64_t off);
+	/*
+	 * Registers @fd, a plain file that is about to be opened, so that the
+	 * kernel reads and writes it without us.  @fd may be closed afterwards.
+	 * Return: its id, above 0, or -errno.  NULL: none is registered.
+	 */
+	int (*backing_open)(void *arg, int fd);
+	/* Nobody has the file of that id open any more. */
+	void (*backing_close)(void *arg, int id);
 	/* @uid fills the box. */
 	void (*suspect)(void *arg, struct box *box, uid_t uid, uint64_t bytes,
 			uint32_t transactions);
+};
+
+/**
+ * struct op - a request that asks the pool to change something.
+ * @token: names it.  When the request that was carried out last comes again
+ *	with its token (its worker was killed before it could answer), it is not
+ *	carried out twice: it returns what it returned.  0: it cannot come again.
+ * @uid, @gid, @umask: on whose behalf; what is made belongs to them.
+ * @pid: the process, for those who receive; 0: unknown.
+ */
+struct op {
+	uint64_t token;
+	uid_t uid;
+	gid_t gid;
+	mode_t umask;
+	pid_t pid;
 };
 
 /* What can change at run time. */
@@ -71,7 +95,6 @@ void pool_unlock(struct pool *pool);
 /** pool_is_mine - does the calling thread hold the lock? */
 bool pool_is_mine(struct pool *pool);
 bool pool_trylock(struct pool *pool);
-void pool_set_token(struct pool *pool, uint64_t token);
 /** pool_replays - was @token's operation the last that was carried out? */
 bool pool_replays(struct pool *pool, uint64_t token);
 struct pool_config *pool_config(struct pool *pool);

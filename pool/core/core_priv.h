@@ -34,7 +34,6 @@ struct pool {
 	struct table *tables[POOL_TABLES]; /* the journal's first: see pool.c */
 	int nr_tables;
 	struct journal journal;
-	uint64_t token;
 	struct lru *lru;
 	struct boxes *boxes;
 	struct inode_table *inodes;

@@ -201,7 +201,7 @@ bool inode_is_at(struct inode_table *t, uint32_t inode, uint32_t parent,
 }
 
 int inode_prepare(struct pool *pool, uint32_t parent, const char *name,
-		  const struct stat *st, uint32_t *inode)
+		  uint64_t ino, mode_t mode, uint32_t *inode)
 {
 	struct inode_table *t = pool->inodes;
 	struct inode_rec *rec;
@@ -218,8 +218,8 @@ int inode_prepare(struct pool *pool, uint32_t parent, const char *name,
 		table_free(&t->table, i);
 		return err;
 	}
-	rec->ino = st->st_ino;
-	rec->flags = S_ISDIR(st->st_mode) ? INODE_DIR : 0;
+	rec->ino = ino;
+	rec->flags = S_ISDIR(mode) ? INODE_DIR : 0;
 	*inode = i;
 	return 0;
 }
@@ -297,14 +297,4 @@ uint32_t inode_opens(struct pool *pool, uint32_t inode)
 {
 	return inode_valid(pool, inode) ? inode_rec(pool->inodes, inode)->opens
 					: 0;
-}
-
-int32_t inode_backing(struct pool *pool, uint32_t inode)
-{
-	return inode_rec(pool->inodes, inode)->backing;
-}
-
-void inode_set_backing(struct pool *pool, uint32_t inode, int32_t id)
-{
-	inode_rec(pool->inodes, inode)->backing = id;
 }

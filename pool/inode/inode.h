@@ -51,10 +51,6 @@ int inode_stat(struct pool *pool, uint32_t inode, struct statx *out);
 /** inode_opens - open files on it; 0 for no such inode. */
 uint32_t inode_opens(struct pool *pool, uint32_t inode);
 
-/* The passthrough backing id of an open inode, 0 for none. */
-int32_t inode_backing(struct pool *pool, uint32_t inode);
-void inode_set_backing(struct pool *pool, uint32_t inode, int32_t id);
-
 /**
  * inode_fd - a descriptor of the inode's file.
  * @write: it must be writable.

@@ -170,7 +170,7 @@ bool inode_is_at(struct inode_table *t, uint32_t inode, uint32_t parent,
  * live in the change that the caller has begun, inode_published() after that.
  */
 int inode_prepare(struct pool *pool, uint32_t parent, const char *name,
-		  const struct stat *st, uint32_t *inode);
+		  uint64_t ino, mode_t mode, uint32_t *inode);
 void inode_unprepare(struct pool *pool, uint32_t inode);
 void inode_publish(struct pool *pool, uint32_t inode, uint32_t opens);
 void inode_published(struct pool *pool, uint32_t inode);

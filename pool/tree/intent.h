@@ -14,8 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "pool/tree/tree.h"
-#include "pool/volatile/volatile_priv.h"
+#include "pool/tree/tree_priv.h"
 
 /* Has the request been answered, or begun, before? */
 struct intent {
@@ -23,40 +22,35 @@ struct intent {
 	struct journal_intent what;
 };
 
-static inline bool intent_is_done(struct pool *pool, int64_t *result)
+static inline bool intent_is_done(struct pool *pool, const struct op *op,
+				  int64_t *result)
 {
-	return journal_replayed(&pool->journal, pool->token, result);
+	return journal_replayed(&pool->journal, op->token, result);
 }
 
-static inline void intent_begin(struct pool *pool, struct intent *in)
+static inline void intent_begin(struct pool *pool, const struct op *op,
+				struct intent *in)
 {
-	in->again = journal_intends(&pool->journal, pool->token, &in->what);
+	in->again = journal_intends(&pool->journal, op->token, &in->what);
 	if (!in->again)
-		journal_intend(&pool->journal, pool->token, &in->what);
+		journal_intend(&pool->journal, op->token, &in->what);
 }
 
 /*
  * The same for a name that is to be made.  One that was there before must not be
  * taken for the work of a worker that was killed.
  */
-static inline int intent_begin_name(struct pool *pool, struct intent *in,
+static inline int intent_begin_name(struct pool *pool, const struct op *op,
+				    struct intent *in,
 				    const struct inode_path *p)
 {
 	struct stat st;
 
-	if (!journal_intends(&pool->journal, pool->token, NULL) &&
+	if (!journal_intends(&pool->journal, op->token, NULL) &&
 	    fstatat(p->dirfd, p->path, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return -EEXIST;
-	intent_begin(pool, in);
+	intent_begin(pool, op, in);
 	return 0;
 }
-
-/* tree_name.c.  After -ENOSPC; return: whether to try once more. */
-bool tree_make_room(struct pool *pool);
-/* The name goes; who has the file's inode goes on with orphan/NODE. */
-int tree_to_orphan(struct pool *pool, const struct inode_path *p,
-		   uint32_t victim);
-/* The inode's file has lost a name that it is not known by: maybe the last. */
-void tree_lost_a_name(struct pool *pool, uint32_t inode);
 
 #endif

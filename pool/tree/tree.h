@@ -11,22 +11,16 @@
 #ifndef POOLFS_POOL_TREE_H
 #define POOLFS_POOL_TREE_H
 
+#include "pool/core/core.h"
 #include "pool/inode/inode.h"
-
-/* On whose behalf something is made. */
-struct tree_cred {
-	uid_t uid;
-	gid_t gid;
-	mode_t umask;
-};
 
 /**
  * tree_lookup - the inode of @name in directory @parent, referred to once more.
  * Return: 0, or -ENOENT, -ENAMETOOLONG, -ENOTDIR, -ESTALE (@parent is gone),
  * -ENOSPC or -ENOMEM (no record).
  */
-int tree_lookup(struct pool *pool, uint32_t parent, const char *name,
-		uint32_t *inode);
+int tree_lookup(struct pool *pool, const struct op *op, uint32_t parent,
+		const char *name, uint32_t *inode);
 
 /* --- names (tree_make.c, tree_name.c, tree_rename.c) --- */
 
@@ -35,38 +29,57 @@ int tree_lookup(struct pool *pool, uint32_t parent, const char *name,
  * as the system call of that name; -EPERM when the pool may not make files of
  * another user's.
  */
-int tree_mkdir(struct pool *pool, uint32_t parent, const char *name,
-	       mode_t mode, const struct tree_cred *cred, uint32_t *inode);
-int tree_mknod(struct pool *pool, uint32_t parent, const char *name,
-	       mode_t mode, dev_t rdev, const struct tree_cred *cred,
-	       uint32_t *inode);
-int tree_symlink(struct pool *pool, uint32_t parent, const char *name,
-		 const char *target, const struct tree_cred *cred,
-		 uint32_t *inode);
-int tree_link(struct pool *pool, uint32_t from, uint32_t parent,
-	      const char *name);
+int tree_mkdir(struct pool *pool, const struct op *op, uint32_t parent,
+	       const char *name, mode_t mode, uint32_t *inode);
+int tree_mknod(struct pool *pool, const struct op *op, uint32_t parent,
+	       const char *name, mode_t mode, dev_t rdev, uint32_t *inode);
+int tree_symlink(struct pool *pool, const struct op *op, uint32_t parent,
+		 const char *name, const char *target, uint32_t *inode);
+int tree_link(struct pool *pool, const struct op *op, uint32_t from,
+	      uint32_t parent, const char *name);
+
+struct tree_opened {
+	uint32_t inode;
+	int32_t backing; /* id for passthrough; 0: none is registered */
+	/* Registered, and open for writing, with set-ID bits: a write by the
+	 * kernel could keep them, so writes have to come through the worker. */
+	bool setid;
+};
 
 /**
  * tree_create - make, or find, a regular file and open it.
- * @flags: of open(2); O_EXCL and O_TRUNC are honoured.
  * @name: NULL: one without a name (O_TMPFILE), in @parent's file system.
- * The inode is referred to once, and open once.
+ * @flags: of open(2); O_EXCL and O_TRUNC are honoured.
+ * @stx: out, its attributes.
+ * The inode is referred to once, and open once.  Return: 0, as open(2), -EPERM
+ * (see above), or what pool_ops.backing_open says.
  */
-int tree_create(struct pool *pool, uint32_t parent, const char *name, int flags,
-		mode_t mode, const struct tree_cred *cred, uint32_t *inode);
+int tree_create(struct pool *pool, const struct op *op, uint32_t parent,
+		const char *name, int flags, mode_t mode,
+		struct tree_opened *out, struct statx *stx);
 
-int tree_unlink(struct pool *pool, uint32_t parent, const char *name);
-int tree_rmdir(struct pool *pool, uint32_t parent, const char *name);
+int tree_unlink(struct pool *pool, const struct op *op, uint32_t parent,
+		const char *name);
+int tree_rmdir(struct pool *pool, const struct op *op, uint32_t parent,
+	       const char *name);
 /* @flags: of renameat2(2). */
-int tree_rename(struct pool *pool, uint32_t parent, const char *name,
-		uint32_t to, const char *to_name, unsigned int flags);
+int tree_rename(struct pool *pool, const struct op *op, uint32_t parent,
+		const char *name, uint32_t to, const char *to_name,
+		unsigned int flags);
 
 /* --- open files (tree_open.c) --- */
 
-/** tree_open - one more open file on it.  @flags: O_TRUNC is honoured. */
-int tree_open(struct pool *pool, uint32_t inode, int flags);
-/** tree_close - Return: how many are left open, or -errno. */
-int tree_close(struct pool *pool, uint32_t inode);
+/**
+ * tree_open - one more open file on it, registered for passthrough if the front
+ * end does that.  It counts from when this returns 0, or not at all.
+ * @flags: of open(2); O_TRUNC is honoured.
+ * Return: 0, -ESTALE (no such inode, or purged), or what open(2), ftruncate(2)
+ * and pool_ops.backing_open say.
+ */
+int tree_open(struct pool *pool, const struct op *op, uint32_t inode, int flags,
+	      struct tree_opened *out);
+/** tree_close - one less.  Return: how many are left, -ESTALE, -EBADF (none). */
+int tree_close(struct pool *pool, const struct op *op, uint32_t inode);
 
 /* --- attributes and content (tree_attr.c, tree_xattr.c, tree_io.c) --- */
 
@@ -112,8 +125,9 @@ ssize_t tree_getxattr(struct pool *pool, uint32_t inode, const char *name,
 		      void *value, size_t size);
 ssize_t tree_listxattr(struct pool *pool, uint32_t inode, char *list,
 		       size_t size);
-int tree_setxattr(struct pool *pool, uint32_t inode, const char *name,
-		  const void *value, size_t size, int flags);
-int tree_removexattr(struct pool *pool, uint32_t inode, const char *name);
+int tree_setxattr(struct pool *pool, const struct op *op, uint32_t inode,
+		  const char *name, const void *value, size_t size, int flags);
+int tree_removexattr(struct pool *pool, const struct op *op, uint32_t inode,
+		     const char *name);
 
 #endif

@@ -36,8 +36,8 @@ static int inode_adopt_name(struct pool *pool, uint32_t inode, uint32_t parent,
 	return 0;
 }
 
-int tree_lookup(struct pool *pool, uint32_t parent, const char *name,
-		uint32_t *inode)
+int tree_lookup(struct pool *pool, const struct op *op, uint32_t parent,
+		const char *name, uint32_t *inode)
 {
 	struct inode_table *t = pool->inodes;
 	struct inode_rec *rec;
@@ -48,7 +48,7 @@ int tree_lookup(struct pool *pool, uint32_t parent, const char *name,
 	int err;
 
 	INODES_BUSY(pool);
-	if (journal_replayed(&pool->journal, pool->token, &done)) {
+	if (journal_replayed(&pool->journal, op->token, &done)) {
 		*inode = done;
 		return 0;
 	}
@@ -69,16 +69,17 @@ int tree_lookup(struct pool *pool, uint32_t parent, const char *name,
 			return err;
 	}
 	if (!i) {
-		err = inode_prepare(pool, parent, name, &st, &i);
+		err = inode_prepare(pool, parent, name, st.st_ino, st.st_mode,
+				    &i);
 		if (err)
 			return err;
-		journal_begin(&pool->journal, pool->token);
+		journal_begin(&pool->journal, op->token);
 		inode_publish(pool, i, 0);
 		journal_commit(&pool->journal, i);
 		inode_published(pool, i);
 	} else {
 		rec = inode_rec(t, i);
-		journal_begin(&pool->journal, pool->token);
+		journal_begin(&pool->journal, op->token);
 		jset(&pool->journal, rec->nlookup, rec->nlookup + 1);
 		journal_commit(&pool->journal, i);
 	}

@@ -10,12 +10,12 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/fsuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "pool/tree/intent.h"
+#include "pool/tree/tree_priv.h"
 
 /* --- on whose behalf --- */
 
@@ -39,29 +39,29 @@ static void cred_keep_capabilities(void)
  * set-group-ID directories, default ACLs, limits by user.  Whether the maker may
  * has been decided already.
  */
-static int cred_take(const struct inode_table *t, const struct tree_cred *cred,
+static int cred_take(const struct inode_table *t, const struct op *op,
 		     mode_t *mask)
 {
-	if (!t->root && cred->uid != geteuid())
+	if (!t->root && op->uid != geteuid())
 		return -EPERM;
-	*mask = umask(cred->umask);
+	*mask = umask(op->umask);
 	if (!t->root)
 		return 0;
-	setfsgid(cred->gid);
-	if (cred->uid) {
-		setfsuid(cred->uid);
+	setfsgid(op->gid);
+	if (op->uid) {
+		setfsuid(op->uid);
 		cred_keep_capabilities();
 	}
 	return 0;
 }
 
-static void cred_back(const struct inode_table *t, const struct tree_cred *cred,
+static void cred_back(const struct inode_table *t, const struct op *op,
 		      mode_t mask)
 {
 	umask(mask);
 	if (!t->root)
 		return;
-	if (cred->uid) {
+	if (op->uid) {
 		setfsuid(0);
 		cred_keep_capabilities();
 	}
@@ -70,14 +70,16 @@ static void cred_back(const struct inode_table *t, const struct tree_cred *cred,
 
 /* --- making --- */
 
-/* What is to be made; @fd is where an open file is left. */
+/* What is to be made, and what has come of it. */
 struct making {
 	mode_t mode;
 	dev_t rdev;
 	const char *target; /* a symbolic link's */
-	int flags; /* a file to be opened */
-	int fd;
+	bool open; /* a file to be opened: */
+	int fd; /* its descriptor, -1: none */
+	int32_t backing; /* its id, 0: none */
 	uint32_t orphan; /* made without a name: the one in orphan/ */
+	struct statx stx;
 };
 
 /*
@@ -116,7 +118,7 @@ static int make_it(struct inode_table *t, const struct inode_path *p,
 		err = symlinkat(m->target, p->dirfd, p->path);
 	else if (S_ISDIR(m->mode))
 		err = mkdirat(p->dirfd, p->path, m->mode & ~S_IFMT);
-	else if (m->flags < 0)
+	else if (!m->open)
 		err = mknodat(p->dirfd, p->path, m->mode, m->rdev);
 	else
 		m->fd = err = openat(p->dirfd, p->path,
@@ -126,188 +128,275 @@ static int make_it(struct inode_table *t, const struct inode_path *p,
 	return err < 0 ? -errno : 0;
 }
 
-static int make_once(struct pool *pool, const struct inode_path *p,
-		     struct making *m, const struct tree_cred *cred)
+static int make_once(struct pool *pool, const struct op *op,
+		     const struct inode_path *p, struct making *m)
 {
 	mode_t mask;
-	int err = cred_take(pool->inodes, cred, &mask);
+	int err = cred_take(pool->inodes, op, &mask);
 
 	if (err)
 		return err;
 	err = make_it(pool->inodes, p, m);
-	cred_back(pool->inodes, cred, mask);
+	cred_back(pool->inodes, op, mask);
 	return err;
 }
 
-static int make_as(struct pool *pool, const struct inode_path *p,
-		   struct making *m, const struct tree_cred *cred)
+static int make_as(struct pool *pool, const struct op *op,
+		   const struct inode_path *p, struct making *m)
 {
-	return retry_with_room(make_once(pool, p, m, cred),
-			       tree_make_room(pool));
+	return retry_with_room(make_once(pool, op, p, m), tree_make_room(pool));
 }
 
-static int tree_make(struct pool *pool, uint32_t parent, const char *name,
-		     struct making *m, const struct tree_cred *cred,
-		     uint32_t *inode)
+/* Of the file that was opened, or of what is at @p. */
+static int make_stat(const struct inode_path *p, struct making *m)
+{
+	bool open = m->fd >= 0;
+
+	return statx(open ? m->fd : p->dirfd, open ? "" : p->path,
+		     AT_SYMLINK_NOFOLLOW | (open ? AT_EMPTY_PATH : 0),
+		     STATX_BASIC_STATS | STATX_BTIME, &m->stx) < 0
+		       ? -errno
+		       : 0;
+}
+
+/* One that an earlier worker has made is opened here. */
+static int make_register(struct pool *pool, const struct inode_path *p,
+			 struct making *m)
+{
+	if (!m->open)
+		return 0;
+	if (m->fd < 0)
+		m->fd = openat(p->dirfd, p->path,
+			       O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (m->fd < 0)
+		return -errno;
+	m->backing = tree_register(pool, m->fd);
+	return m->backing < 0 ? m->backing : 0;
+}
+
+static void make_close(struct making *m)
+{
+	if (m->fd >= 0)
+		close(m->fd);
+	m->fd = -1;
+}
+
+/* From this commit on it is known, and open if that was asked for. */
+static void make_commit(struct pool *pool, const struct op *op, uint32_t parent,
+			uint32_t inode, struct making *m)
+{
+	struct inode_rec *rec = inode_rec(pool->inodes, inode);
+
+	vfile_inherit(pool, inode, parent, m->stx.stx_mode);
+	rec->backing = m->backing;
+	journal_begin(&pool->journal, op->token);
+	inode_publish(pool, inode, m->open);
+	journal_commit(&pool->journal, inode);
+	inode_published(pool, inode);
+	pool_fit_limit(pool);
+	/* Where the kernel has it registered, nobody needs our descriptor. */
+	if (m->backing)
+		make_close(m);
+	if (m->fd < 0)
+		return;
+	inode_mem(pool->inodes, inode)->fd = m->fd;
+	inode_mem(pool->inodes, inode)->fd_writes = true;
+}
+
+/* It is there, and nobody has seen it: a record for it, or nothing of it. */
+static int make_record(struct pool *pool, uint32_t parent, const char *name,
+		       const struct inode_path *p, struct making *m,
+		       uint32_t *inode)
+{
+	int err = inode_prepare(pool, parent, name, m->stx.stx_ino,
+				m->stx.stx_mode, inode);
+
+	if (!err) {
+		err = make_register(pool, p, m);
+		if (err)
+			inode_unprepare(pool, *inode);
+	}
+	if (err)
+		unlinkat(p->dirfd, p->path,
+			 S_ISDIR(m->stx.stx_mode) ? AT_REMOVEDIR : 0);
+	return err;
+}
+
+static int tree_make(struct pool *pool, const struct op *op, uint32_t parent,
+		     const char *name, struct making *m, uint32_t *inode)
 {
 	struct intent intent = { 0 };
 	struct inode_path p;
-	struct stat st;
-	int64_t done;
 	uint32_t i;
 	int err;
 
 	INODES_BUSY(pool);
 	m->fd = -1;
-	if (intent_is_done(pool, &done)) {
-		*inode = done;
-		return 0;
-	}
 	err = inode_path_at(pool, parent, name, &p);
 	if (err)
 		return err;
-	err = intent_begin_name(pool, &intent, &p);
+	err = intent_begin_name(pool, op, &intent, &p);
 	if (!err)
-		err = make_as(pool, &p, m, cred);
+		err = make_as(pool, op, &p, m);
 	if (err == -EEXIST && intent.again)
 		err = 0;
-	if (!err && fstatat(p.dirfd, p.path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		err = -errno;
-	if (!err) {
-		err = inode_prepare(pool, parent, name, &st, &i);
-		if (err)
-			unlinkat(p.dirfd, p.path,
-				 S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
-	}
+	if (!err)
+		err = make_stat(&p, m);
+	if (!err)
+		err = make_record(pool, parent, name, &p, m, &i);
 	inode_path_release(&p);
 	if (err) {
-		if (m->fd >= 0)
-			close(m->fd);
+		make_close(m);
 		return err;
 	}
-	vfile_inherit(pool, i, parent, st.st_mode);
-	journal_begin(&pool->journal, pool->token);
-	inode_publish(pool, i, m->flags >= 0);
-	journal_commit(&pool->journal, i);
-	inode_published(pool, i);
-	pool_fit_limit(pool);
-	if (m->fd >= 0) {
-		inode_mem(pool->inodes, i)->fd = m->fd;
-		inode_mem(pool->inodes, i)->fd_writes = true;
-	}
+	make_commit(pool, op, parent, i, m);
 	*inode = i;
 	return 0;
 }
 
-int tree_mkdir(struct pool *pool, uint32_t parent, const char *name,
-	       mode_t mode, const struct tree_cred *cred, uint32_t *inode)
+/* The same for what is not opened; one that comes again is answered again. */
+static int tree_make_once(struct pool *pool, const struct op *op,
+			  uint32_t parent, const char *name, struct making *m,
+			  uint32_t *inode)
 {
-	struct making m = { .mode = S_IFDIR | (mode & ~S_IFMT), .flags = -1 };
+	int64_t done;
 
-	return tree_make(pool, parent, name, &m, cred, inode);
+	if (!intent_is_done(pool, op, &done))
+		return tree_make(pool, op, parent, name, m, inode);
+	*inode = done;
+	return 0;
 }
 
-int tree_mknod(struct pool *pool, uint32_t parent, const char *name,
-	       mode_t mode, dev_t rdev, const struct tree_cred *cred,
-	       uint32_t *inode)
+int tree_mkdir(struct pool *pool, const struct op *op, uint32_t parent,
+	       const char *name, mode_t mode, uint32_t *inode)
 {
-	struct making m = { .mode = mode, .rdev = rdev, .flags = -1 };
+	struct making m = { .mode = S_IFDIR | (mode & ~S_IFMT) };
+
+	return tree_make_once(pool, op, parent, name, &m, inode);
+}
+
+int tree_mknod(struct pool *pool, const struct op *op, uint32_t parent,
+	       const char *name, mode_t mode, dev_t rdev, uint32_t *inode)
+{
+	struct making m = { .mode = mode, .rdev = rdev };
 
 	if (S_ISDIR(mode))
 		return -EPERM;
-	return tree_make(pool, parent, name, &m, cred, inode);
+	return tree_make_once(pool, op, parent, name, &m, inode);
 }
 
-int tree_symlink(struct pool *pool, uint32_t parent, const char *name,
-		 const char *target, const struct tree_cred *cred,
-		 uint32_t *inode)
+int tree_symlink(struct pool *pool, const struct op *op, uint32_t parent,
+		 const char *name, const char *target, uint32_t *inode)
 {
-	struct making m = { .target = target, .flags = -1 };
+	struct making m = { .target = target };
 
-	return tree_make(pool, parent, name, &m, cred, inode);
+	return tree_make_once(pool, op, parent, name, &m, inode);
 }
 
-static int tree_create_nameless(struct pool *pool, uint32_t parent, mode_t mode,
-				const struct tree_cred *cred, uint32_t *inode)
+/* --- creating: making and opening --- */
+
+static int create_nameless(struct pool *pool, const struct op *op,
+			   uint32_t parent, struct making *m, uint32_t *inode)
 {
 	struct inode_table *t = pool->inodes;
-	struct making m = { .mode = mode, .flags = 0, .fd = -1 };
-	struct stat st = { 0 };
 	struct inode_path p;
-	uint32_t i;
+	char orphan[16];
 	int err;
 
 	INODES_BUSY(pool);
+	m->fd = -1;
 	err = inode_path(pool, parent, &p);
 	if (err)
 		return err;
-	err = inode_prepare(pool, 0, "", &st, &i);
+	err = inode_prepare(pool, 0, "", 0, m->mode, &m->orphan);
 	if (err) {
 		inode_path_release(&p);
 		return err;
 	}
-	m.orphan = i;
-	err = make_as(pool, &p, &m, cred);
+	err = make_as(pool, op, &p, m);
 	inode_path_release(&p);
-	if (!err && fstat(m.fd, &st) < 0) {
-		err = -errno;
-		close(m.fd);
-	}
+	if (!err)
+		err = make_stat(&p, m);
+	if (!err)
+		err = make_register(pool, &p, m);
 	if (err) {
-		inode_unprepare(pool, i);
+		inode_orphan_name(m->orphan, orphan, sizeof(orphan));
+		unlinkat(t->orphanfd, orphan, 0);
+		make_close(m);
+		inode_unprepare(pool, m->orphan);
 		return err;
 	}
-	inode_rec(t, i)->ino = st.st_ino;
-	inode_rec(t, i)->flags = INODE_ORPHAN;
-	vfile_inherit(pool, i, parent, st.st_mode);
-	journal_begin(&pool->journal, pool->token);
-	inode_publish(pool, i, 1);
-	journal_commit(&pool->journal, i);
-	inode_published(pool, i);
-	inode_mem(t, i)->fd = m.fd;
-	inode_mem(t, i)->fd_writes = true;
-	*inode = i;
+	inode_rec(t, m->orphan)->ino = m->stx.stx_ino;
+	inode_rec(t, m->orphan)->flags = INODE_ORPHAN;
+	make_commit(pool, op, parent, m->orphan, m);
+	*inode = m->orphan;
 	return 0;
 }
 
 /* It may have come to be after the kernel last looked. */
-static int tree_create_existing(struct pool *pool, uint32_t parent,
-				const char *name, int flags, uint32_t *inode)
+static int create_existing(struct pool *pool, const struct op *op,
+			   uint32_t parent, const char *name, int flags,
+			   struct tree_opened *out, struct statx *stx)
 {
-	uint64_t token = pool->token;
+	struct op uncounted = *op;
 	uint32_t i;
 	int err;
 
-	/* Counted by itself: a kill between the two leaves one reference too
-	 * many, which is better than one too few. */
-	pool->token = 0;
-	err = tree_lookup(pool, parent, name, &i);
-	pool->token = token;
+	/* Referred to on its own: a kill between the two leaves one reference
+	 * too many, which is better than one too few. */
+	uncounted.token = 0;
+	err = tree_lookup(pool, &uncounted, parent, name, &i);
 	if (err)
 		return err;
-	err = tree_open(pool, i, flags);
+	err = inode_stat(pool, i, stx);
+	if (!err)
+		err = tree_open(pool, op, i, flags, out);
 	if (err)
 		inode_forget(pool, i, 1);
-	else
-		*inode = i;
 	return err;
 }
 
-int tree_create(struct pool *pool, uint32_t parent, const char *name, int flags,
-		mode_t mode, const struct tree_cred *cred, uint32_t *inode)
+/* It was created by the worker before: what it is by now. */
+static int create_again(struct pool *pool, uint32_t inode, int flags,
+			struct tree_opened *out, struct statx *stx)
 {
-	struct making m = { .mode = mode, .flags = flags };
+	int32_t backing = inode_rec(pool->inodes, inode)->backing;
+	int err = inode_stat(pool, inode, stx);
+
+	if (err)
+		return err;
+	*out = (struct tree_opened){
+		.inode = inode,
+		.backing = backing,
+		.setid = open_is_setid(backing, flags, stx->stx_mode),
+	};
+	return 0;
+}
+
+int tree_create(struct pool *pool, const struct op *op, uint32_t parent,
+		const char *name, int flags, mode_t mode,
+		struct tree_opened *out, struct statx *stx)
+{
+	struct making m = { .mode = mode, .open = true };
+	uint32_t inode;
 	int64_t done;
 	int err;
 
-	if (intent_is_done(pool, &done)) {
-		*inode = done;
-		return 0;
-	}
-	if (!name)
-		return tree_create_nameless(pool, parent, mode, cred, inode);
-	err = tree_make(pool, parent, name, &m, cred, inode);
-	if (err != -EEXIST || flags & O_EXCL)
+	if (intent_is_done(pool, op, &done))
+		return create_again(pool, done, flags, out, stx);
+	if (name)
+		err = tree_make(pool, op, parent, name, &m, &inode);
+	else
+		err = create_nameless(pool, op, parent, &m, &inode);
+	if (err == -EEXIST && !(flags & O_EXCL))
+		return create_existing(pool, op, parent, name, flags, out, stx);
+	if (err)
 		return err;
-	return tree_create_existing(pool, parent, name, flags, inode);
+	*stx = m.stx;
+	*out = (struct tree_opened){
+		.inode = inode,
+		.backing = m.backing,
+		.setid = open_is_setid(m.backing, flags, m.stx.stx_mode),
+	};
+	return 0;
 }

@@ -33,8 +33,9 @@ bool tree_make_room(struct pool *pool)
 /* --- linking --- */
 
 /* An orphan gets its name back by a move of its file. */
-static int link_orphan(struct pool *pool, uint32_t from, uint32_t parent,
-		       const char *name, const struct inode_path *to)
+static int link_orphan(struct pool *pool, const struct op *op, uint32_t from,
+		       uint32_t parent, const char *name,
+		       const struct inode_path *to)
 {
 	struct inode_rec *rec = inode_rec(pool->inodes, from);
 	struct inode_move m;
@@ -49,12 +50,12 @@ static int link_orphan(struct pool *pool, uint32_t from, uint32_t parent,
 		err = -errno;
 		/* Begun and done by the worker before. */
 		if (err != -ENOENT ||
-		    !journal_intends(&pool->journal, pool->token, NULL)) {
+		    !journal_intends(&pool->journal, op->token, NULL)) {
 			inode_move_cancel(pool, &m);
 			return err;
 		}
 	}
-	journal_begin(&pool->journal, pool->token);
+	journal_begin(&pool->journal, op->token);
 	inode_move_journal(pool, &m);
 	jset(&pool->journal, rec->flags, rec->flags & ~INODE_ORPHAN);
 	jset(&pool->journal, rec->nlookup, rec->nlookup + 1);
@@ -65,7 +66,7 @@ static int link_orphan(struct pool *pool, uint32_t from, uint32_t parent,
 }
 
 /* From now on the inode is known by its newest name, which is likely to stay. */
-static int link_named(struct pool *pool, uint32_t from,
+static int link_named(struct pool *pool, const struct op *op, uint32_t from,
 		      const struct inode_path *old, uint32_t parent,
 		      const char *name, const struct inode_path *to, bool again)
 {
@@ -81,7 +82,7 @@ static int link_named(struct pool *pool, uint32_t from,
 		inode_move_cancel(pool, &m);
 		return err;
 	}
-	journal_begin(&pool->journal, pool->token);
+	journal_begin(&pool->journal, op->token);
 	inode_move_journal(pool, &m);
 	jset(&pool->journal, rec->nlookup, rec->nlookup + 1);
 	journal_commit(&pool->journal, 0);
@@ -89,23 +90,23 @@ static int link_named(struct pool *pool, uint32_t from,
 	return 0;
 }
 
-static int link_at(struct pool *pool, uint32_t from,
+static int link_at(struct pool *pool, const struct op *op, uint32_t from,
 		   const struct inode_path *old, uint32_t parent,
 		   const char *name, const struct inode_path *to)
 {
 	const struct inode_rec *rec = inode_rec(pool->inodes, from);
 	struct intent intent = { 0 };
-	int err = intent_begin_name(pool, &intent, to);
+	int err = intent_begin_name(pool, op, &intent, to);
 
 	if (err)
 		return err;
 	if (rec->flags & INODE_ORPHAN && !(rec->flags & INODE_DIR))
-		return link_orphan(pool, from, parent, name, to);
-	return link_named(pool, from, old, parent, name, to, intent.again);
+		return link_orphan(pool, op, from, parent, name, to);
+	return link_named(pool, op, from, old, parent, name, to, intent.again);
 }
 
-static int link_run(struct pool *pool, uint32_t from, uint32_t parent,
-		    const char *name)
+static int link_run(struct pool *pool, const struct op *op, uint32_t from,
+		    uint32_t parent, const char *name)
 {
 	struct inode_path old, to;
 	int err;
@@ -116,21 +117,21 @@ static int link_run(struct pool *pool, uint32_t from, uint32_t parent,
 		return err;
 	err = inode_path_at(pool, parent, name, &to);
 	if (!err) {
-		err = link_at(pool, from, &old, parent, name, &to);
+		err = link_at(pool, op, from, &old, parent, name, &to);
 		inode_path_release(&to);
 	}
 	inode_path_release(&old);
 	return err;
 }
 
-int tree_link(struct pool *pool, uint32_t from, uint32_t parent,
-	      const char *name)
+int tree_link(struct pool *pool, const struct op *op, uint32_t from,
+	      uint32_t parent, const char *name)
 {
 	int64_t done;
 
-	if (intent_is_done(pool, &done))
+	if (intent_is_done(pool, op, &done))
 		return done;
-	return retry_with_room(link_run(pool, from, parent, name),
+	return retry_with_room(link_run(pool, op, from, parent, name),
 			       tree_make_room(pool));
 }
 
@@ -174,13 +175,14 @@ int tree_to_orphan(struct pool *pool, const struct inode_path *p,
 		       : 0;
 }
 
-static void removed_to_orphan(struct pool *pool, uint32_t victim)
+static void removed_to_orphan(struct pool *pool, const struct op *op,
+			      uint32_t victim)
 {
 	struct inode_rec *rec = inode_rec(pool->inodes, victim);
 	struct inode_move m;
 
 	inode_move_nowhere(pool, &m, victim);
-	journal_begin(&pool->journal, pool->token);
+	journal_begin(&pool->journal, op->token);
 	inode_move_journal(pool, &m);
 	jset(&pool->journal, rec->flags, rec->flags | INODE_ORPHAN);
 	journal_commit(&pool->journal, 0);
@@ -205,8 +207,8 @@ static int remove_unknown(struct pool *pool, const struct inode_path *p,
 								       : 0;
 }
 
-static int tree_remove(struct pool *pool, uint32_t parent, const char *name,
-		       bool dir)
+static int tree_remove(struct pool *pool, const struct op *op, uint32_t parent,
+		       const char *name, bool dir)
 {
 	struct intent intent = { 0 };
 	struct inode_path p;
@@ -216,7 +218,7 @@ static int tree_remove(struct pool *pool, uint32_t parent, const char *name,
 	int err;
 
 	INODES_BUSY(pool);
-	if (intent_is_done(pool, &done))
+	if (intent_is_done(pool, op, &done))
 		return done;
 	err = inode_path_at(pool, parent, name, &p);
 	if (err)
@@ -235,7 +237,7 @@ static int tree_remove(struct pool *pool, uint32_t parent, const char *name,
 		other = intent.what.victim;
 		intent.what.victim = 0;
 	}
-	intent_begin(pool, &intent);
+	intent_begin(pool, op, &intent);
 	if (intent.what.victim)
 		err = tree_to_orphan(pool, &p, intent.what.victim);
 	else
@@ -243,21 +245,23 @@ static int tree_remove(struct pool *pool, uint32_t parent, const char *name,
 out:
 	inode_path_release(&p);
 	if (err == -ENOENT &&
-	    journal_intends(&pool->journal, pool->token, &intent.what))
+	    journal_intends(&pool->journal, op->token, &intent.what))
 		err = 0; /* done by the worker before */
 	if (!err && intent.what.victim)
-		removed_to_orphan(pool, intent.what.victim);
+		removed_to_orphan(pool, op, intent.what.victim);
 	if (!err && other)
 		tree_lost_a_name(pool, other);
 	return err;
 }
 
-int tree_unlink(struct pool *pool, uint32_t parent, const char *name)
+int tree_unlink(struct pool *pool, const struct op *op, uint32_t parent,
+		const char *name)
 {
-	return tree_remove(pool, parent, name, false);
+	return tree_remove(pool, op, parent, name, false);
 }
 
-int tree_rmdir(struct pool *pool, uint32_t parent, const char *name)
+int tree_rmdir(struct pool *pool, const struct op *op, uint32_t parent,
+	       const char *name)
 {
-	return tree_remove(pool, parent, name, true);
+	return tree_remove(pool, op, parent, name, true);
 }

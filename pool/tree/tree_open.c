@@ -3,73 +3,148 @@
  * Opening and closing plain files.
  *
  * States: an inode is open as long as its count of opens, which lives in the
- * store, is above 0.
+ * store, is above 0.  Meanwhile it may be registered for passthrough, under one
+ * id for all that have it open.
  * Locks: pool->lock (1) held by all callers.
  * Reclaim: leaves alone what is open.
  */
+#include "pool/tree/tree_priv.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "pool/tree/tree.h"
-#include "pool/volatile/volatile_priv.h"
-
-int tree_open(struct pool *pool, uint32_t inode, int flags)
+int tree_register(struct pool *pool, int fd)
 {
-	struct inode_table *t = pool->inodes;
-	struct inode_rec *rec;
-	uint64_t before;
-	int64_t done;
-	int fd, err = 0;
+	if (!pool->ops || !pool->ops->backing_open)
+		return 0;
+	return pool->ops->backing_open(pool->arg, fd);
+}
 
-	if (journal_replayed(&pool->journal, pool->token, &done))
-		return done < 0 ? done : 0;
-	if (!inode_valid(pool, inode))
-		return -ESTALE;
-	rec = inode_rec(t, inode);
-	if (rec->flags & (INODE_DEAD | INODE_PURGED))
-		return -ESTALE;
-	if (flags & O_TRUNC) {
-		fd = inode_fd(pool, inode, true);
-		if (fd < 0)
-			return fd;
-		before = space_of(pool, fd);
-		err = ftruncate(fd, 0) < 0 ? -errno : 0;
-		space_changed(pool, before, space_of(pool, fd));
-		inode_fd_done(pool, inode);
-		if (err)
-			return err;
-		vrange_truncate(pool, inode, 0);
-	}
-	journal_begin(&pool->journal, pool->token);
-	jset(&pool->journal, rec->opens, rec->opens + 1);
-	journal_commit(&pool->journal, inode);
-	t->nr_open += rec->opens == 1;
-	vfile_unlist(pool, inode);
-	pool_fit_limit(pool);
+/* Before the last close counts: killed in between, there is no id to close. */
+static void drop_backing(struct pool *pool, struct inode_rec *rec)
+{
+	if (rec->backing <= 0)
+		return;
+	if (pool->ops && pool->ops->backing_close)
+		pool->ops->backing_close(pool->arg, rec->backing);
+	rec->backing = 0;
+}
+
+/* The kernel has the file by then: our descriptor is not needed. */
+static int need_backing(struct pool *pool, uint32_t inode)
+{
+	struct inode_rec *rec = inode_rec(pool->inodes, inode);
+	int fd, id;
+
+	if (rec->backing > 0 || !pool->ops || !pool->ops->backing_open)
+		return 0;
+	fd = inode_fd(pool, inode, false);
+	if (fd < 0)
+		return fd;
+	id = tree_register(pool, fd);
+	inode_fd_close(pool, inode);
+	if (id < 0)
+		return id;
+	rec->backing = id;
 	return 0;
 }
 
-int tree_close(struct pool *pool, uint32_t inode)
+static int open_truncate(struct pool *pool, uint32_t inode)
 {
-	struct inode_table *t = pool->inodes;
+	int fd = inode_fd(pool, inode, true);
+	uint64_t before;
+	int err;
+
+	if (fd < 0)
+		return fd;
+	before = space_of(pool, fd);
+	err = ftruncate(fd, 0) < 0 ? -errno : 0;
+	space_changed(pool, before, space_of(pool, fd));
+	inode_fd_done(pool, inode);
+	if (!err)
+		vrange_truncate(pool, inode, 0);
+	return err;
+}
+
+static void open_commit(struct pool *pool, const struct op *op, uint32_t inode)
+{
+	struct inode_rec *rec = inode_rec(pool->inodes, inode);
+
+	journal_begin(&pool->journal, op->token);
+	jset(&pool->journal, rec->opens, rec->opens + 1);
+	journal_commit(&pool->journal, inode);
+	pool->inodes->nr_open += rec->opens == 1;
+	vfile_unlist(pool, inode);
+	pool_fit_limit(pool);
+}
+
+bool open_is_setid(int32_t backing, int flags, mode_t mode)
+{
+	return backing > 0 && (flags & O_ACCMODE) != O_RDONLY &&
+	       mode & (S_ISUID | S_ISGID);
+}
+
+static void open_tell(struct pool *pool, uint32_t inode, int flags,
+		      struct tree_opened *out)
+{
+	int32_t backing = inode_rec(pool->inodes, inode)->backing;
+	struct statx stx;
+
+	*out = (struct tree_opened){ .inode = inode, .backing = backing };
+	if (open_is_setid(backing, flags, S_ISUID) &&
+	    inode_stat(pool, inode, &stx) == 0)
+		out->setid = open_is_setid(backing, flags, stx.stx_mode);
+}
+
+int tree_open(struct pool *pool, const struct op *op, uint32_t inode, int flags,
+	      struct tree_opened *out)
+{
+	struct inode_rec *rec;
+	int64_t done;
+	int err;
+
+	if (!inode_valid(pool, inode))
+		return -ESTALE;
+	rec = inode_rec(pool->inodes, inode);
+	if (rec->flags & (INODE_DEAD | INODE_PURGED))
+		return -ESTALE;
+	if (!journal_replayed(&pool->journal, op->token, &done)) {
+		err = need_backing(pool, inode);
+		if (!err && flags & O_TRUNC)
+			err = open_truncate(pool, inode);
+		if (err) {
+			if (!rec->opens)
+				drop_backing(pool, rec);
+			return err;
+		}
+		open_commit(pool, op, inode);
+	}
+	open_tell(pool, inode, flags, out);
+	return 0;
+}
+
+int tree_close(struct pool *pool, const struct op *op, uint32_t inode)
+{
 	struct inode_rec *rec;
 	int64_t done;
 
 	/* With the last close the inode may have gone. */
-	if (journal_replayed(&pool->journal, pool->token, &done))
+	if (journal_replayed(&pool->journal, op->token, &done))
 		return inode_opens(pool, inode);
 	if (!inode_valid(pool, inode))
 		return -ESTALE;
-	rec = inode_rec(t, inode);
+	rec = inode_rec(pool->inodes, inode);
 	if (!rec->opens)
 		return -EBADF;
-	journal_begin(&pool->journal, pool->token);
+	if (rec->opens == 1)
+		drop_backing(pool, rec);
+	journal_begin(&pool->journal, op->token);
 	jset(&pool->journal, rec->opens, rec->opens - 1);
 	journal_commit(&pool->journal, 0);
 	if (rec->opens)
 		return rec->opens;
-	t->nr_open--;
+	pool->inodes->nr_open--;
 	vrange_remeasure(pool, inode);
 	inode_fd_close(pool, inode);
 	vfile_list(pool, inode);

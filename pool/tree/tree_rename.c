@@ -33,14 +33,15 @@ struct renaming {
 };
 
 /* The inode that loses B, 0: nobody knows it by that name. */
-static int rename_find(struct pool *pool, struct renaming *r)
+static int rename_find(struct pool *pool, const struct op *op,
+		       struct renaming *r)
 {
 	struct inode_table *t = pool->inodes;
 	struct stat st;
 	mode_t mode;
 	uint32_t i;
 
-	if (journal_intends(&pool->journal, pool->token, &r->intent.what)) {
+	if (journal_intends(&pool->journal, op->token, &r->intent.what)) {
 		r->intent.again = true;
 		return 0;
 	}
@@ -150,13 +151,14 @@ static int rename_prepare_moves(struct pool *pool, struct renaming *r)
 	return err;
 }
 
-static void rename_commit(struct pool *pool, struct renaming *r)
+static void rename_commit(struct pool *pool, const struct op *op,
+			  struct renaming *r)
 {
 	const struct journal_intent *n = &r->intent.what;
 	struct inode_rec *rec = inode_rec(pool->inodes, n->victim);
 	bool orphaned = n->victim && !(r->flags & RENAME_EXCHANGE);
 
-	journal_begin(&pool->journal, pool->token);
+	journal_begin(&pool->journal, op->token);
 	for (int i = 0; i < r->nr_moves; i++)
 		inode_move_journal(pool, &r->moves[i]);
 	if (orphaned)
@@ -172,32 +174,34 @@ static void rename_commit(struct pool *pool, struct renaming *r)
 	}
 }
 
-static int rename_run(struct pool *pool, struct renaming *r)
+static int rename_run(struct pool *pool, const struct op *op,
+		      struct renaming *r)
 {
 	int err;
 
 	INODES_BUSY(pool);
-	err = rename_find(pool, r);
+	err = rename_find(pool, op, r);
 	if (err)
 		return err;
 	err = rename_prepare_moves(pool, r);
 	if (!err && !r->intent.again)
-		journal_intend(&pool->journal, pool->token, &r->intent.what);
+		journal_intend(&pool->journal, op->token, &r->intent.what);
 	if (!err && !rename_is_done(r))
 		err = rename_files(pool, r);
 	if (err)
 		while (r->nr_moves)
 			inode_move_cancel(pool, &r->moves[--r->nr_moves]);
 	else
-		rename_commit(pool, r);
+		rename_commit(pool, op, r);
 	/* They were not where they should be when this worker started. */
 	if (!err && r->intent.again)
 		vfile_relist(pool);
 	return err;
 }
 
-static int rename_try(struct pool *pool, uint32_t parent, const char *name,
-		      uint32_t to, const char *to_name, unsigned int flags)
+static int rename_try(struct pool *pool, const struct op *op, uint32_t parent,
+		      const char *name, uint32_t to, const char *to_name,
+		      unsigned int flags)
 {
 	struct renaming *r;
 	int err;
@@ -214,7 +218,7 @@ static int rename_try(struct pool *pool, uint32_t parent, const char *name,
 	if (!err) {
 		err = inode_path_at(pool, to, to_name, &r->to);
 		if (!err) {
-			err = rename_run(pool, r);
+			err = rename_run(pool, op, r);
 			inode_path_release(&r->to);
 		}
 		inode_path_release(&r->from);
@@ -223,14 +227,15 @@ static int rename_try(struct pool *pool, uint32_t parent, const char *name,
 	return err;
 }
 
-int tree_rename(struct pool *pool, uint32_t parent, const char *name,
-		uint32_t to, const char *to_name, unsigned int flags)
+int tree_rename(struct pool *pool, const struct op *op, uint32_t parent,
+		const char *name, uint32_t to, const char *to_name,
+		unsigned int flags)
 {
 	int64_t done;
 
-	if (intent_is_done(pool, &done))
+	if (intent_is_done(pool, op, &done))
 		return done;
-	return retry_with_room(rename_try(pool, parent, name, to, to_name,
+	return retry_with_room(rename_try(pool, op, parent, name, to, to_name,
 					  flags),
 			       tree_make_room(pool));
 }

@@ -78,8 +78,8 @@ static int xattr_refuse(const struct xattr_path *x, const char *name, int flags)
 	return 0;
 }
 
-int tree_setxattr(struct pool *pool, uint32_t inode, const char *name,
-		  const void *value, size_t size, int flags)
+int tree_setxattr(struct pool *pool, const struct op *op, uint32_t inode,
+		  const char *name, const void *value, size_t size, int flags)
 {
 	struct journal_intent intent = { 0 };
 	struct xattr_path x;
@@ -88,21 +88,22 @@ int tree_setxattr(struct pool *pool, uint32_t inode, const char *name,
 	if (err)
 		return err;
 	/* The worker before may have done it already. */
-	if (flags && journal_intends(&pool->journal, pool->token, NULL))
+	if (flags && journal_intends(&pool->journal, op->token, NULL))
 		flags = 0;
 	else if (flags)
 		err = xattr_refuse(&x, name, flags);
 	if (!err && flags)
-		journal_intend(&pool->journal, pool->token, &intent);
+		journal_intend(&pool->journal, op->token, &intent);
 	if (!err && setxattr(x.path, name, value, size, flags) < 0)
 		err = -errno;
 	close(x.fd);
 	return err;
 }
 
-int tree_removexattr(struct pool *pool, uint32_t inode, const char *name)
+int tree_removexattr(struct pool *pool, const struct op *op, uint32_t inode,
+		     const char *name)
 {
-	bool again = journal_intends(&pool->journal, pool->token, NULL);
+	bool again = journal_intends(&pool->journal, op->token, NULL);
 	struct journal_intent intent = { 0 };
 	struct xattr_path x;
 	int err = xattr_open(pool, inode, &x);
@@ -112,7 +113,7 @@ int tree_removexattr(struct pool *pool, uint32_t inode, const char *name)
 	if (!again)
 		err = xattr_refuse(&x, name, XATTR_REPLACE);
 	if (!err && !again)
-		journal_intend(&pool->journal, pool->token, &intent);
+		journal_intend(&pool->journal, op->token, &intent);
 	if (!err && removexattr(x.path, name) < 0)
 		err = -errno;
 	close(x.fd);

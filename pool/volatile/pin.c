@@ -94,11 +94,11 @@ static bool vrange_any_purged(struct volatiles *t, uint32_t inode,
 }
 
 /* What was purged is noted, and said once more if the request comes again. */
-static int pin_result(struct pool *pool, uint32_t inode, uint64_t first,
-		      uint64_t end)
+static int pin_result(struct pool *pool, const struct op *op, uint32_t inode,
+		      uint64_t first, uint64_t end)
 {
 	struct journal_intent intent;
-	bool again = journal_intends(&pool->journal, pool->token, &intent);
+	bool again = journal_intends(&pool->journal, op->token, &intent);
 
 	if (!again)
 		intent = (struct journal_intent){ .inode = inode,
@@ -106,11 +106,12 @@ static int pin_result(struct pool *pool, uint32_t inode, uint64_t first,
 							  pool->volatiles,
 							  inode, first, end) };
 	if (!again)
-		journal_intend(&pool->journal, pool->token, &intent);
+		journal_intend(&pool->journal, op->token, &intent);
 	return intent.victim;
 }
 
-int vrange_pin(struct pool *pool, uint32_t inode, uint64_t off, uint64_t len)
+int vrange_pin(struct pool *pool, const struct op *op, uint32_t inode,
+	       uint64_t off, uint64_t len)
 {
 	struct volatiles *t = pool->volatiles;
 	struct vrange *spare;
@@ -119,7 +120,7 @@ int vrange_pin(struct pool *pool, uint32_t inode, uint64_t off, uint64_t len)
 	int err;
 
 	INODES_BUSY(pool);
-	if (journal_replayed(&pool->journal, pool->token, &done))
+	if (journal_replayed(&pool->journal, op->token, &done))
 		return done;
 	err = vrange_pages_of(pool, inode, off, len, &first, &end);
 	if (err || first >= end)
@@ -127,12 +128,12 @@ int vrange_pin(struct pool *pool, uint32_t inode, uint64_t off, uint64_t len)
 	spare = vrange_new(pool, &err);
 	if (!spare)
 		return err;
-	err = pin_result(pool, inode, first, end);
+	err = pin_result(pool, op, inode, first, end);
 	vrange_cut(pool, inode, first, end, &spare);
 	vrange_cancel(t, spare);
 	vrange_update_flag(pool, inode);
 	pool_fit_limit(pool);
-	journal_begin(&pool->journal, pool->token);
+	journal_begin(&pool->journal, op->token);
 	journal_commit(&pool->journal, err);
 	inode_free_unused(pool, inode);
 	return err;

@@ -65,7 +65,8 @@ void vfile_recheck(struct pool *pool);
  * -ESTALE, -ENOSPC, -ENOMEM.
  */
 int vrange_unpin(struct pool *pool, uint32_t inode, uint64_t off, uint64_t len);
-int vrange_pin(struct pool *pool, uint32_t inode, uint64_t off, uint64_t len);
+int vrange_pin(struct pool *pool, const struct op *op, uint32_t inode,
+	       uint64_t off, uint64_t len);
 int vrange_state(struct pool *pool, uint32_t inode, uint64_t off, uint64_t len);
 
 typedef void vrange_stale_fn(void *arg, uint32_t inode, uint64_t off,

@@ -21,6 +21,17 @@
 
 static struct store store;
 static struct pool *pool;
+/* Whom what is asked for comes from. */
+static struct op the_op;
+
+/* The same, in another name. */
+static inline const struct op *as(uid_t uid, gid_t gid, pid_t pid)
+{
+	the_op.uid = uid;
+	the_op.gid = gid;
+	the_op.pid = pid;
+	return &the_op;
+}
 
 static inline void pool_start(const char *dir, uint64_t size, bool fresh,
 			      const struct pool_ops *ops)
@@ -38,6 +49,7 @@ static inline void pool_start(const char *dir, uint64_t size, bool fresh,
 	err = pool_open(&opts, &pool);
 	must(!err, "pool_open: %s", strerror(-err));
 	pool_lock(pool);
+	the_op = (struct op){ .umask = 022 };
 }
 
 static inline void pool_stop(void)
@@ -65,7 +77,7 @@ static inline struct box *box_make(const char *name, uint64_t size)
 	int err;
 
 	pool_config(pool)->box_size = size;
-	err = box_create(pool, name, 0777, 0, 0, &box);
+	err = box_create(pool, as(0, 0, 0), name, 0777, &box);
 	must(!err, "box_create %s: %s", name, strerror(-err));
 	return box;
 }
@@ -76,7 +88,7 @@ static inline uint32_t open_as(enum handle_kind kind, struct box *box,
 	uint32_t handle = 0;
 	int err;
 
-	err = handle_open(pool, kind, box, slot, O_RDWR, uid, uid, 7, &handle);
+	err = handle_open(pool, as(uid, uid, 7), kind, box, slot, &handle);
 	must(!err, "handle_open: %s", strerror(-err));
 	return handle;
 }
@@ -97,7 +109,7 @@ static inline int write_fill(uint32_t handle, char fill, size_t len,
 	must(mem, "malloc");
 	memset(mem, fill, len);
 	p.mem = mem;
-	err = tx_write(pool, handle, &p, commit);
+	err = tx_write(pool, &the_op, handle, &p, commit);
 	free(mem);
 	return err;
 }
@@ -108,7 +120,7 @@ static inline void send_fill(struct box *box, char fill, size_t len)
 	uint32_t handle = open_kind(HANDLE_SEND, box);
 
 	must(write_fill(handle, fill, len, false) == 0, "tx_write");
-	must(handle_close(pool, handle) == 0, "handle_close");
+	must(handle_close(pool, &the_op, handle) == 0, "handle_close");
 }
 
 /* Return: the id of the header, 0 with nothing queued, or -errno. */
@@ -117,7 +129,7 @@ static inline int64_t receive_id(uint32_t handle)
 	char line[TX_LINE + 1];
 	uint64_t id = 0;
 	size_t len = 0;
-	int err = tx_receive(pool, handle, line, TX_LINE, &len);
+	int err = tx_receive(pool, &the_op, handle, line, TX_LINE, &len);
 
 	if (err || !len)
 		return err == -EAGAIN ? 0 : err;
@@ -209,10 +221,11 @@ static inline void pool_close_all_handles(void)
 {
 	struct box *box;
 
-	pool_set_token(pool, 0);
+	the_op.token = 0;
 	for (uint32_t i = 1; i < DUMP_HANDLES; i++)
 		if (handle_get(pool, i, &box) != HANDLE_NONE)
-			must(handle_close(pool, i) == 0, "handle_close");
+			must(handle_close(pool, &the_op, i) == 0,
+			     "handle_close");
 }
 
 /* Frees and removes everything, and looks that nothing has been lost. */
@@ -227,12 +240,14 @@ static inline void pool_drain(void)
 		struct box_stat bs;
 
 		while (tx_next(pool, box, tx.id, &tx) == 0)
-			must(tx_free(pool, box, tx.id) == 0, "tx_free");
+			must(tx_free(pool, &the_op, box, tx.id) == 0,
+			     "tx_free");
 		box_stat(pool, box, &bs);
 		must(bs.ranges.reserved == 0, "bytes are still reserved");
 		must(bs.pages.used == 0, "pages are still Used");
 		must(bs.writing == 0 && bs.handles == 0, "half gone");
-		must(box_remove(pool, box_name(box)) == 0, "box_remove");
+		must(box_remove(pool, &the_op, box_name(box)) == 0,
+		     "box_remove");
 	}
 	pool_stat(pool, &st);
 	must(!st.boxes.boxes && !st.boxes.transactions && !st.boxes.handles,

@@ -80,23 +80,24 @@ static void test_names(void)
 	start();
 	memset(longest, 'n', sizeof(longest));
 	longest[BOX_NAME_MAX + 1] = 0;
-	ok(box_create(pool, longest, 0777, 0, 0, &box) == -ENAMETOOLONG,
+	ok(box_create(pool, as(0, 0, 0), longest, 0777, &box) == -ENAMETOOLONG,
 	   "256 bytes are too long a name");
 	longest[BOX_NAME_MAX] = 0;
-	ok(box_create(pool, longest, 0777, 0, 0, NULL) == 0 &&
+	ok(box_create(pool, as(0, 0, 0), longest, 0777, NULL) == 0 &&
 		   box_by_name(pool, longest),
 	   "255 are not");
-	ok(box_create(pool, "", 0777, 0, 0, &box) == -EINVAL &&
-		   box_create(pool, ".", 0777, 0, 0, &box) == -EINVAL &&
-		   box_create(pool, "..", 0777, 0, 0, &box) == -EINVAL &&
-		   box_create(pool, "a/b", 0777, 0, 0, &box) == -EINVAL,
+	ok(box_create(pool, as(0, 0, 0), "", 0777, &box) == -EINVAL &&
+		   box_create(pool, as(0, 0, 0), ".", 0777, &box) == -EINVAL &&
+		   box_create(pool, as(0, 0, 0), "..", 0777, &box) == -EINVAL &&
+		   box_create(pool, as(0, 0, 0), "a/b", 0777, &box) == -EINVAL,
 	   "nothing, dots and slashes are no names");
-	ok(box_create(pool, "\xff\n \"", 0777, 0, 0, NULL) == 0,
+	ok(box_create(pool, as(0, 0, 0), "\xff\n \"", 0777, NULL) == 0,
 	   "everything else is one");
-	ok(box_create(pool, longest, 0777, 0, 0, &box) == -EEXIST && !box,
+	ok(box_create(pool, as(0, 0, 0), longest, 0777, &box) == -EEXIST &&
+		   !box,
 	   "a name is there once; what failed returned no box");
 	ok(!box_by_name(pool, "other") && !box_by_serial(pool, 999) &&
-		   box_remove(pool, "other") == -ENOENT,
+		   box_remove(pool, &the_op, "other") == -ENOENT,
 	   "what is not there is not found");
 	end("names");
 }
@@ -112,7 +113,8 @@ static void test_many(void)
 	start();
 	for (int i = 0; i < 10000; i++) {
 		snprintf(name, sizeof(name), "box-%d", i);
-		must(box_create(pool, name, 0700, i, i, NULL) == 0, "%s", name);
+		must(box_create(pool, as(i, i, 0), name, 0700, NULL) == 0, "%s",
+		     name);
 	}
 	for (box = box_next(pool, 0); box; box = box_next(pool, serial)) {
 		serial = box_serial(box);
@@ -127,7 +129,7 @@ static void test_many(void)
 	   "and are there for the next worker");
 	for (int i = 0; i < 10000; i++) {
 		snprintf(name, sizeof(name), "box-%d", (i * 7919) % 10000);
-		must(box_remove(pool, name) == 0, "%s", name);
+		must(box_remove(pool, &the_op, name) == 0, "%s", name);
 	}
 	box = box_make("new", PAGE);
 	ok(box_serial(box) > serial, "a serial is never used again");
@@ -141,7 +143,8 @@ static void test_attributes(void)
 	uint64_t serial;
 
 	start();
-	must(box_create(pool, "box", 01775, 11, 22, &box) == 0, "box_create");
+	must(box_create(pool, as(11, 22, 0), "box", 01775, &box) == 0,
+	     "box_create");
 	serial = box_serial(box);
 	box_attr_get(box, BOX_DIR, &attr);
 	ok(attr.mode == 01775 && attr.uid == 11 && attr.gid == 22,
@@ -151,7 +154,8 @@ static void test_attributes(void)
 	   "send has the w of it");
 	box_attr_get(box, BOX_RECV, &attr);
 	ok(attr.mode == (0775 & 0444), "recv has the r of it");
-	ok(box_attr_set(pool, box, BOX_SEND, &set) == 0, "chmod and chown");
+	ok(box_attr_set(pool, &the_op, box, BOX_SEND, &set) == 0,
+	   "chmod and chown");
 	box = reopened(serial);
 	box_attr_get(box, BOX_SEND, &attr);
 	ok(attr.mode == 07654 && attr.uid == 8 && attr.gid == 9,
@@ -175,26 +179,28 @@ static void test_resize(void)
 
 	start();
 	box = box_make("box", 4 * PAGE);
-	ok(box_resize(pool, box, 0) == -EINVAL &&
-		   box_resize(pool, box, BOX_SIZE_MAX + 1) == -EFBIG &&
-		   box_resize(pool, box, UINT64_MAX) == -EFBIG &&
+	ok(box_resize(pool, &the_op, box, 0) == -EINVAL &&
+		   box_resize(pool, &the_op, box, BOX_SIZE_MAX + 1) == -EFBIG &&
+		   box_resize(pool, &the_op, box, UINT64_MAX) == -EFBIG &&
 		   box_size(box) == 4 * PAGE,
 	   "sizes that cannot be are refused");
-	ok(box_resize(pool, box, PAGE + 1) == 0 && box_size(box) == 2 * PAGE,
+	ok(box_resize(pool, &the_op, box, PAGE + 1) == 0 &&
+		   box_size(box) == 2 * PAGE,
 	   "others are rounded up to pages");
 	send_fill(box, 's', 2 * PAGE);
-	ok(box_resize(pool, box, PAGE) == -EBUSY, "not while one is queued");
+	ok(box_resize(pool, &the_op, box, PAGE) == -EBUSY,
+	   "not while one is queued");
 	h = open_kind(HANDLE_RECV, box);
 	must(receive_id(h) == 1, "receive");
-	ok(box_resize(pool, box, PAGE) == -EBUSY, "or delivered");
-	must(tx_free(pool, box, 1) == 0, "tx_free");
-	must(handle_close(pool, h) == 0, "handle_close");
+	ok(box_resize(pool, &the_op, box, PAGE) == -EBUSY, "or delivered");
+	must(tx_free(pool, &the_op, box, 1) == 0, "tx_free");
+	must(handle_close(pool, &the_op, h) == 0, "handle_close");
 	h = open_kind(HANDLE_SEND, box);
-	ok(box_resize(pool, box, 8 * PAGE) == 0,
+	ok(box_resize(pool, &the_op, box, 8 * PAGE) == 0,
 	   "an open sender that has written nothing is no obstacle");
 	must(write_fill(h, 'w', 7 * PAGE, false) == 0, "tx_write");
-	ok(box_resize(pool, box, PAGE) == -EBUSY, "one that has is");
-	must(handle_close(pool, h) == 0, "handle_close");
+	ok(box_resize(pool, &the_op, box, PAGE) == -EBUSY, "one that has is");
+	must(handle_close(pool, &the_op, h) == 0, "handle_close");
 	box = reopened(box_serial(box));
 	ok(box_size(box) == 8 * PAGE, "the size holds for the next worker");
 	end("resize");
@@ -213,40 +219,45 @@ static void test_remove(void)
 	box = box_make("box", 2 * PAGE);
 	serial = box_serial(box);
 	send_fill(box, 'r', 5);
-	ok(box_remove(pool, "box") == -ENOTEMPTY,
+	ok(box_remove(pool, &the_op, "box") == -ENOTEMPTY,
 	   "a live transaction: ENOTEMPTY");
 	must(tx_next(pool, box, 0, &info) == 0, "tx_next");
 	tx = open_as(HANDLE_TX, box, info.slot, 0);
-	must(tx_free(pool, box, info.id) == 0, "tx_free");
+	must(tx_free(pool, &the_op, box, info.id) == 0, "tx_free");
 	send = open_kind(HANDLE_SEND, box);
 	must(write_fill(send, 'w', 5, false) == 0, "tx_write");
-	ok(box_remove(pool, "box") == -EBUSY, "a half written one: EBUSY");
+	ok(box_remove(pool, &the_op, "box") == -EBUSY,
+	   "a half written one: EBUSY");
 	tx_writer(pool, send, 3);
 	tx_writer_gone(pool, send, 3, true);
-	must(handle_close(pool, send) == 0, "handle_close");
+	must(handle_close(pool, &the_op, send) == 0, "handle_close");
 	send = open_kind(HANDLE_SEND, box);
 	recv = open_kind(HANDLE_RECV, box);
 	heard.space = heard.queued = 0;
-	ok(box_remove(pool, "box") == 0 && box_removed(box),
+	ok(box_remove(pool, &the_op, "box") == 0 && box_removed(box),
 	   "files that are open on it are no obstacle");
 	ok(heard.space && heard.queued, "who waits is told to look again");
-	ok(tx_receive(pool, recv, buf, sizeof(buf), &len) == 0 && len == 0,
+	ok(tx_receive(pool, &the_op, recv, buf, sizeof(buf), &len) == 0 &&
+		   len == 0,
 	   "receivers read end of file");
 	ok(write_fill(send, 'w', 1, false) == -EPIPE, "senders get EPIPE");
-	ok(tx_commit(pool, send) == -EPIPE, "at fsync, too");
+	ok(tx_commit(pool, &the_op, send) == -EPIPE, "at fsync, too");
 	ok(!box_by_name(pool, "box") && !box_next(pool, 0),
 	   "and its name is free");
 	box_make("box", PAGE);
 	box = reopened(serial);
 	ok(box && box_removed(box) &&
-		   tx_receive(pool, recv, buf, sizeof(buf), &len) == 0 && !len,
+		   tx_receive(pool, &the_op, recv, buf, sizeof(buf), &len) ==
+			   0 &&
+		   !len,
 	   "all of it holds for the next worker");
 	len = sizeof(buf);
 	ok(tx_read(pool, tx, 0, buf, &len) == 0 && len == 5 &&
 		   !memcmp(buf, "rrrrr", 5),
 	   "who reads a transaction reads on");
-	must(handle_close(pool, recv) == 0 && handle_close(pool, send) == 0 &&
-		     handle_close(pool, tx) == 0,
+	must(handle_close(pool, &the_op, recv) == 0 &&
+		     handle_close(pool, &the_op, send) == 0 &&
+		     handle_close(pool, &the_op, tx) == 0,
 	     "handle_close");
 	ok(!box_by_serial(pool, serial), "the last close ends it");
 	end("remove");
@@ -263,10 +274,10 @@ static void test_sizes(void)
 	start();
 	box = box_make("box", 4 * PAGE);
 	h = open_kind(HANDLE_SEND, box);
-	must(handle_close(pool, h) == 0, "handle_close");
+	must(handle_close(pool, &the_op, h) == 0, "handle_close");
 	ok(tx_next(pool, box, 0, &tx) == 0 && tx.size == 0,
 	   "open and close send 0 bytes");
-	must(tx_free(pool, box, tx.id) == 0, "tx_free");
+	must(tx_free(pool, &the_op, box, tx.id) == 0, "tx_free");
 	h = open_kind(HANDLE_SEND, box);
 	ok(write_fill(h, 'a', 4 * PAGE + 1, false) == -EMSGSIZE,
 	   "more than the region: EMSGSIZE");
@@ -274,16 +285,18 @@ static void test_sizes(void)
 	ok(write_fill(h, 'c', 1, false) == -EMSGSIZE, "one byte more: not");
 	ok(write_fill(h, 'c', 1, false) == -EMSGSIZE,
 	   "nor what comes after it");
-	ok(tx_commit(pool, h) == -EMSGSIZE && tx_commit(pool, h) == 0,
+	ok(tx_commit(pool, &the_op, h) == -EMSGSIZE &&
+		   tx_commit(pool, &the_op, h) == 0,
 	   "fsync says so, once");
 	ok(tx_next(pool, box, 0, &tx) == -ENOENT,
 	   "and nothing is delivered in part");
-	ok(write_fill(h, 'd', 3, false) == 0 && tx_commit(pool, h) == 0 &&
+	ok(write_fill(h, 'd', 3, false) == 0 &&
+		   tx_commit(pool, &the_op, h) == 0 &&
 		   tx_next(pool, box, 0, &tx) == 0 && tx.size == 3,
 	   "then the file begins anew");
 	ok(write_fill(h, 'e', 4 * PAGE + 1, true) == -EMSGSIZE,
 	   "a synchronous write is told at once");
-	ok(handle_close(pool, h) == 0 &&
+	ok(handle_close(pool, &the_op, h) == 0 &&
 		   tx_next(pool, box, tx.id, &tx) == -ENOENT,
 	   "and leaves nothing for close to send");
 	end("sizes");
@@ -303,7 +316,7 @@ static void test_full(void)
 	ok(write_fill(a, 'a', 2 * PAGE, false) == -EAGAIN, "full: EAGAIN");
 	must(tx_next(pool, box, 0, &tx) == 0, "tx_next");
 	heard.space = 0;
-	must(tx_free(pool, box, tx.id) == 0, "tx_free");
+	must(tx_free(pool, &the_op, box, tx.id) == 0, "tx_free");
 	ok(heard.space > 0, "space is told of");
 	ok(write_fill(a, 'a', 2 * PAGE, false) == 0, "and then it fits");
 	must(write_fill(b, 'b', 2 * PAGE, false) == 0, "tx_write");
@@ -312,15 +325,16 @@ static void test_full(void)
 	ok(write_fill(b, 'b', PAGE, false) == -EDEADLK,
 	   "the second would wait for it for ever: EDEADLK");
 	ok(write_fill(a, 'a', PAGE, false) == 0, "so the first can go on");
-	ok(tx_commit(pool, b) == -EDEADLK, "fsync tells the second again");
-	ok(handle_close(pool, a) == 0 && tx_next(pool, box, tx.id, &tx) == 0 &&
-		   tx.size == 3 * PAGE,
+	ok(tx_commit(pool, &the_op, b) == -EDEADLK,
+	   "fsync tells the second again");
+	ok(handle_close(pool, &the_op, a) == 0 &&
+		   tx_next(pool, box, tx.id, &tx) == 0 && tx.size == 3 * PAGE,
 	   "and the first is whole");
 	ok(write_fill(b, 'b', 8, false) == 0, "tx_write");
 	ok(write_fill(b, 'b', 2 * PAGE, false) == -EAGAIN, "full again");
-	ok(tx_commit(pool, b) == -EAGAIN,
+	ok(tx_commit(pool, &the_op, b) == -EAGAIN,
 	   "fsync does not queue the part that was written");
-	ok(handle_close(pool, b) == 0 &&
+	ok(handle_close(pool, &the_op, b) == 0 &&
 		   tx_next(pool, box, tx.id, &tx) == -ENOENT,
 	   "nor does close");
 	end("a full box");
@@ -371,7 +385,8 @@ static void test_pool_limit(void)
 	ok(write_fill(h, 'a', PAGE, false) == -ENOSPC,
 	   "no memory in the pool: ENOSPC");
 	ok(heard.reclaim > 0, "after reclaim was asked");
-	ok(tx_commit(pool, h) == -ENOSPC, "it is not delivered in part");
+	ok(tx_commit(pool, &the_op, h) == -ENOSPC,
+	   "it is not delivered in part");
 	ok(write_fill(h, 'b', SIZE / 2, true) == 0, "less fits");
 	ok(write_fill(h, 'b', SIZE, true) == -ENOSPC,
 	   "a first write without memory");
@@ -401,7 +416,7 @@ static void test_writers(void)
 	tx_writer_gone(pool, h, 99, true);
 	tx_writer_gone(pool, h, 2, false);
 	tx_writer_gone(pool, h, 2, true);
-	must(handle_close(pool, h) == 0, "handle_close");
+	must(handle_close(pool, &the_op, h) == 0, "handle_close");
 	ok(tx_next(pool, box, 0, &tx) == 0,
 	   "killed without having written, or after closing: delivered");
 	h = open_kind(HANDLE_SEND, box);
@@ -409,7 +424,7 @@ static void test_writers(void)
 		tx_writer(pool, h, pid);
 	must(write_fill(h, 'w', 9, false) == 0, "tx_write");
 	tx_writer_gone(pool, h, 8, true);
-	must(handle_close(pool, h) == 0, "handle_close");
+	must(handle_close(pool, &the_op, h) == 0, "handle_close");
 	ok(tx_next(pool, box, tx.id, &tx) == -ENOENT,
 	   "one of many writers was killed: dropped");
 	h = open_kind(HANDLE_SEND, box);
@@ -418,12 +433,13 @@ static void test_writers(void)
 	tx_writer_gone(pool, h, 1, true);
 	ok(write_fill(h, 'w', 9, false) == -ECANCELED &&
 		   write_fill(h, 'w', 9, true) == -ECANCELED &&
-		   tx_commit(pool, h) == -ECANCELED,
+		   tx_commit(pool, &the_op, h) == -ECANCELED,
 	   "the others who write to it are told");
-	ok(write_fill(h, 'n', 9, false) == 0 && tx_commit(pool, h) == 0 &&
+	ok(write_fill(h, 'n', 9, false) == 0 &&
+		   tx_commit(pool, &the_op, h) == 0 &&
 		   tx_next(pool, box, 0, &tx) == 0 && tx.size == 9,
 	   "and the next one is whole");
-	must(handle_close(pool, h) == 0, "handle_close");
+	must(handle_close(pool, &the_op, h) == 0, "handle_close");
 	end("writers");
 }
 
@@ -444,9 +460,10 @@ static void test_order(void)
 	for (int i = 0; i < 3; i++)
 		send_fill(box, 'o', 8);
 	ok(heard.queued == 3, "each one queued is told of");
-	must(tx_receive(pool, a, piece, sizeof(piece), &len) == 0, "receive");
+	must(tx_receive(pool, &the_op, a, piece, sizeof(piece), &len) == 0,
+	     "receive");
 	ok(receive_id(b) == 2, "one that is half received is nobody else's");
-	must(handle_close(pool, a) == 0, "handle_close");
+	must(handle_close(pool, &the_op, a) == 0, "handle_close");
 	ok(receive_id(b) == 1, "until its receiver closes: then it is next");
 	ok(receive_id(b) == 3 && receive_id(b) == 0, "each is received once");
 	end("order");
@@ -473,7 +490,7 @@ static void test_reading(void)
 		   tx_by_slot(pool, 0, 0, &of, &same) == -ENOENT &&
 		   tx_by_slot(pool, 1, 0, &of, &same) == -ENOENT &&
 		   tx_by_slot(pool, UINT32_MAX, 0, &of, &same) == -ENOENT &&
-		   tx_free(pool, box, 77) == -ENOENT,
+		   tx_free(pool, &the_op, box, 77) == -ENOENT,
 	   "others are not");
 	h = open_as(HANDLE_TX, box, tx.slot, 0);
 	len = sizeof(buf);
@@ -485,18 +502,17 @@ static void test_reading(void)
 	len = 7;
 	ok(tx_read(pool, h, UINT64_MAX, buf, &len) == 0 && len == 0,
 	   "and far behind it");
-	must(tx_free(pool, box, tx.id) == 0, "tx_free");
+	must(tx_free(pool, &the_op, box, tx.id) == 0, "tx_free");
 	send_fill(box, 'y', PAGE - 24);
 	len = sizeof(buf);
 	ok(tx_read(pool, h, 0, buf, &len) == 0 && len == 20 && buf[0] == 'x' &&
 		   buf[19] == 'x',
 	   "one that was freed stays whole for its readers");
 	len = 0;
-	ok(handle_open(pool, HANDLE_TX, box, 0, O_RDONLY, 0, 0, 0, &h) ==
+	ok(handle_open(pool, as(0, 0, 0), HANDLE_TX, box, 0, &h) == -ENOENT &&
+		   handle_open(pool, as(0, 0, 0), HANDLE_TX, box, 1, &h) ==
 			   -ENOENT &&
-		   handle_open(pool, HANDLE_TX, box, 1, O_RDONLY, 0, 0, 0,
-			       &h) == -ENOENT &&
-		   handle_open(pool, HANDLE_TX, box, 4000000, O_RDONLY, 0, 0, 0,
+		   handle_open(pool, as(0, 0, 0), HANDLE_TX, box, 4000000,
 			       &h) == -ENOENT,
 	   "what is no transaction cannot be opened");
 	end("reading");
@@ -513,7 +529,8 @@ static void on_settle(void *arg, struct box *box, uint32_t slot, uint64_t off,
 
 static void test_settle(void)
 {
-	static const struct pool_ops with_settle = { .settle = on_settle };
+	static const struct pool_ops with_settle = { .copies_stale =
+							     on_settle };
 	struct region *region;
 	struct box_stat st;
 	struct box *box;
@@ -533,8 +550,8 @@ static void test_settle(void)
 	ok(heard.settles == 1 && receive_id(recv) == 0,
 	   "copies go before anybody is told");
 	box_stat(pool, box, &st);
-	ok(st.queued == 1 && box_remove(pool, "box") == -ENOTEMPTY &&
-		   box_resize(pool, box, PAGE) == -EBUSY,
+	ok(st.queued == 1 && box_remove(pool, &the_op, "box") == -ENOTEMPTY &&
+		   box_resize(pool, &the_op, box, PAGE) == -EBUSY,
 	   "though it is there");
 	pool_stop();
 	pool_start(dir, SIZE, false, &with_settle);

@@ -159,22 +159,22 @@ static int64_t carry_out(const struct request *r)
 	uint32_t handle = 0;
 	int err;
 
-	pool_set_token(pool, r->token);
+	the_op.token = r->token;
 	switch (r->kind) {
 	case OP_OPEN:
-		err = handle_open(pool, HANDLE_SEND, the_box(), 0, O_WRONLY, 0,
-				  0, 1, &handle);
+		err = handle_open(pool, as(0, 0, 1), HANDLE_SEND, the_box(), 0,
+				  &handle);
 		return err ? err : handle;
 	case OP_WRITE:
 		return write_fill(r->handle, r->fill, r->len, false);
 	case OP_COMMIT:
-		return tx_commit(pool, r->handle);
+		return tx_commit(pool, &the_op, r->handle);
 	case OP_CLOSE:
-		return handle_close(pool, r->handle);
+		return handle_close(pool, &the_op, r->handle);
 	case OP_RECEIVE:
 		return receive_id(r->handle) ?: -EAGAIN;
 	default:
-		return tx_free(pool, the_box(), r->id);
+		return tx_free(pool, &the_op, the_box(), r->id);
 	}
 }
 

@@ -76,14 +76,14 @@ static int64_t op_create(void)
 	int err;
 
 	pool_config(pool)->box_size = 2 * PAGE;
-	err = box_create(pool, "new", 01755, 3, 4, &box);
+	err = box_create(pool, as(3, 4, 0), "new", 01755, &box);
 	must(err || box == box_by_name(pool, "new"), "which box?");
 	return err;
 }
 
 static int64_t op_remove(void)
 {
-	return box_remove(pool, "box");
+	return box_remove(pool, &the_op, "box");
 }
 
 static void setup_used_box(void)
@@ -91,7 +91,7 @@ static void setup_used_box(void)
 	setup_box();
 	send_fill(the_box(), 'x', 5000);
 	oldest();
-	must(tx_free(pool, the_box(), at.id) == 0, "tx_free");
+	must(tx_free(pool, &the_op, the_box(), at.id) == 0, "tx_free");
 }
 
 static void setup_open_box(void)
@@ -103,35 +103,35 @@ static void setup_open_box(void)
 
 static int64_t op_enlarge(void)
 {
-	return box_resize(pool, the_box(), 7 * PAGE - 5);
+	return box_resize(pool, &the_op, the_box(), 7 * PAGE - 5);
 }
 
 static int64_t op_shrink(void)
 {
-	return box_resize(pool, the_box(), 1);
+	return box_resize(pool, &the_op, the_box(), 1);
 }
 
 static int64_t op_attr(void)
 {
 	struct box_attr attr = { .mode = 0123, .uid = 5, .gid = 6 };
 
-	return box_attr_set(pool, the_box(), BOX_SEND, &attr);
+	return box_attr_set(pool, &the_op, the_box(), BOX_SEND, &attr);
 }
 
 static void setup_removed_box(void)
 {
 	setup_open_box();
-	must(handle_close(pool, at.other) == 0, "handle_close");
+	must(handle_close(pool, &the_op, at.other) == 0, "handle_close");
 	oldest();
-	must(tx_free(pool, the_box(), at.id) == 0, "tx_free");
-	must(box_remove(pool, "box") == 0, "box_remove");
+	must(tx_free(pool, &the_op, the_box(), at.id) == 0, "tx_free");
+	must(box_remove(pool, &the_op, "box") == 0, "box_remove");
 }
 
 static void setup_removed_sender(void)
 {
 	setup_open_box();
-	must(handle_close(pool, at.handle) == 0, "handle_close");
-	must(box_remove(pool, "box") == 0, "box_remove");
+	must(handle_close(pool, &the_op, at.handle) == 0, "handle_close");
+	must(box_remove(pool, &the_op, "box") == 0, "box_remove");
 	at.handle = at.other;
 }
 
@@ -140,8 +140,7 @@ static void setup_removed_sender(void)
 static int64_t op_open(enum handle_kind kind, uint32_t tx)
 {
 	uint32_t handle = 0;
-	int err = handle_open(pool, kind, the_box(), tx, O_NONBLOCK, 1, 2, 3,
-			      &handle);
+	int err = handle_open(pool, as(1, 2, 3), kind, the_box(), tx, &handle);
 
 	return err ? err : handle;
 }
@@ -168,7 +167,7 @@ static int64_t op_open_tx(void)
 
 static int64_t op_close(void)
 {
-	return handle_close(pool, at.handle);
+	return handle_close(pool, &the_op, at.handle);
 }
 
 static void setup_sender(void)
@@ -207,14 +206,14 @@ static void setup_receiver(void)
 static void setup_cursor(void)
 {
 	at.handle = open_kind(HANDLE_CONTROL, NULL);
-	handle_set_cursor(pool, at.handle, 7);
+	handle_set_cursor(pool, &the_op, at.handle, 7);
 }
 
 static int64_t op_move_cursor(void)
 {
-	uint64_t from = handle_cursor_start(pool, at.handle);
+	uint64_t from = handle_cursor_start(pool, &the_op, at.handle);
 
-	handle_set_cursor(pool, at.handle, from + 3);
+	handle_set_cursor(pool, &the_op, at.handle, from + 3);
 	return from;
 }
 
@@ -222,7 +221,7 @@ static int64_t op_move_cursor(void)
 static void setup_cursor_moved(void)
 {
 	setup_cursor();
-	pool_set_token(pool, TOKEN);
+	the_op.token = TOKEN;
 	op_move_cursor();
 }
 
@@ -232,7 +231,8 @@ static void setup_half_read(void)
 	size_t len;
 
 	setup_receiver();
-	must(tx_receive(pool, at.handle, piece, sizeof(piece), &len) == 0 &&
+	must(tx_receive(pool, &the_op, at.handle, piece, sizeof(piece), &len) ==
+			     0 &&
 		     len == sizeof(piece),
 	     "tx_receive");
 }
@@ -240,7 +240,7 @@ static void setup_half_read(void)
 static void setup_half_read_freed(void)
 {
 	setup_half_read();
-	must(tx_free(pool, the_box(), at.id) == 0, "tx_free");
+	must(tx_free(pool, &the_op, the_box(), at.id) == 0, "tx_free");
 }
 
 static void setup_opened(void)
@@ -252,7 +252,7 @@ static void setup_opened(void)
 static void setup_held(void)
 {
 	setup_opened();
-	must(tx_free(pool, the_box(), at.id) == 0, "tx_free");
+	must(tx_free(pool, &the_op, the_box(), at.id) == 0, "tx_free");
 }
 
 static void setup_held_removed(void)
@@ -261,8 +261,8 @@ static void setup_held_removed(void)
 
 	setup_held();
 	while (tx_next(pool, the_box(), tx.id, &tx) == 0)
-		must(tx_free(pool, the_box(), tx.id) == 0, "tx_free");
-	must(box_remove(pool, "box") == 0, "box_remove");
+		must(tx_free(pool, &the_op, the_box(), tx.id) == 0, "tx_free");
+	must(box_remove(pool, &the_op, "box") == 0, "box_remove");
 }
 
 /* --- writing --- */
@@ -292,7 +292,7 @@ static void setup_fenced(void)
 static void setup_committed(void)
 {
 	setup_written();
-	must(tx_commit(pool, at.handle) == 0, "tx_commit");
+	must(tx_commit(pool, &the_op, at.handle) == 0, "tx_commit");
 }
 
 static void setup_failed(void)
@@ -311,7 +311,7 @@ static void setup_stalled(void)
 
 static int64_t op_commit(void)
 {
-	return tx_commit(pool, at.handle);
+	return tx_commit(pool, &the_op, at.handle);
 }
 
 /* --- receiving and freeing --- */
@@ -321,7 +321,7 @@ static int64_t op_receive_some(size_t size)
 	char line[TX_LINE];
 	uint32_t sum = 0;
 	size_t len = 0;
-	int err = tx_receive(pool, at.handle, line, size, &len);
+	int err = tx_receive(pool, &the_op, at.handle, line, size, &len);
 
 	if (err)
 		return err;
@@ -343,7 +343,7 @@ static int64_t op_receive_piece(void)
 
 static int64_t op_free(void)
 {
-	return tx_free(pool, the_box(), at.id);
+	return tx_free(pool, &the_op, the_box(), at.id);
 }
 
 static void setup_delivered(void)
@@ -435,7 +435,7 @@ static void settle_at_once(void *arg, struct box *box, uint32_t slot,
 	tx_invalidated(pool, slot);
 }
 
-static const struct pool_ops ops = { .settle = settle_at_once };
+static const struct pool_ops ops = { .copies_stale = settle_at_once };
 
 static void start_copy(void)
 {
@@ -465,7 +465,7 @@ static void ask_again(void)
 {
 	int64_t r;
 
-	pool_set_token(pool, TOKEN);
+	the_op.token = TOKEN;
 	r = now->op();
 	must(r == result, "%s: %" PRId64 ", not %" PRId64, now->name, r,
 	     result);
@@ -477,7 +477,7 @@ static void step_prepare(void *arg)
 {
 	pool_start(dir, SIZE, false, &ops);
 	tx_invalidate_again(pool);
-	pool_set_token(pool, TOKEN);
+	the_op.token = TOKEN;
 }
 
 static void step_op(void *arg)
@@ -518,7 +518,7 @@ static void learn(void)
 	pool_stop();
 	new_copy();
 	before = pool_dump();
-	pool_set_token(pool, TOKEN);
+	the_op.token = TOKEN;
 	result = now->op();
 	must(now->result == ANY ? result > 0 : result == now->result,
 	     "%s: %" PRId64, now->name, result);

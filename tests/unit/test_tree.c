@@ -39,60 +39,61 @@ static void clean(const char *what)
 
 static void test_make(void)
 {
-	struct tree_cred other = { .uid = 12, .gid = 34, .umask = 027 };
+	struct op other = { .uid = 12, .gid = 34, .umask = 027 };
 	uint32_t d = made_dir(INODE_ROOT, "d"), n = 0, file, fifo, dev;
 	char buf[8];
 
-	must(tree_mknod(pool, d, "f", S_IFREG | 0666, 0, &other, &file) == 0,
+	must(tree_mknod(pool, &other, d, "f", S_IFREG | 0666, 0, &file) == 0,
 	     "mknod");
 	ok(stat_of(file).stx_mode == (S_IFREG | 0640) &&
 		   stat_of(file).stx_uid == 12 && stat_of(file).stx_gid == 34,
 	   "a file has its maker's owner, group and umask");
-	must(tree_mknod(pool, d, "p", S_IFIFO | 0600, 0, &other, &fifo) == 0,
+	must(tree_mknod(pool, &other, d, "p", S_IFIFO | 0600, 0, &fifo) == 0,
 	     "mkfifo");
-	must(tree_mknod(pool, d, "dev", S_IFCHR | 0600, makedev(1, 3),
-			&nobody_special, &dev) == 0,
+	must(tree_mknod(pool, &the_op, d, "dev", S_IFCHR | 0600, makedev(1, 3),
+			&dev) == 0,
 	     "mknod");
 	ok(S_ISFIFO(stat_of(fifo).stx_mode) && S_ISCHR(stat_of(dev).stx_mode) &&
 		   stat_of(dev).stx_rdev_major == 1 &&
 		   stat_of(dev).stx_rdev_minor == 3,
 	   "a pipe and a device");
-	must(tree_symlink(pool, d, "l", "to/here", &other, &n) == 0, "symlink");
+	must(tree_symlink(pool, &other, d, "l", "to/here", &n) == 0, "symlink");
 	ok(tree_readlink(pool, n, buf, sizeof(buf)) == 7 &&
 		   !strcmp(buf, "to/here"),
 	   "a symbolic link");
-	ok(tree_mkdir(pool, d, "f", 0755, &other, &n) == -EEXIST &&
-		   tree_mknod(pool, d, "p", S_IFREG, 0, &other, &n) ==
+	ok(tree_mkdir(pool, &other, d, "f", 0755, &n) == -EEXIST &&
+		   tree_mknod(pool, &other, d, "p", S_IFREG, 0, &n) ==
 			   -EEXIST &&
-		   tree_symlink(pool, d, "l", "x", &other, &n) == -EEXIST &&
-		   tree_create(pool, d, "f", O_RDWR | O_EXCL, 0600, &other,
-			       &n) == -EEXIST &&
-		   tree_link(pool, file, d, "p") == -EEXIST,
+		   tree_symlink(pool, &other, d, "l", "x", &n) == -EEXIST &&
+		   create_as(&other, d, "f", O_RDWR | O_EXCL, 0600, &n) ==
+			   -EEXIST &&
+		   tree_link(pool, &the_op, file, d, "p") == -EEXIST,
 	   "EEXIST");
-	ok(tree_mkdir(pool, file, "x", 0755, &other, &n) == -ENOTDIR &&
-		   tree_lookup(pool, fifo, "x", &n) == -ENOTDIR &&
+	ok(tree_mkdir(pool, &other, file, "x", 0755, &n) == -ENOTDIR &&
+		   tree_lookup(pool, &the_op, fifo, "x", &n) == -ENOTDIR &&
 		   inode_opendir(pool, file) == -ENOTDIR &&
-		   tree_rmdir(pool, d, "f") == -ENOTDIR,
+		   tree_rmdir(pool, &the_op, d, "f") == -ENOTDIR,
 	   "ENOTDIR");
-	ok(tree_mkdir(pool, 4711, "x", 0755, &other, &n) == -ESTALE &&
-		   tree_lookup(pool, 4711, "x", &n) == -ESTALE &&
-		   tree_open(pool, 4711, O_RDONLY) == -ESTALE &&
-		   tree_close(pool, 4711) == -ESTALE &&
+	ok(tree_mkdir(pool, &other, 4711, "x", 0755, &n) == -ESTALE &&
+		   tree_lookup(pool, &the_op, 4711, "x", &n) == -ESTALE &&
+		   tree_open(pool, &the_op, 4711, O_RDONLY, &opened) ==
+			   -ESTALE &&
+		   tree_close(pool, &the_op, 4711) == -ESTALE &&
 		   inode_fd(pool, 4711, false) == -ESTALE &&
-		   tree_unlink(pool, 4711, "x") == -ESTALE &&
+		   tree_unlink(pool, &the_op, 4711, "x") == -ESTALE &&
 		   inode_opens(pool, 4711) == 0 && !inode_valid(pool, 0),
 	   "ESTALE");
-	ok(tree_lookup(pool, d, "x", &n) == -ENOENT &&
-		   tree_unlink(pool, d, "x") == -ENOENT &&
-		   tree_rmdir(pool, d, "x") == -ENOENT &&
-		   tree_rename(pool, d, "x", d, "y", 0) == -ENOENT &&
-		   tree_rename(pool, d, "f", d, "y", RENAME_EXCHANGE) ==
-			   -ENOENT,
+	ok(tree_lookup(pool, &the_op, d, "x", &n) == -ENOENT &&
+		   tree_unlink(pool, &the_op, d, "x") == -ENOENT &&
+		   tree_rmdir(pool, &the_op, d, "x") == -ENOENT &&
+		   tree_rename(pool, &the_op, d, "x", d, "y", 0) == -ENOENT &&
+		   tree_rename(pool, &the_op, d, "f", d, "y",
+			       RENAME_EXCHANGE) == -ENOENT,
 	   "ENOENT");
-	ok(tree_unlink(pool, INODE_ROOT, "d") == -EISDIR &&
-		   tree_rmdir(pool, INODE_ROOT, "d") == -ENOTEMPTY &&
-		   tree_close(pool, file) == -EBADF &&
-		   tree_mknod(pool, d, "x", S_IFDIR, 0, &other, &n) == -EPERM,
+	ok(tree_unlink(pool, &the_op, INODE_ROOT, "d") == -EISDIR &&
+		   tree_rmdir(pool, &the_op, INODE_ROOT, "d") == -ENOTEMPTY &&
+		   tree_close(pool, &the_op, file) == -EBADF &&
+		   tree_mknod(pool, &other, d, "x", S_IFDIR, 0, &n) == -EPERM,
 	   "EISDIR, ENOTEMPTY, EBADF, EPERM");
 	clean("made");
 }
@@ -103,28 +104,30 @@ static void test_rename(void)
 	uint32_t a = filled_file(d, "a", 1, 'a'),
 		 b = filled_file(e, "b", 1, 'b');
 
-	ok(tree_rename(pool, d, "a", INODE_ROOT, "e", 0) == -EISDIR &&
-		   tree_rename(pool, INODE_ROOT, "d", e, "b", 0) == -ENOTDIR &&
-		   tree_rename(pool, INODE_ROOT, "d", INODE_ROOT, "e", 0) ==
-			   -ENOTEMPTY &&
-		   tree_rename(pool, d, "a", e, "b", RENAME_NOREPLACE) ==
-			   -EEXIST,
+	ok(tree_rename(pool, &the_op, d, "a", INODE_ROOT, "e", 0) == -EISDIR &&
+		   tree_rename(pool, &the_op, INODE_ROOT, "d", e, "b", 0) ==
+			   -ENOTDIR &&
+		   tree_rename(pool, &the_op, INODE_ROOT, "d", INODE_ROOT, "e",
+			       0) == -ENOTEMPTY &&
+		   tree_rename(pool, &the_op, d, "a", e, "b",
+			       RENAME_NOREPLACE) == -EEXIST,
 	   "EISDIR, ENOTDIR, ENOTEMPTY, EEXIST");
 	ok(pool_intact() && nlink_of(b) == 1, "which change nothing");
-	ok(tree_rename(pool, d, "a", e, "b", RENAME_EXCHANGE) == 0 &&
+	ok(tree_rename(pool, &the_op, d, "a", e, "b", RENAME_EXCHANGE) == 0 &&
 		   looked_up(d, "a") == b && looked_up(e, "b") == a,
 	   "two files exchanged");
-	must(tree_open(pool, a, O_RDONLY) == 0, "open");
-	ok(tree_rename(pool, d, "a", e, "b", 0) == 0 &&
+	must(tree_open(pool, &the_op, a, O_RDONLY, &opened) == 0, "open");
+	ok(tree_rename(pool, &the_op, d, "a", e, "b", 0) == 0 &&
 		   looked_up(e, "b") == b && nlink_of(a) == 0 &&
 		   page_byte(a, 0) == 'a' && page_byte(b, 0) == 'b',
 	   "who is renamed over is there while it is open");
 	restart(false);
 	ok(pool_intact() && page_byte(a, 0) == 'a', "to the next worker, too");
-	ok(tree_rename(pool, INODE_ROOT, "e", d, "sub", 0) == 0 &&
+	ok(tree_rename(pool, &the_op, INODE_ROOT, "e", d, "sub", 0) == 0 &&
 		   page_byte(b, 0) == 'b' && looked_up(d, "sub") == e,
 	   "a directory moves with what is in it");
-	ok(tree_rename(pool, INODE_ROOT, "d", INODE_ROOT, "d", 0) == 0 &&
+	ok(tree_rename(pool, &the_op, INODE_ROOT, "d", INODE_ROOT, "d", 0) ==
+			   0 &&
 		   looked_up(INODE_ROOT, "d") == d && pool_intact(),
 	   "onto itself: nothing happens");
 	clean("renamed");
@@ -135,28 +138,29 @@ static void test_links(void)
 	uint32_t d = made_dir(INODE_ROOT, "d"), a = filled_file(d, "a", 1, 'a');
 	uint32_t n = 0;
 
-	ok(tree_link(pool, a, INODE_ROOT, "b") == 0 && nlink_of(a) == 2 &&
-		   looked_up(INODE_ROOT, "b") == a,
+	ok(tree_link(pool, &the_op, a, INODE_ROOT, "b") == 0 &&
+		   nlink_of(a) == 2 && looked_up(INODE_ROOT, "b") == a,
 	   "two names, one node");
-	ok(tree_link(pool, d, INODE_ROOT, "c") == -EPERM,
+	ok(tree_link(pool, &the_op, d, INODE_ROOT, "c") == -EPERM,
 	   "none of a directory");
-	ok(tree_unlink(pool, d, "a") == 0 && nlink_of(a) == 1 &&
+	ok(tree_unlink(pool, &the_op, d, "a") == 0 && nlink_of(a) == 1 &&
 		   page_byte(a, 0) == 'a' && pool_intact(),
 	   "an orphan when the name it is known by goes");
 	ok(looked_up(INODE_ROOT, "b") == a && nlink_of(a) == 1 && pool_intact(),
 	   "known by the other name when somebody looks");
-	ok(tree_unlink(pool, INODE_ROOT, "b") == 0 && nlink_of(a) == 0 &&
-		   inode_valid(pool, a),
+	ok(tree_unlink(pool, &the_op, INODE_ROOT, "b") == 0 &&
+		   nlink_of(a) == 0 && inode_valid(pool, a),
 	   "no name: still there for who refers to it");
 	inode_forget(pool, a, 3);
 	ok(inode_valid(pool, a), "three references of four are not all");
 	inode_forget(pool, a, 1);
 	ok(!inode_valid(pool, a), "the last one");
 	a = filled_file(INODE_ROOT, "x", 1, 'x');
-	must(tree_link(pool, a, d, "y") == 0, "link");
+	must(tree_link(pool, &the_op, a, d, "y") == 0, "link");
 	inode_forget(pool, a, 9);
-	ok(!inode_valid(pool, a) && tree_lookup(pool, d, "y", &n) == 0 &&
-		   tree_unlink(pool, INODE_ROOT, "x") == 0 &&
+	ok(!inode_valid(pool, a) &&
+		   tree_lookup(pool, &the_op, d, "y", &n) == 0 &&
+		   tree_unlink(pool, &the_op, INODE_ROOT, "x") == 0 &&
 		   nlink_of(n) == 1 && page_byte(n, 0) == 'x',
 	   "forgotten, and found by another name");
 	clean("linked");
@@ -166,24 +170,21 @@ static void test_nameless(void)
 {
 	uint32_t d = made_dir(INODE_ROOT, "d"), n = 0;
 
-	must(tree_create(pool, d, NULL, O_RDWR, 0600, &nobody_special, &n) == 0,
-	     "O_TMPFILE");
+	must(create_as(&the_op, d, NULL, O_RDWR, 0600, &n) == 0, "O_TMPFILE");
 	fill_pages(n, 0, 1, 't');
 	ok(nlink_of(n) == 0 && inode_opens(pool, n) == 1, "O_TMPFILE: no name");
 	restart(false);
 	ok(page_byte(n, 0) == 't', "its content is there for the next worker");
-	ok(tree_link(pool, n, d, "named") == 0 && nlink_of(n) == 1 &&
+	ok(tree_link(pool, &the_op, n, d, "named") == 0 && nlink_of(n) == 1 &&
 		   looked_up(d, "named") == n && page_byte(n, 0) == 't' &&
 		   pool_intact(),
 	   "linked: it has one");
-	must(tree_create(pool, d, NULL, O_RDWR, 0600, &nobody_special, &n) == 0,
-	     "O_TMPFILE");
+	must(create_as(&the_op, d, NULL, O_RDWR, 0600, &n) == 0, "O_TMPFILE");
 	inode_forget(pool, n, 1);
-	ok(inode_valid(pool, n) && tree_close(pool, n) == 0 &&
+	ok(inode_valid(pool, n) && tree_close(pool, &the_op, n) == 0 &&
 		   !inode_valid(pool, n),
 	   "not linked: gone with its last close");
-	must(tree_create(pool, d, NULL, O_RDWR, 0600, &nobody_special, &n) == 0,
-	     "O_TMPFILE");
+	must(create_as(&the_op, d, NULL, O_RDWR, 0600, &n) == 0, "O_TMPFILE");
 	restart(true);
 	ok(!inode_valid(pool, n) && pool_intact(), "or with the mount");
 	clean("nameless");
@@ -194,10 +195,10 @@ static void test_orphans(void)
 	uint32_t d = made_dir(INODE_ROOT, "d"), a = filled_file(d, "a", 1, 'a');
 	struct inode_usage u;
 
-	must(tree_open(pool, a, O_RDWR) == 0, "open");
-	must(tree_open(pool, a, O_RDWR) == 0, "open");
-	must(tree_unlink(pool, d, "a") == 0, "unlink");
-	must(tree_rmdir(pool, INODE_ROOT, "d") == 0, "rmdir");
+	must(tree_open(pool, &the_op, a, O_RDWR, &opened) == 0, "open");
+	must(tree_open(pool, &the_op, a, O_RDWR, &opened) == 0, "open");
+	must(tree_unlink(pool, &the_op, d, "a") == 0, "unlink");
+	must(tree_rmdir(pool, &the_op, INODE_ROOT, "d") == 0, "rmdir");
 	inode_forget(pool, a, 1);
 	inode_usage(pool, &u);
 	ok(u.open == 1 && nlink_of(a) == 0 && page_byte(a, 0) == 'a' &&
@@ -206,8 +207,8 @@ static void test_orphans(void)
 	restart(false);
 	ok(inode_opens(pool, a) == 2 && page_byte(a, 0) == 'a' && pool_intact(),
 	   "the next worker finds them");
-	ok(tree_close(pool, a) == 1 && tree_close(pool, a) == 0 &&
-		   !inode_valid(pool, a),
+	ok(tree_close(pool, &the_op, a) == 1 &&
+		   tree_close(pool, &the_op, a) == 0 && !inode_valid(pool, a),
 	   "gone with the last close");
 	inode_forget(pool, d, 1);
 	ok(!inode_valid(pool, d), "or reference");
@@ -224,12 +225,11 @@ static void test_open(void)
 	uint32_t n = 0, f = filled_file(INODE_ROOT, "f", 2, 'f');
 	char list[32], value[8];
 
-	ok(tree_create(pool, INODE_ROOT, "f", O_RDWR, 0, &nobody_special, &n) ==
-			   0 &&
-		   n == f && inode_opens(pool, f) == 1 &&
-		   page_byte(f, 1) == 'f',
+	ok(create_as(&the_op, INODE_ROOT, "f", O_RDWR, 0, &n) == 0 && n == f &&
+		   inode_opens(pool, f) == 1 && page_byte(f, 1) == 'f',
 	   "create opens what exists");
-	ok(tree_open(pool, f, O_TRUNC) == 0 && stat_of(f).stx_size == 0,
+	ok(tree_open(pool, &the_op, f, O_TRUNC, &opened) == 0 &&
+		   stat_of(f).stx_size == 0,
 	   "O_TRUNC");
 	ok(tree_setattr(pool, f, &a) == 0 &&
 		   stat_of(f).stx_mode == (S_IFREG | 04751) &&
@@ -240,23 +240,95 @@ static void test_open(void)
 	ok(tree_setattr(pool, f, &a) == 0 &&
 		   stat_of(f).stx_mode == (S_IFREG | 0751),
 	   "a write takes set-user-ID away");
-	inode_set_backing(pool, f, 5);
 	restart(false);
-	ok(inode_backing(pool, f) == 5 && inode_opens(pool, f) == 2,
-	   "backing id and opens outlive the worker");
-	ok(tree_setxattr(pool, f, "user.x", "yz", 2, XATTR_REPLACE) ==
+	ok(inode_opens(pool, f) == 2, "opens outlive the worker");
+	ok(tree_setxattr(pool, &the_op, f, "user.x", "yz", 2, XATTR_REPLACE) ==
 			   -ENODATA &&
-		   tree_setxattr(pool, f, "user.x", "yz", 2, XATTR_CREATE) ==
-			   0 &&
-		   tree_setxattr(pool, f, "user.x", "yz", 2, XATTR_CREATE) ==
-			   -EEXIST &&
+		   tree_setxattr(pool, &the_op, f, "user.x", "yz", 2,
+				 XATTR_CREATE) == 0 &&
+		   tree_setxattr(pool, &the_op, f, "user.x", "yz", 2,
+				 XATTR_CREATE) == -EEXIST &&
 		   tree_getxattr(pool, f, "user.x", value, 8) == 2 &&
 		   tree_getxattr(pool, f, "user.x", value, 1) == -ERANGE &&
 		   tree_listxattr(pool, f, list, sizeof(list)) == 7 &&
-		   tree_removexattr(pool, f, "user.x") == 0 &&
-		   tree_removexattr(pool, f, "user.x") == -ENODATA,
+		   tree_removexattr(pool, &the_op, f, "user.x") == 0 &&
+		   tree_removexattr(pool, &the_op, f, "user.x") == -ENODATA,
 	   "extended attributes");
 	clean("open");
+}
+
+/* --- registered for passthrough --- */
+
+static struct {
+	int opened, closed; /* how often */
+	int next; /* id or error of the next one */
+	int last_closed;
+} kernel;
+
+static int on_backing_open(void *arg, int fd)
+{
+	must(fcntl(fd, F_GETFD) >= 0, "a descriptor");
+	kernel.opened++;
+	return kernel.next;
+}
+
+static void on_backing_close(void *arg, int id)
+{
+	kernel.closed++;
+	kernel.last_closed = id;
+}
+
+static void test_registered(void)
+{
+	static const struct pool_ops ops = {
+		.backing_open = on_backing_open,
+		.backing_close = on_backing_close,
+	};
+	uint32_t f, n = 0;
+
+	pool_stop();
+	pool_start(dir, SIZE, false, &ops);
+	f = made_file(INODE_ROOT, "f");
+	kernel.next = -ENFILE;
+	ok(tree_open(pool, &the_op, f, O_RDWR, &opened) == -ENFILE &&
+		   inode_opens(pool, f) == 0 && kernel.closed == 0,
+	   "what cannot be registered is not open");
+	fill_pages(f, 0, 1, 'f');
+	ok(tree_open(pool, &the_op, f, O_RDWR | O_TRUNC, &opened) == -ENFILE &&
+		   page_byte(f, 0) == 'f',
+	   "and not truncated");
+	ok(create_as(&the_op, INODE_ROOT, "new", O_RDWR, 0600, &n) == -ENFILE &&
+		   lookup_says(INODE_ROOT, "new") == -ENOENT,
+	   "nor made");
+	ok(create_as(&the_op, INODE_ROOT, NULL, O_RDWR, 0600, &n) == -ENFILE &&
+		   pool_intact(),
+	   "nor without a name");
+	kernel.next = 5;
+	kernel.opened = 0;
+	ok(tree_open(pool, &the_op, f, O_RDONLY, &opened) == 0 &&
+		   opened.backing == 5 && !opened.setid,
+	   "an id");
+	kernel.next = 6;
+	ok(tree_open(pool, &the_op, f, O_RDWR, &opened) == 0 &&
+		   opened.backing == 5 && kernel.opened == 1,
+	   "one for all that have it open");
+	pool_stop();
+	pool_start(dir, SIZE, false, &ops);
+	ok(tree_open(pool, &the_op, f, O_RDWR, &opened) == 0 &&
+		   opened.backing == 5 && inode_opens(pool, f) == 3,
+	   "id and opens outlive the worker");
+	ok(tree_close(pool, &the_op, f) == 2 &&
+		   tree_close(pool, &the_op, f) == 1 && kernel.closed == 0 &&
+		   tree_close(pool, &the_op, f) == 0 && kernel.closed == 1 &&
+		   kernel.last_closed == 5,
+	   "closed with the last of them");
+	ok(create_as(&the_op, INODE_ROOT, "s", O_WRONLY, 04755, &n) == 0 &&
+		   opened.backing == 6 && opened.setid,
+	   "set-ID bits of a file that is open for writing");
+	ok(tree_open(pool, &the_op, n, O_RDONLY, &opened) == 0 && !opened.setid,
+	   "not for reading");
+	restart(false);
+	clean("registered");
 }
 
 /* --- long names and paths --- */
@@ -279,16 +351,18 @@ static void test_names(void)
 			page_byte(node[i], 0) == 'a' + i;
 	ok(good && pool_intact(), "names of 1 to 255 bytes");
 	for (int i = 0; i < 8; i++)
-		good &= tree_rename(pool, INODE_ROOT, name[i], INODE_ROOT,
-				    name[(i + 3) % 8], RENAME_EXCHANGE) == 0;
+		good &= tree_rename(pool, &the_op, INODE_ROOT, name[i],
+				    INODE_ROOT, name[(i + 3) % 8],
+				    RENAME_EXCHANGE) == 0;
 	ok(good && pool_intact(), "each exchanged with another");
 	name[7][255] = 'x';
 	name[7][256] = 0;
-	ok(tree_lookup(pool, INODE_ROOT, name[7], &n) == -ENAMETOOLONG &&
-		   tree_mkdir(pool, INODE_ROOT, name[7], 0, &nobody_special,
-			      &n) == -ENAMETOOLONG &&
-		   tree_rename(pool, INODE_ROOT, name[0], INODE_ROOT, name[7],
-			       0) == -ENAMETOOLONG,
+	ok(tree_lookup(pool, &the_op, INODE_ROOT, name[7], &n) ==
+			   -ENAMETOOLONG &&
+		   tree_mkdir(pool, &the_op, INODE_ROOT, name[7], 0, &n) ==
+			   -ENAMETOOLONG &&
+		   tree_rename(pool, &the_op, INODE_ROOT, name[0], INODE_ROOT,
+			       name[7], 0) == -ENAMETOOLONG,
 	   "256 are too many");
 	clean("names");
 }
@@ -308,20 +382,21 @@ static void test_deep(void)
 	restart(false);
 	ok(looked_up(node[DEEP], name) == f && page_byte(f, 0) == 'f',
 	   "found by the next worker");
-	must(tree_link(pool, f, node[DEEP - 1], "short") == 0, "link");
+	must(tree_link(pool, &the_op, f, node[DEEP - 1], "short") == 0, "link");
 	must(vfile_set_volatile(pool, f, true) == 0, "volatile");
 	ok(scan_pages("volatile-files", 1) == 1 &&
 		   lookup_says(node[DEEP - 1], "short") == -ENOENT &&
 		   lookup_says(node[DEEP], name) == -ENOENT && pool_intact(),
 	   "purged there, under two names");
 	g = filled_file(node[DEEP], "g", 1, 'g');
-	ok(tree_rename(pool, node[DEEP], "g", INODE_ROOT, "g", 0) == 0 &&
-		   page_byte(g, 0) == 'g' &&
-		   tree_rename(pool, INODE_ROOT, "g", node[DEEP], "g", 0) ==
+	ok(tree_rename(pool, &the_op, node[DEEP], "g", INODE_ROOT, "g", 0) ==
 			   0 &&
+		   page_byte(g, 0) == 'g' &&
+		   tree_rename(pool, &the_op, INODE_ROOT, "g", node[DEEP], "g",
+			       0) == 0 &&
 		   page_byte(g, 0) == 'g' && pool_intact(),
 	   "moved out and in again");
-	ok(tree_unlink(pool, node[DEEP], "g") == 0 && nlink_of(g) == 0,
+	ok(tree_unlink(pool, &the_op, node[DEEP], "g") == 0 && nlink_of(g) == 0,
 	   "removed");
 	clean("deep");
 }
@@ -361,7 +436,7 @@ static void test_many(void)
 	   "as many for the next worker");
 	for (int i = 0; i < MANY; i++) {
 		snprintf(name, sizeof(name), "%d", i);
-		must(tree_unlink(pool, d, name) == 0, "unlink");
+		must(tree_unlink(pool, &the_op, d, name) == 0, "unlink");
 		inode_forget(pool, node[i], 1);
 	}
 	inode_usage(pool, &u);
@@ -385,6 +460,7 @@ int main(void)
 	test_nameless();
 	test_orphans();
 	test_open();
+	test_registered();
 	test_names();
 	test_deep();
 	test_many();

@@ -44,7 +44,7 @@ static void prepare(void)
 {
 	pool_start(dir, SIZE, true, NULL);
 	now->setup();
-	pool_set_token(pool, TOKEN);
+	the_op.token = TOKEN;
 }
 
 static void run_op(void)
@@ -78,7 +78,7 @@ static int64_t ask_again(int64_t before)
 {
 	int64_t r;
 
-	pool_set_token(pool, TOKEN);
+	the_op.token = TOKEN;
 	r = now->op();
 	if (!expect(before == ANY ? r > 0 : r == before, "another answer"))
 		printf("# %" PRId64 ", not %" PRId64 "\n", r, before);

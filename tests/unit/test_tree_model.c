@@ -80,15 +80,15 @@ static void do_make(enum type type)
 	if (!i)
 		return;
 	if (type == DIRECTORY)
-		err = tree_mkdir(pool, m[d].node, names[name], 0755,
-				 &nobody_special, &node);
+		err = tree_mkdir(pool, &the_op, m[d].node, names[name], 0755,
+				 &node);
 	else if (type == LINK)
-		err = tree_symlink(pool, m[d].node, names[name], "to",
-				   &nobody_special, &node);
+		err = tree_symlink(pool, &the_op, m[d].node, names[name], "to",
+				   &node);
 	else
-		err = tree_mknod(pool, m[d].node, names[name],
+		err = tree_mknod(pool, &the_op, m[d].node, names[name],
 				 type == PIPE ? S_IFIFO | 0600 : S_IFREG | 0600,
-				 0, &nobody_special, &node);
+				 0, &node);
 	same(err, i < 0 ? i : 0, "make");
 	if (i < 0)
 		return;
@@ -109,8 +109,7 @@ static void do_create(void)
 		i = m_new(REGULAR, d, name);
 	if (!i)
 		return;
-	err = tree_create(pool, m[d].node, names[name], flags, 0600,
-			  &nobody_special, &node);
+	err = create_as(&the_op, m[d].node, names[name], flags, 0600, &node);
 	same(err, !new &&flags &O_EXCL ? -EEXIST : 0, "create");
 	if (err)
 		return;
@@ -133,7 +132,7 @@ static void do_lookup(void)
 {
 	int d = some_dir(), name = rnd(NAMES), i = m[d].entry[name];
 	uint32_t node = 0;
-	int err = tree_lookup(pool, m[d].node, names[name], &node);
+	int err = tree_lookup(pool, &the_op, m[d].node, names[name], &node);
 
 	same(err, i ? 0 : -ENOENT, "lookup");
 	if (err)
@@ -178,7 +177,7 @@ static void do_link(void)
 	/* The kernel does not link what has lost its last name. */
 	if (!from || m[from].type == DIRECTORY || !m[from].nlink)
 		return;
-	err = tree_link(pool, m[from].node, m[d].node, names[name]);
+	err = tree_link(pool, &the_op, m[from].node, m[d].node, names[name]);
 	same(err, m[d].entry[name] ? -EEXIST : 0, "link");
 	if (err)
 		return;
@@ -200,8 +199,8 @@ static void do_remove(bool as_dir)
 		should = as_dir ? -ENOTDIR : -EISDIR;
 	else if (as_dir && !m_empty(i))
 		should = -ENOTEMPTY;
-	err = as_dir ? tree_rmdir(pool, m[d].node, names[name])
-		     : tree_unlink(pool, m[d].node, names[name]);
+	err = as_dir ? tree_rmdir(pool, &the_op, m[d].node, names[name])
+		     : tree_unlink(pool, &the_op, m[d].node, names[name]);
 	same(err, should, "remove");
 	if (!err)
 		m_drop(d, name);
@@ -248,7 +247,7 @@ static void do_rename(void)
 	if (i == over || (i && m_is_within(to, i)) ||
 	    (over && m_is_within(d, over)))
 		return;
-	err = tree_rename(pool, m[d].node, names[name], m[to].node,
+	err = tree_rename(pool, &the_op, m[d].node, names[name], m[to].node,
 			  names[to_name], flags);
 	same(err, rename_answer(i, over, flags), "rename");
 	if (err)
@@ -284,7 +283,7 @@ static void do_open(void)
 
 	if (!i || m[i].type != REGULAR || m[i].opens > 5)
 		return;
-	same(tree_open(pool, m[i].node, O_RDWR), 0, "open");
+	same(tree_open(pool, &the_op, m[i].node, O_RDWR, &opened), 0, "open");
 	m[i].opens++;
 	if (m[i].pages < PAGES && rnd(2)) {
 		fill_pages(m[i].node, m[i].pages, 1, 'x');
@@ -299,7 +298,7 @@ static void do_close(void)
 	if (!i || !m[i].opens)
 		return;
 	m[i].opens--;
-	same(tree_close(pool, m[i].node), m[i].opens, "close");
+	same(tree_close(pool, &the_op, m[i].node), m[i].opens, "close");
 	m_put(i);
 }
 
@@ -339,7 +338,8 @@ static void do_range(void)
 	if (!i || m[i].type != REGULAR || p >= m[i].pages)
 		return;
 	err = on ? vrange_unpin(pool, m[i].node, p * TREE_PAGE, TREE_PAGE)
-		 : vrange_pin(pool, m[i].node, p * TREE_PAGE, TREE_PAGE);
+		 : vrange_pin(pool, &the_op, m[i].node, p * TREE_PAGE,
+			      TREE_PAGE);
 	must(err == 0 || (!on && err == 1), "range: %d", err);
 	m[i].unpinned[p] = on;
 	m_put(i);

@@ -133,7 +133,7 @@ static bool do_commit(int i, int arg)
 	if (!m.sender[i].open || m.nr > MOST - 4)
 		return false;
 	expect = model_commit(&m.sender[i]);
-	err = tx_commit(pool, send_handle[i]);
+	err = tx_commit(pool, &the_op, send_handle[i]);
 	must(err == expect, "commit: %d, not %d", err, expect);
 	return true;
 }
@@ -148,7 +148,7 @@ static bool do_close(int i, int killed)
 		m.sender[i].killed = true;
 	}
 	model_close(&m.sender[i]);
-	must(handle_close(pool, send_handle[i]) == 0, "close");
+	must(handle_close(pool, &the_op, send_handle[i]) == 0, "close");
 	return true;
 }
 
@@ -163,8 +163,8 @@ static bool do_receive(int whole, int arg)
 
 	if (!m.receiver || (m.half && !whole))
 		return false;
-	err = tx_receive(pool, recv_handle, line, whole ? TX_LINE : PIECE,
-			 &len);
+	err = tx_receive(pool, &the_op, recv_handle, line,
+			 whole ? TX_LINE : PIECE, &len);
 	must(err == (t ? 0 : -EAGAIN), "receive: %d", err);
 	if (!t)
 		return true;
@@ -191,7 +191,7 @@ static bool do_receiver(int i, int arg)
 		m.receiver = true;
 		return true;
 	}
-	must(handle_close(pool, recv_handle) == 0, "close");
+	must(handle_close(pool, &the_op, recv_handle) == 0, "close");
 	m.receiver = false;
 	m.half = 0;
 	t = model_find(id);
@@ -207,8 +207,8 @@ static bool do_free(int last, int arg)
 
 	if (!t || (last && t == model_shown(false)))
 		return false;
-	must(tx_free(pool, box, t->id) == 0, "free");
-	must(tx_free(pool, box, t->id) == -ENOENT, "free again");
+	must(tx_free(pool, &the_op, box, t->id) == 0, "free");
+	must(tx_free(pool, &the_op, box, t->id) == -ENOENT, "free again");
 	model_free(t);
 	return true;
 }
@@ -221,7 +221,7 @@ static bool do_reader(int i, int arg)
 	struct tx_info tx;
 
 	if (id) {
-		must(handle_close(pool, read_handle) == 0, "close");
+		must(handle_close(pool, &the_op, read_handle) == 0, "close");
 		m.reading = 0;
 		model_unhold(id);
 		return true;
@@ -249,7 +249,7 @@ static bool do_restart(int i, int arg)
 	return true;
 }
 
-static const struct op {
+static const struct action {
 	bool (*fn)(int who, int arg);
 	int who, arg;
 } ops[] = {
@@ -266,7 +266,7 @@ static const struct op {
 };
 #define NR_OPS (sizeof(ops) / sizeof(*ops))
 
-static bool do_op(const struct op *op)
+static bool do_op(const struct action *op)
 {
 	if (!op->fn(op->who, op->arg))
 		return false;
@@ -324,7 +324,7 @@ static uint64_t every_sequence(uint8_t *seq, int depth)
 
 static void random_ones(unsigned int seed)
 {
-	static const struct op restart = { do_restart, 0, 0 };
+	static const struct action restart = { do_restart, 0, 0 };
 
 	reset();
 	for (int i = 0; i < RANDOM; i++) {

@@ -29,8 +29,8 @@ static uint32_t volatile_file(uint32_t parent, const char *name, uint64_t pages)
 
 static void touch(uint32_t node)
 {
-	must(tree_open(pool, node, O_RDONLY) == 0, "open");
-	must(tree_close(pool, node) == 0, "close");
+	must(tree_open(pool, &the_op, node, O_RDONLY, &opened) == 0, "open");
+	must(tree_close(pool, &the_op, node) == 0, "close");
 }
 
 static bool is_there(const char *name)
@@ -92,14 +92,14 @@ static void test_in_use(void)
 {
 	uint32_t node = volatile_file(INODE_ROOT, "a", 3), n = 0;
 
-	must(tree_open(pool, node, O_RDONLY) == 0, "open");
-	must(tree_open(pool, node, O_RDONLY) == 0, "open");
-	must(tree_close(pool, node) == 1, "close");
+	must(tree_open(pool, &the_op, node, O_RDONLY, &opened) == 0, "open");
+	must(tree_open(pool, &the_op, node, O_RDONLY, &opened) == 0, "open");
+	must(tree_close(pool, &the_op, node) == 1, "close");
 	ok(volatile_now().available == 0 &&
 		   scan_pages("volatile-files", 100) == 0 &&
 		   page_byte(node, 2) == 'a',
 	   "an open file stays");
-	must(tree_close(pool, node) == 0, "close");
+	must(tree_close(pool, &the_op, node) == 0, "close");
 	ok(volatile_now().available == 3, "its last close makes it Available");
 	restart(false);
 	ok(volatile_now().available == 3 && page_byte(node, 2) == 'a',
@@ -108,14 +108,15 @@ static void test_in_use(void)
 	   "it goes as a whole, whatever was asked for");
 	ok(volatile_now().purged_files == 1 && volatile_now().purged_pages == 3,
 	   "and is counted");
-	ok(tree_lookup(pool, INODE_ROOT, "a", &n) == -ENOENT && n == 0,
+	ok(tree_lookup(pool, &the_op, INODE_ROOT, "a", &n) == -ENOENT && n == 0,
 	   "its name is gone");
-	ok(inode_valid(pool, node) && tree_open(pool, node, O_RDONLY) < 0 &&
+	ok(inode_valid(pool, node) &&
+		   tree_open(pool, &the_op, node, O_RDONLY, &opened) < 0 &&
 		   inode_opens(pool, node) == 0,
 	   "its node is there, and cannot be opened");
 	node = made_file(INODE_ROOT, "a");
 	ok(!vfile_is_volatile(pool, node), "the next of that name is new");
-	must(tree_unlink(pool, INODE_ROOT, "a") == 0, "unlink");
+	must(tree_unlink(pool, &the_op, INODE_ROOT, "a") == 0, "unlink");
 	inode_forget(pool, node, 1);
 	for (uint32_t i = 2; i < DUMP_NODES; i++)
 		inode_forget(pool, i, 1);
@@ -133,20 +134,22 @@ static void test_pages(void)
 	a.size = 1000 * TREE_PAGE;
 	must(tree_setattr(pool, node, &a) == 0, "truncate");
 	ok(volatile_now().available == 3, "enlarged: no more");
-	must(tree_open(pool, node, O_RDWR) == 0, "open");
+	must(tree_open(pool, &the_op, node, O_RDWR, &opened) == 0, "open");
 	ok(volatile_now().available == 0, "open: none");
 	fill_pages(node, 900, 2, 'x');
-	must(tree_close(pool, node) == 0, "close");
+	must(tree_close(pool, &the_op, node) == 0, "close");
 	ok(volatile_now().available == 5, "a sparse file: what it has");
 	must(vfile_set_volatile(pool, node, false) == 0, "not volatile");
 	ok(volatile_now().available == 0 && volatile_now().files == 0 &&
 		   scan_pages("volatile-files", 100) == 0 && is_there("a"),
 	   "not volatile any more: it stays");
 	must(vfile_set_volatile(pool, node, true) == 0, "volatile");
-	must(tree_rename(pool, INODE_ROOT, "a", INODE_ROOT, "b", 0) == 0, "mv");
+	must(tree_rename(pool, &the_op, INODE_ROOT, "a", INODE_ROOT, "b", 0) ==
+		     0,
+	     "mv");
 	ok(volatile_now().available == 5 && vfile_is_volatile(pool, node),
 	   "a rename changes nothing of it");
-	must(tree_unlink(pool, INODE_ROOT, "b") == 0, "unlink");
+	must(tree_unlink(pool, &the_op, INODE_ROOT, "b") == 0, "unlink");
 	ok(volatile_now().available == 0 && pool_intact(),
 	   "what is removed is not on the LRU");
 	a.size = 0;
@@ -155,7 +158,7 @@ static void test_pages(void)
 	must(tree_setattr(pool, node, &a) == 0, "truncate");
 	ok(scan_pages("volatile-files", 100) == 0 && is_there("empty"),
 	   "nothing can be had of an empty file: it stays");
-	must(tree_unlink(pool, INODE_ROOT, "empty") == 0, "unlink");
+	must(tree_unlink(pool, &the_op, INODE_ROOT, "empty") == 0, "unlink");
 	inode_forget(pool, node, 1);
 	ok(nr_tree_nodes() == 1, "nothing is left");
 }
@@ -167,24 +170,25 @@ static void test_links(void)
 	struct statx stx;
 
 	must(inode_stat(pool, node, &stx) == 0, "stat");
-	must(tree_link(pool, node, INODE_ROOT, "b") == 0, "link");
-	must(tree_link(pool, node, INODE_ROOT, "c") == 0, "link");
+	must(tree_link(pool, &the_op, node, INODE_ROOT, "b") == 0, "link");
+	must(tree_link(pool, &the_op, node, INODE_ROOT, "c") == 0, "link");
 	ok(volatile_now().available == 2, "three names, one file");
 	ok(scan_pages("volatile-files", 1) == 2, "it is purged");
 	ok(pool_intact(), "pool_check() with a purged file");
 	ok(vfile_is_purged(pool, stx.stx_ino) && !vfile_is_purged(pool, 1),
 	   "a listing leaves it out");
-	ok(tree_open(pool, node, O_RDONLY) < 0 && nlink_of(node) < 0,
+	ok(tree_open(pool, &the_op, node, O_RDONLY, &opened) < 0 &&
+		   nlink_of(node) < 0,
 	   "nobody can open or stat it");
 	restart(false);
 	ok(pool_intact() && vfile_is_purged(pool, stx.stx_ino),
 	   "the next worker knows");
-	ok(tree_lookup(pool, INODE_ROOT, "b", &n) == -ENOENT &&
-		   tree_lookup(pool, INODE_ROOT, "b", &n) == -ENOENT,
+	ok(tree_lookup(pool, &the_op, INODE_ROOT, "b", &n) == -ENOENT &&
+		   tree_lookup(pool, &the_op, INODE_ROOT, "b", &n) == -ENOENT,
 	   "it is not found by one of its names");
-	ok(tree_rmdir(pool, INODE_ROOT, "d") == 0,
+	ok(tree_rmdir(pool, &the_op, INODE_ROOT, "d") == 0,
 	   "a directory with nothing but a purged name is empty");
-	ok(tree_lookup(pool, INODE_ROOT, "c", &n) == -ENOENT,
+	ok(tree_lookup(pool, &the_op, INODE_ROOT, "c", &n) == -ENOENT,
 	   "nor by the last of them");
 	ok(!vfile_is_purged(pool, stx.stx_ino), "with that it is forgotten");
 	inode_forget(pool, node, 3);
@@ -201,10 +205,8 @@ static void test_directories(void)
 	file = filled_file(sub, "f", 1, 'f');
 	ok(vfile_is_volatile(pool, sub) && vfile_is_volatile(pool, file),
 	   "what is made in a volatile directory is volatile, all the way");
-	must(tree_symlink(pool, d, "l", "to", &nobody_special, &link) == 0,
-	     "symlink");
-	must(tree_mknod(pool, d, "p", S_IFIFO | 0600, 0, &nobody_special,
-			&fifo) == 0,
+	must(tree_symlink(pool, &the_op, d, "l", "to", &link) == 0, "symlink");
+	must(tree_mknod(pool, &the_op, d, "p", S_IFIFO | 0600, 0, &fifo) == 0,
 	     "mkfifo");
 	ok(!vfile_is_volatile(pool, link) && !vfile_is_volatile(pool, fifo) &&
 		   vfile_set_volatile(pool, link, true) == -EOPNOTSUPP &&
@@ -365,7 +367,7 @@ static void pin(int first, int end)
 {
 	int was = m_pin(first, end), r;
 
-	r = vrange_pin(pool, file, first * TREE_PAGE,
+	r = vrange_pin(pool, &the_op, file, first * TREE_PAGE,
 		       (end - first) * TREE_PAGE);
 	must(r == was, "pin [%d,%d): %d, not %d", first, end, r, was);
 	compare();
@@ -448,7 +450,7 @@ static void every_placement(void (*fn)(int, int, int, int, int, int),
 		fn(a, b, c, d, e, f);
 	begin_case();
 	must(pool_intact() && volatile_now().ranges == 0, "the end");
-	must(tree_unlink(pool, INODE_ROOT, "ranges") == 0, "unlink");
+	must(tree_unlink(pool, &the_op, INODE_ROOT, "ranges") == 0, "unlink");
 	inode_forget(pool, file, 9);
 }
 
@@ -470,13 +472,13 @@ static void test_range_errors(void)
 	uint64_t p = TREE_PAGE;
 
 	must(tree_setattr(pool, f, &a) == 0, "truncate");
-	must(tree_symlink(pool, d, "l", "to", &nobody_special, &l) == 0, "ln");
+	must(tree_symlink(pool, &the_op, d, "l", "to", &l) == 0, "ln");
 	ok(vrange_unpin(pool, d, 0, 0) == -ENOTTY &&
-		   vrange_pin(pool, l, 0, 0) == -ENOTTY &&
+		   vrange_pin(pool, &the_op, l, 0, 0) == -ENOTTY &&
 		   vrange_state(pool, 4711, 0, 0) == -ESTALE,
 	   "regular files only");
 	ok(vrange_unpin(pool, f, 1, p) == -EINVAL &&
-		   vrange_pin(pool, f, 0, p - 1) == -EINVAL &&
+		   vrange_pin(pool, &the_op, f, 0, p - 1) == -EINVAL &&
 		   vrange_state(pool, f, p / 2, p / 2) == -EINVAL,
 	   "whole pages only");
 	ok(vrange_unpin(pool, f, -p, p) == -EINVAL &&
@@ -486,14 +488,15 @@ static void test_range_errors(void)
 		   vrange_unpin(pool, f, 0, 3 * p) == -EINVAL,
 	   "neither wrapped round nor past the end");
 	ok(vrange_unpin(pool, f, 0, 2 * p) == 0 &&
-		   vrange_pin(pool, f, 2 * p, 0) == 0 &&
+		   vrange_pin(pool, &the_op, f, 2 * p, 0) == 0 &&
 		   vrange_state(pool, f, p, p) == 1,
 	   "but the whole last page; nothing at the end is nothing");
-	ok(vrange_pin(pool, f, p, 0) == 0 && vrange_state(pool, f, p, 0) == 0 &&
+	ok(vrange_pin(pool, &the_op, f, p, 0) == 0 &&
+		   vrange_state(pool, f, p, 0) == 0 &&
 		   vrange_state(pool, f, 0, 0) == 1,
 	   "length 0 goes up to the end");
 	ok(volatile_now().ranges == 1 && pool_intact(), "one range is left");
-	must(tree_unlink(pool, INODE_ROOT, "f") == 0, "unlink");
+	must(tree_unlink(pool, &the_op, INODE_ROOT, "f") == 0, "unlink");
 	inode_forget(pool, f, 1);
 	ok(volatile_now().ranges == 0, "it goes with its file");
 	tree_remove_everything(INODE_ROOT);
@@ -519,10 +522,10 @@ static void test_range_order(void)
 	   "then the next");
 	ok(volatile_now().ranges == 3 && volatile_now().range_pages == 2,
 	   "what was purged is known, and not counted as pages");
-	ok(vrange_pin(pool, g, 3 * p, 0) == 0 &&
-		   vrange_pin(pool, g, 2 * p, p) == 1 &&
-		   vrange_pin(pool, g, 2 * p, p) == 0 &&
-		   vrange_pin(pool, g, 0, 0) == 1,
+	ok(vrange_pin(pool, &the_op, g, 3 * p, 0) == 0 &&
+		   vrange_pin(pool, &the_op, g, 2 * p, p) == 1 &&
+		   vrange_pin(pool, &the_op, g, 2 * p, p) == 0 &&
+		   vrange_pin(pool, &the_op, g, 0, 0) == 1,
 	   "it is told once for each page");
 	inode_forget(pool, f, 1);
 	inode_forget(pool, g, 1);
@@ -531,7 +534,7 @@ static void test_range_order(void)
 	restart(true);
 	f = looked_up(INODE_ROOT, "f");
 	ok(vrange_state(pool, f, 5 * p, p) == 1 &&
-		   vrange_pin(pool, f, p, 0) == 1,
+		   vrange_pin(pool, &the_op, f, p, 0) == 1,
 	   "its ranges outlive the mount");
 	tree_forget_everything();
 	tree_remove_everything(INODE_ROOT);
@@ -560,7 +563,7 @@ static void test_range_cut(void)
 	a.size = 0;
 	must(tree_setattr(pool, f, &a) == 0, "truncate");
 	ok(volatile_now().ranges == 0, "and gone with all of it");
-	must(tree_unlink(pool, INODE_ROOT, "f") == 0, "unlink");
+	must(tree_unlink(pool, &the_op, INODE_ROOT, "f") == 0, "unlink");
 	inode_forget(pool, f, 1);
 	ok(nr_tree_nodes() == 1, "nothing is left");
 }

@@ -57,7 +57,7 @@ static void unpin_and_pin(uint32_t node, char fill)
 	pool_unlock(pool);
 	sched_yield();
 	pool_lock(pool);
-	if (vrange_pin(pool, node, 0, 0)) {
+	if (vrange_pin(pool, &the_op, node, 0, 0)) {
 		lost_ranges++;
 		fill_pages(node, 0, PAGES, fill);
 	} else {
@@ -68,7 +68,7 @@ static void unpin_and_pin(uint32_t node, char fill)
 
 static void use(uint32_t node, char fill, unsigned int *seed)
 {
-	must(tree_open(pool, node, O_RDWR) == 0, "open");
+	must(tree_open(pool, &the_op, node, O_RDWR, &opened) == 0, "open");
 	must_be_full(node, fill);
 	if (rand_r(seed) % 4 == 0)
 		unpin_and_pin(node, fill);
@@ -77,19 +77,18 @@ static void use(uint32_t node, char fill, unsigned int *seed)
 	sched_yield();
 	pool_lock(pool);
 	must_be_full(node, fill);
-	must(tree_close(pool, node) == 0, "close");
+	must(tree_close(pool, &the_op, node) == 0, "close");
 }
 
 static void again(uint32_t d, const char *name, char fill)
 {
 	uint32_t node = 0;
 
-	must(tree_create(pool, d, name, O_RDWR | O_EXCL, 0600, &nobody_special,
-			 &node) == 0,
+	must(create_as(&the_op, d, name, O_RDWR | O_EXCL, 0600, &node) == 0,
 	     "create");
 	must(vfile_is_volatile(pool, node), "volatile");
 	fill_pages(node, 0, PAGES, fill);
-	must(tree_close(pool, node) == 0, "close");
+	must(tree_close(pool, &the_op, node) == 0, "close");
 	inode_forget(pool, node, 1);
 }
 
@@ -101,18 +100,21 @@ static void one_round(uint32_t d, unsigned int *seed)
 
 	snprintf(name, sizeof(name), "file%d", i);
 	snprintf(other, sizeof(other), "other%d", i);
-	if (tree_lookup(pool, d, name, &node)) {
+	if (tree_lookup(pool, &the_op, d, name, &node)) {
 		missed++;
 		again(d, name, fill);
 		return;
 	}
 	found++;
-	if (rand_r(seed) % 8 == 0 && !tree_link(pool, node, d, other)) {
+	if (rand_r(seed) % 8 == 0 &&
+	    !tree_link(pool, &the_op, node, d, other)) {
 		use(node, fill, seed);
-		must(tree_unlink(pool, d, name) == 0, "unlink");
-		must(tree_rename(pool, d, other, d, name, 0) == 0, "rename");
-		must(tree_open(pool, node, O_RDONLY) == 0, "open");
-		must(tree_close(pool, node) == 0, "close");
+		must(tree_unlink(pool, &the_op, d, name) == 0, "unlink");
+		must(tree_rename(pool, &the_op, d, other, d, name, 0) == 0,
+		     "rename");
+		must(tree_open(pool, &the_op, node, O_RDONLY, &opened) == 0,
+		     "open");
+		must(tree_close(pool, &the_op, node) == 0, "close");
 		inode_forget(pool, node, 1);
 	} else {
 		use(node, fill, seed);

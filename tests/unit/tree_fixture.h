@@ -17,12 +17,26 @@
 #define TREE_PAGE ((uint64_t)sysconf(_SC_PAGESIZE))
 #define DUMP_NODES 512 /* the tests that dump have fewer */
 
-static const struct tree_cred nobody_special = { .umask = 022 };
+static struct tree_opened opened;
+
+/* tree_create(), of which most tests want to know the inode only. */
+static inline int create_as(const struct op *op, uint32_t parent,
+			    const char *name, int flags, mode_t mode,
+			    uint32_t *node)
+{
+	struct statx stx;
+	int err = tree_create(pool, op, parent, name, flags, mode, &opened,
+			      &stx);
+
+	if (!err)
+		*node = opened.inode;
+	return err;
+}
 
 static inline uint32_t made_dir(uint32_t parent, const char *name)
 {
 	uint32_t node = 0;
-	int err = tree_mkdir(pool, parent, name, 0755, &nobody_special, &node);
+	int err = tree_mkdir(pool, &the_op, parent, name, 0755, &node);
 
 	must(!err, "mkdir %s: %s", name, strerror(-err));
 	return node;
@@ -32,8 +46,8 @@ static inline uint32_t made_dir(uint32_t parent, const char *name)
 static inline uint32_t made_file(uint32_t parent, const char *name)
 {
 	uint32_t node = 0;
-	int err = tree_mknod(pool, parent, name, S_IFREG | 0644, 0,
-			     &nobody_special, &node);
+	int err = tree_mknod(pool, &the_op, parent, name, S_IFREG | 0644, 0,
+			     &node);
 
 	must(!err, "mknod %s: %s", name, strerror(-err));
 	return node;
@@ -59,9 +73,10 @@ static inline uint32_t filled_file(uint32_t parent, const char *name,
 {
 	uint32_t node = made_file(parent, name);
 
-	must(tree_open(pool, node, O_RDWR) == 0, "open %s", name);
+	must(tree_open(pool, &the_op, node, O_RDWR, &opened) == 0, "open %s",
+	     name);
 	fill_pages(node, 0, pages, fill);
-	must(tree_close(pool, node) == 0, "close %s", name);
+	must(tree_close(pool, &the_op, node) == 0, "close %s", name);
 	return node;
 }
 
@@ -81,7 +96,7 @@ static inline int page_byte(uint32_t node, uint64_t page)
 static inline uint32_t looked_up(uint32_t parent, const char *name)
 {
 	uint32_t node = 0;
-	int err = tree_lookup(pool, parent, name, &node);
+	int err = tree_lookup(pool, &the_op, parent, name, &node);
 
 	must(!err, "lookup %s: %s", name, strerror(-err));
 	return node;
@@ -90,7 +105,7 @@ static inline uint32_t looked_up(uint32_t parent, const char *name)
 static inline int lookup_says(uint32_t parent, const char *name)
 {
 	uint32_t node = 0;
-	int err = tree_lookup(pool, parent, name, &node);
+	int err = tree_lookup(pool, &the_op, parent, name, &node);
 
 	if (!err)
 		inode_forget(pool, node, 1);
@@ -293,10 +308,10 @@ static inline char *tree_dump(void)
 
 static inline void tree_close_everything(void)
 {
-	pool_set_token(pool, 0);
+	the_op.token = 0;
 	for (uint32_t i = 2; i < DUMP_NODES; i++)
 		while (inode_opens(pool, i))
-			must(tree_close(pool, i) >= 0, "close %u", i);
+			must(tree_close(pool, &the_op, i) >= 0, "close %u", i);
 }
 
 /** tree_forget_everything - Return: references there were, at most 8 a node. */
@@ -311,7 +326,7 @@ static inline unsigned int tree_forget_everything(void)
 			if (vfile_is_volatile(pool, i))
 				vfile_set_volatile(pool, i, false);
 			if (S_ISREG(stx.stx_mode))
-				vrange_pin(pool, i, 0, 0);
+				vrange_pin(pool, &the_op, i, 0, 0);
 		}
 		for (at = 0; at < 8 && inode_valid(pool, i); at++, n++)
 			inode_forget(pool, i, 1);
@@ -332,14 +347,15 @@ static inline void tree_remove_everything(uint32_t node)
 		uint32_t child;
 
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
-		    tree_lookup(pool, node, e->d_name, &child))
+		    tree_lookup(pool, &the_op, node, e->d_name, &child))
 			continue;
 		must(inode_stat(pool, child, &stx) == 0, "stat");
 		if (S_ISDIR(stx.stx_mode))
 			tree_remove_everything(child);
 		must((S_ISDIR(stx.stx_mode)
-			      ? tree_rmdir(pool, node, e->d_name)
-			      : tree_unlink(pool, node, e->d_name)) == 0,
+			      ? tree_rmdir(pool, &the_op, node, e->d_name)
+			      : tree_unlink(pool, &the_op, node, e->d_name)) ==
+			     0,
 		     "remove %s", e->d_name);
 		must(lookup_says(node, e->d_name) == -ENOENT, "%s is removed",
 		     e->d_name);

@@ -62,8 +62,8 @@ static void setup_two(void)
 static void setup_two_open(void)
 {
 	setup_two();
-	must(tree_open(pool, at.file, O_RDWR) == 0, "open");
-	must(tree_open(pool, at.other, O_RDWR) == 0, "open");
+	must(tree_open(pool, &the_op, at.file, O_RDWR, &opened) == 0, "open");
+	must(tree_open(pool, &the_op, at.other, O_RDWR, &opened) == 0, "open");
 }
 
 static void setup_two_forgotten(void)
@@ -83,7 +83,7 @@ static void setup_two_volatile(void)
 static void setup_linked(void)
 {
 	setup_two();
-	must(tree_link(pool, at.other, INODE_ROOT, "c") == 0, "link");
+	must(tree_link(pool, &the_op, at.other, INODE_ROOT, "c") == 0, "link");
 }
 
 static void setup_linked_volatile(void)
@@ -119,8 +119,7 @@ static void setup_volatile_dir(void)
 static void setup_nameless(void)
 {
 	setup_dir();
-	must(tree_create(pool, INODE_ROOT, NULL, O_RDWR, 0640, &nobody_special,
-			 &at.file) == 0,
+	must(create_as(&the_op, INODE_ROOT, NULL, O_RDWR, 0640, &at.file) == 0,
 	     "create");
 	fill_pages(at.file, 0, 1, 'n');
 }
@@ -128,33 +127,34 @@ static void setup_nameless(void)
 static void setup_orphan_with_name(void)
 {
 	setup_linked();
-	must(tree_open(pool, at.other, O_RDWR) == 0, "open");
-	must(tree_unlink(pool, at.dir, "b") == 0, "unlink");
+	must(tree_open(pool, &the_op, at.other, O_RDWR, &opened) == 0, "open");
+	must(tree_unlink(pool, &the_op, at.dir, "b") == 0, "unlink");
 }
 
 static void setup_xattr(void)
 {
 	setup_file();
-	must(tree_setxattr(pool, at.file, "user.x", "old", 3, 0) == 0, "set");
+	must(tree_setxattr(pool, &the_op, at.file, "user.x", "old", 3, 0) == 0,
+	     "set");
 }
 
 static void setup_open(void)
 {
 	setup_file();
-	must(tree_open(pool, at.file, O_RDWR) == 0, "open");
+	must(tree_open(pool, &the_op, at.file, O_RDWR, &opened) == 0, "open");
 }
 
 static void setup_open_volatile(void)
 {
 	setup_file();
 	must(vfile_set_volatile(pool, at.file, true) == 0, "volatile");
-	must(tree_open(pool, at.file, O_RDWR) == 0, "open");
+	must(tree_open(pool, &the_op, at.file, O_RDWR, &opened) == 0, "open");
 }
 
 static void setup_open_orphan(void)
 {
 	setup_open();
-	must(tree_unlink(pool, INODE_ROOT, "a") == 0, "unlink");
+	must(tree_unlink(pool, &the_op, INODE_ROOT, "a") == 0, "unlink");
 	inode_forget(pool, at.file, 1);
 }
 
@@ -190,7 +190,7 @@ static void setup_volatile(void)
 static int64_t op_mkdir(void)
 {
 	uint32_t n = 0;
-	int err = tree_mkdir(pool, at.dir, "new", 02750, &nobody_special, &n);
+	int err = tree_mkdir(pool, &the_op, at.dir, "new", 02750, &n);
 
 	return node_or(err, n);
 }
@@ -198,8 +198,7 @@ static int64_t op_mkdir(void)
 static int64_t op_mkdir_dir(void)
 {
 	uint32_t n = 0;
-	int err = tree_mkdir(pool, INODE_ROOT, "dir", 0750, &nobody_special,
-			     &n);
+	int err = tree_mkdir(pool, &the_op, INODE_ROOT, "dir", 0750, &n);
 
 	return node_or(err, n);
 }
@@ -207,8 +206,7 @@ static int64_t op_mkdir_dir(void)
 static int64_t op_mkdir_long(void)
 {
 	uint32_t n = 0;
-	int err = tree_mkdir(pool, at.dir, LONG_NAME, 0750, &nobody_special,
-			     &n);
+	int err = tree_mkdir(pool, &the_op, at.dir, LONG_NAME, 0750, &n);
 
 	return node_or(err, n);
 }
@@ -216,8 +214,8 @@ static int64_t op_mkdir_long(void)
 static int64_t op_mkfifo(void)
 {
 	uint32_t n = 0;
-	int err = tree_mknod(pool, at.dir, "new", S_IFIFO | 0640, 0,
-			     &nobody_special, &n);
+	int err = tree_mknod(pool, &the_op, at.dir, "new", S_IFIFO | 0640, 0,
+			     &n);
 
 	return node_or(err, n);
 }
@@ -225,8 +223,8 @@ static int64_t op_mkfifo(void)
 static int64_t op_mknod(void)
 {
 	uint32_t n = 0;
-	int err = tree_mknod(pool, at.dir, "new", S_IFREG | 0640, 0,
-			     &nobody_special, &n);
+	int err = tree_mknod(pool, &the_op, at.dir, "new", S_IFREG | 0640, 0,
+			     &n);
 
 	return node_or(err, n);
 }
@@ -234,8 +232,8 @@ static int64_t op_mknod(void)
 static int64_t op_mknod_a(void)
 {
 	uint32_t n = 0;
-	int err = tree_mknod(pool, INODE_ROOT, "a", S_IFREG | 0640, 0,
-			     &nobody_special, &n);
+	int err = tree_mknod(pool, &the_op, INODE_ROOT, "a", S_IFREG | 0640, 0,
+			     &n);
 
 	return node_or(err, n);
 }
@@ -243,8 +241,7 @@ static int64_t op_mknod_a(void)
 static int64_t op_symlink(void)
 {
 	uint32_t n = 0;
-	int err = tree_symlink(pool, at.dir, "new", "../to", &nobody_special,
-			       &n);
+	int err = tree_symlink(pool, &the_op, at.dir, "new", "../to", &n);
 
 	return node_or(err, n);
 }
@@ -252,8 +249,7 @@ static int64_t op_symlink(void)
 static int64_t op_symlink_a(void)
 {
 	uint32_t n = 0;
-	int err = tree_symlink(pool, INODE_ROOT, "a", "../to", &nobody_special,
-			       &n);
+	int err = tree_symlink(pool, &the_op, INODE_ROOT, "a", "../to", &n);
 
 	return node_or(err, n);
 }
@@ -261,8 +257,7 @@ static int64_t op_symlink_a(void)
 static int64_t create(uint32_t dir, const char *name, int flags)
 {
 	uint32_t n = 0;
-	int err = tree_create(pool, dir, name, flags, 0640, &nobody_special,
-			      &n);
+	int err = create_as(&the_op, dir, name, flags, 0640, &n);
 
 	return node_or(err, n);
 }
@@ -299,18 +294,18 @@ static int64_t op_tmpfile(void)
 
 static int64_t op_link(void)
 {
-	return tree_link(pool, at.file, at.dir, "new");
+	return tree_link(pool, &the_op, at.file, at.dir, "new");
 }
 
 static int64_t op_link_over(void)
 {
-	return tree_link(pool, at.file, at.dir, "b");
+	return tree_link(pool, &the_op, at.file, at.dir, "b");
 }
 
 static int64_t op_lookup_c(void)
 {
 	uint32_t n = 0;
-	int err = tree_lookup(pool, INODE_ROOT, "c", &n);
+	int err = tree_lookup(pool, &the_op, INODE_ROOT, "c", &n);
 
 	return node_or(err, n);
 }
@@ -318,44 +313,44 @@ static int64_t op_lookup_c(void)
 static int64_t op_lookup_a(void)
 {
 	uint32_t n = 0;
-	int err = tree_lookup(pool, INODE_ROOT, "a", &n);
+	int err = tree_lookup(pool, &the_op, INODE_ROOT, "a", &n);
 
 	return node_or(err, n);
 }
 
 static int64_t op_unlink_a(void)
 {
-	return tree_unlink(pool, INODE_ROOT, "a");
+	return tree_unlink(pool, &the_op, INODE_ROOT, "a");
 }
 
 static int64_t op_unlink_b(void)
 {
-	return tree_unlink(pool, at.dir, "b");
+	return tree_unlink(pool, &the_op, at.dir, "b");
 }
 
 static int64_t op_unlink_c(void)
 {
-	return tree_unlink(pool, INODE_ROOT, "c");
+	return tree_unlink(pool, &the_op, INODE_ROOT, "c");
 }
 
 static int64_t op_unlink_long(void)
 {
-	return tree_unlink(pool, INODE_ROOT, LONG_NAME);
+	return tree_unlink(pool, &the_op, INODE_ROOT, LONG_NAME);
 }
 
 static int64_t op_unlink_nothing(void)
 {
-	return tree_unlink(pool, INODE_ROOT, "nothing");
+	return tree_unlink(pool, &the_op, INODE_ROOT, "nothing");
 }
 
 static int64_t op_rmdir(void)
 {
-	return tree_rmdir(pool, INODE_ROOT, "dir");
+	return tree_rmdir(pool, &the_op, INODE_ROOT, "dir");
 }
 
 static int64_t rename_a(const char *to, unsigned int flags)
 {
-	return tree_rename(pool, INODE_ROOT, "a", at.dir, to, flags);
+	return tree_rename(pool, &the_op, INODE_ROOT, "a", at.dir, to, flags);
 }
 
 static int64_t op_rename(void)
@@ -385,69 +380,73 @@ static int64_t op_noreplace_over(void)
 
 static int64_t op_rename_long(void)
 {
-	return tree_rename(pool, INODE_ROOT, LONG_NAME, at.dir,
+	return tree_rename(pool, &the_op, INODE_ROOT, LONG_NAME, at.dir,
 			   "another " LONG_NAME, 0);
 }
 
 static int64_t op_rename_dir(void)
 {
-	return tree_rename(pool, INODE_ROOT, "dir", INODE_ROOT, "e", 0);
+	return tree_rename(pool, &the_op, INODE_ROOT, "dir", INODE_ROOT, "e",
+			   0);
 }
 
 static int64_t op_rename_dir_full(void)
 {
-	return tree_rename(pool, INODE_ROOT, "e", INODE_ROOT, "dir", 0);
+	return tree_rename(pool, &the_op, INODE_ROOT, "e", INODE_ROOT, "dir",
+			   0);
 }
 
 static int64_t op_exchange_dirs(void)
 {
-	return tree_rename(pool, INODE_ROOT, "dir", INODE_ROOT, "e",
+	return tree_rename(pool, &the_op, INODE_ROOT, "dir", INODE_ROOT, "e",
 			   RENAME_EXCHANGE);
 }
 
 static int64_t op_xattr_create(void)
 {
-	return tree_setxattr(pool, at.file, "user.x", "new", 3, XATTR_CREATE);
+	return tree_setxattr(pool, &the_op, at.file, "user.x", "new", 3,
+			     XATTR_CREATE);
 }
 
 static int64_t op_xattr_replace(void)
 {
-	return tree_setxattr(pool, at.file, "user.x", "new", 3, XATTR_REPLACE);
+	return tree_setxattr(pool, &the_op, at.file, "user.x", "new", 3,
+			     XATTR_REPLACE);
 }
 
 static int64_t op_removexattr(void)
 {
-	return tree_removexattr(pool, at.file, "user.x");
+	return tree_removexattr(pool, &the_op, at.file, "user.x");
 }
 
 static int64_t op_open(void)
 {
-	return tree_open(pool, at.file, O_RDWR);
+	return tree_open(pool, &the_op, at.file, O_RDWR, &opened);
 }
 
 static int64_t op_open_trunc(void)
 {
-	return tree_open(pool, at.file, O_RDWR | O_TRUNC);
+	return tree_open(pool, &the_op, at.file, O_RDWR | O_TRUNC, &opened);
 }
 
 static int64_t op_close(void)
 {
-	return tree_close(pool, at.file);
+	return tree_close(pool, &the_op, at.file);
 }
 
 static int64_t op_pin_within(void)
 {
-	return vrange_pin(pool, at.file, 5 * TREE_PAGE, 2 * TREE_PAGE);
+	return vrange_pin(pool, &the_op, at.file, 5 * TREE_PAGE, 2 * TREE_PAGE);
 }
 
 static int64_t op_pin_across(void)
 {
-	return vrange_pin(pool, at.file, TREE_PAGE, 4 * TREE_PAGE);
+	return vrange_pin(pool, &the_op, at.file, TREE_PAGE, 4 * TREE_PAGE);
 }
 
 static int64_t op_pin_all(void)
 {
-	return vrange_pin(pool, at.file, 0, 0);
+	return vrange_pin(pool, &the_op, at.file, 0, 0);
 }
 
 static int64_t op_unpin_new(void)
