@@ -29,8 +29,8 @@ struct pool_ops {
 	 * before stand in front of the store.  Have them dropped, then call
 	 * tx_invalidated().  NULL: there are never such copies.
 	 */
-	void (*copies_stale)(void *arg, struct box *box, uint32_t slot, uint64_t off,
-		       uint64_t len);
+	void (*copies_stale)(void *arg, struct box *box, uint32_t slot,
+			     uint64_t off, uint64_t len);
 	/* Reclaim dropped bytes of the region.  No lock is held. */
 	void (*invalidate)(void *arg, uint64_t serial, uint64_t off,
 			   uint64_t len);

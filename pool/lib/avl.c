@@ -216,19 +216,6 @@ static struct avl_node *outermost(struct avl_node *node, int side)
 	return node;
 }
 
-static struct avl_node *neighbour(const struct avl_node *node, int side)
-{
-	const struct avl_node *below;
-
-	if (node->child[side])
-		return outermost(node->child[side], !side);
-	do {
-		below = node;
-		node = parent_of(below);
-	} while (node && node->child[side] == below);
-	return (struct avl_node *)node;
-}
-
 struct avl_node *avl_first(const struct avl_tree *tree)
 {
 	return outermost(tree->root, 0);
@@ -241,12 +228,15 @@ struct avl_node *avl_last(const struct avl_tree *tree)
 
 struct avl_node *avl_next(const struct avl_node *node)
 {
-	return neighbour(node, 1);
-}
+	const struct avl_node *below;
 
-struct avl_node *avl_prev(const struct avl_node *node)
-{
-	return neighbour(node, 0);
+	if (node->child[1])
+		return outermost(node->child[1], 0);
+	do {
+		below = node;
+		node = parent_of(below);
+	} while (node && node->child[1] == below);
+	return (struct avl_node *)node;
 }
 
 struct avl_node *avl_lower_bound(const struct avl_tree *tree, const void *key,

@@ -59,9 +59,8 @@ void avl_erase(struct avl_tree *tree, struct avl_node *node);
 struct avl_node *avl_first(const struct avl_tree *tree);
 struct avl_node *avl_last(const struct avl_tree *tree);
 
-/** avl_next, avl_prev - the neighbour in order; NULL at the end. */
+/** avl_next - the neighbour in order; NULL at the end. */
 struct avl_node *avl_next(const struct avl_node *node);
-struct avl_node *avl_prev(const struct avl_node *node);
 
 /**
  * avl_lower_bound - the first node that does not go before @key.

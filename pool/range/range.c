@@ -529,14 +529,3 @@ bool range_suspect(struct range_allocator *ra, uint64_t quota, uint64_t held,
 	ra->suspect_named = true;
 	return true;
 }
-
-uint64_t range_trim(struct range_allocator *ra)
-{
-	uint64_t metadata = ra->metadata;
-
-	if (ra->nr_reserved)
-		return 0;
-	chunks_free(ra);
-	make_empty(ra, ra->end.offset);
-	return metadata - ra->metadata;
-}

@@ -123,13 +123,6 @@ bool range_suspect(struct range_allocator *ra, uint64_t quota, uint64_t held,
 		   uid_t owner);
 
 /**
- * range_trim - give spare metadata back to malloc(), which is possible only
- * while nothing is reserved.
- * Return: bytes given back.
- */
-uint64_t range_trim(struct range_allocator *ra);
-
-/**
  * range_check - walk everything and verify the invariants (tests).
  * Return: NULL, or a sentence that names the first one broken.
  */

@@ -175,24 +175,6 @@ out:
 	return err;
 }
 
-int region_discard_range(struct region *region, uint32_t first, uint32_t nr)
-{
-	int err = -EFAULT;
-
-	pthread_mutex_lock(&region->lock);
-	if (!region_has_pages_locked(region, first, nr))
-		goto out;
-	err = nr ? region_punch_locked(region, first, nr) : 0;
-	if (err)
-		goto out;
-	region_unlist_locked(region, first, first + nr);
-	region_forget_locked(region, first, first + nr);
-	region_punched_locked(region, first, first + nr);
-out:
-	pthread_mutex_unlock(&region->lock);
-	return err;
-}
-
 /* Give every chunk of a range back, whatever is in it; on no list. */
 static void drop_chunks_locked(struct region *region, uint32_t first,
 			       uint32_t end)

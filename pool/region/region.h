@@ -11,7 +11,6 @@
  *	Free ---------> Used  Used ---------------> Available
  *	Available ----> Used  Used, never written -> Free
  *	                      Available --(shrinker only)--> Free
- *	                      Used --(discard: bytes destroyed)--> Free
  *	Free --(a write made memory for a whole huge folio)--> Available
  *
  * Metadata is at most 16 bytes for each page that was ever touched.
@@ -97,30 +96,21 @@ int region_use_range(struct region *region, uint32_t first, uint32_t nr,
 int region_stop_using_range(struct region *region, uint32_t first, uint32_t nr);
 
 /**
- * region_discard_range - the content is destroyed: Used and Available pages
- * become Free and the hole is punched at once.  Copies in front of the store
- * are the caller's to throw away.  Return: 0, -EFAULT, or what fallocate says;
- * then nothing has changed.
- */
-int region_discard_range(struct region *region, uint32_t first, uint32_t nr);
-
-/**
- * region_read, region_write, region_zero - bytes [off, off+len), across pages.
+ * region_read, region_write - bytes [off, off+len), across pages.
  * Return: 0; -EFAULT when any byte is outside the region or off+len overflows:
  * nothing was touched then; -ENOSPC, -EIO.
  *
  * The pages must be Used for the content to stay.  The region's lock is not
- * held while bytes of Used pages move: whoever writes a range keeps it Used
- * meanwhile and does not discard it.
+ * held while bytes of Used pages move: the writer of a range keeps it Used
+ * meanwhile.
  *
  * Pages that have memory are written through a mapping (no system call, once it
  * is warm); others by pwrite(), so that a full store is ENOSPC and never
- * SIGBUS.  Zeroing a page without memory does nothing: it reads as zeros.
+ * SIGBUS.
  */
 int region_read(struct region *region, uint64_t off, void *buf, size_t len);
 int region_write(struct region *region, uint64_t off, const void *buf,
 		 size_t len);
-int region_zero(struct region *region, uint64_t off, size_t len);
 
 /**
  * region_resize - only while no page is Used (-EBUSY).  Everything Available

@@ -234,55 +234,25 @@ static int store_subdir(int dirfd, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-int store_open(struct store *store, const char *dir, uint64_t size,
-	       const char *limits, char *why, int why_size)
+/* Return: the root's descriptor, and what kind of store it is, or -errno. */
+static int store_find(struct store *store, const char *dir, uint64_t size,
+		      const char *limits, char *why, int why_size)
 {
-	int fd, err;
+	int fd;
 
-	*store = store_closed;
-	*why = 0;
-	if (dir) {
-		fd = store_adopt(store, dir, why, why_size);
-	} else {
-		fd = store_mount_detached(size, limits, &store->huge, why,
-					  why_size);
-		store->detached = fd >= 0;
-		if (fd == -EPERM || fd == -ENOSYS)
-			fd = store_make_temporary(store, why, why_size);
-	}
-	if (fd >= 0 && limits && !store->detached) {
-		store_say(why, why_size,
-			  "-o %s: only for a store of the pool's own, which "
-			  "takes CAP_SYS_ADMIN and no --store",
-			  limits);
-		store->dirfd = fd;
-		err = -EINVAL;
-		goto err_close;
-	}
-	if (fd < 0) {
-		if (!*why)
-			store_say(why, why_size, "cannot make the store: %s",
-				  strerror(-fd));
-		return fd;
-	}
-	store->dirfd = fd;
-	/* Descriptors that processes share by fork share the lock as well. */
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		err = -errno;
-		store_say(why, why_size,
-			  "--store %s: another poolfs uses it; unmount that "
-			  "one first",
-			  dir);
-		goto err_close;
-	}
-	err = store_probe_punch(fd);
-	if (err) {
-		store_say(why, why_size,
-			  "the store's file system cannot punch holes (%s); "
-			  "use a directory on tmpfs",
-			  strerror(-err));
-		goto err_close;
-	}
+	if (dir)
+		return store_adopt(store, dir, why, why_size);
+	fd = store_mount_detached(size, limits, &store->huge, why, why_size);
+	store->detached = fd >= 0;
+	if (fd == -EPERM || fd == -ENOSYS)
+		return store_make_temporary(store, why, why_size);
+	return fd;
+}
+
+static int store_lay_out(struct store *store)
+{
+	int fd = store->dirfd, err;
+
 	store->boxfd = err = store_subdir(fd, "box");
 	if (err >= 0)
 		store->openfd = err = store_subdir(fd, "open");
@@ -293,15 +263,64 @@ int store_open(struct store *store, const char *dir, uint64_t size,
 		err = -errno;
 	if (err >= 0 && mkdirat(fd, STORE_FILES, 0755) < 0 && errno != EEXIST)
 		err = -errno;
-	if (err < 0) {
+	return err < 0 ? err : 0;
+}
+
+/* Is it one that a pool can live in, and nobody else's?  Then it is ours. */
+static int store_take(struct store *store, const char *limits, char *why,
+		      int why_size)
+{
+	int err;
+
+	if (limits && !store->detached) {
+		store_say(why, why_size,
+			  "-o %s: only for a store of the pool's own, which "
+			  "takes CAP_SYS_ADMIN and no --store",
+			  limits);
+		return -EINVAL;
+	}
+	/* Descriptors that processes share by fork share the lock as well. */
+	if (flock(store->dirfd, LOCK_EX | LOCK_NB) < 0) {
+		err = -errno;
+		store_say(why, why_size,
+			  "--store %s: another poolfs uses it; unmount that "
+			  "one first",
+			  store->path ? store->path : "");
+		return err;
+	}
+	err = store_probe_punch(store->dirfd);
+	if (err) {
+		store_say(why, why_size,
+			  "the store's file system cannot punch holes (%s); "
+			  "use a directory on tmpfs",
+			  strerror(-err));
+		return err;
+	}
+	err = store_lay_out(store);
+	if (err)
 		store_say(why, why_size, "cannot lay out the store: %s",
 			  strerror(-err));
-		goto err_close;
-	}
-	return 0;
+	return err;
+}
 
-err_close:
-	store_close(store);
+int store_open(struct store *store, const char *dir, uint64_t size,
+	       const char *limits, char *why, int why_size)
+{
+	int fd, err;
+
+	*store = store_closed;
+	*why = 0;
+	fd = store_find(store, dir, size, limits, why, why_size);
+	if (fd < 0) {
+		if (!*why)
+			store_say(why, why_size, "cannot make the store: %s",
+				  strerror(-fd));
+		return fd;
+	}
+	store->dirfd = fd;
+	err = store_take(store, limits, why, why_size);
+	if (err)
+		store_close(store);
 	return err;
 }
 

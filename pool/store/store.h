@@ -35,8 +35,8 @@ struct store {
  * @size: bytes the pool may hold.
  * @limits: comma-separated options of tmpfs for a detached one (nr_inodes=N,
  *	usrquota...), or NULL; it is an error for another store.
- * @why: out, on failure, a sentence (static or in @why_buf) that says what is
- *	wrong and what to do.
+ * @why, @why_size: out, on failure, a sentence that says what is wrong and what
+ *	to do; the buffer's bytes.
  * Return: 0 or -errno.
  */
 int store_open(struct store *store, const char *dir, uint64_t size,

@@ -36,15 +36,62 @@ static int inode_adopt_name(struct pool *pool, uint32_t inode, uint32_t parent,
 	return 0;
 }
 
+/* The file at @name; *@inode is 0 when nobody refers to it yet. */
+static int lookup_find(struct pool *pool, uint32_t parent, const char *name,
+		       struct stat *st, uint32_t *inode)
+{
+	struct inode_path p;
+	int err = inode_path_at(pool, parent, name, &p);
+
+	if (err)
+		return err;
+	if (fstatat(p.dirfd, p.path, st, AT_SYMLINK_NOFOLLOW) < 0)
+		err = -errno;
+	else
+		*inode = inode_by_ino(pool->inodes, st->st_ino);
+	if (!err && *inode && vfile_sweep(pool, *inode, &p))
+		err = -ENOENT;
+	inode_path_release(&p);
+	return err;
+}
+
+static int lookup_new(struct pool *pool, const struct op *op, uint32_t parent,
+		      const char *name, const struct stat *st, uint32_t *inode)
+{
+	int err = inode_prepare(pool, parent, name, st->st_ino, st->st_mode,
+				inode);
+
+	if (err)
+		return err;
+	journal_begin(&pool->journal, op->token);
+	inode_publish(pool, *inode, 0);
+	journal_commit(&pool->journal, *inode);
+	inode_published(pool, *inode);
+	return 0;
+}
+
+static int lookup_again(struct pool *pool, const struct op *op, uint32_t parent,
+			const char *name, uint32_t inode)
+{
+	struct inode_rec *rec = inode_rec(pool->inodes, inode);
+	int err = rec->flags & INODE_ORPHAN
+			  ? inode_adopt_name(pool, inode, parent, name)
+			  : 0;
+
+	if (err)
+		return err;
+	journal_begin(&pool->journal, op->token);
+	jset(&pool->journal, rec->nlookup, rec->nlookup + 1);
+	journal_commit(&pool->journal, inode);
+	return 0;
+}
+
 int tree_lookup(struct pool *pool, const struct op *op, uint32_t parent,
 		const char *name, uint32_t *inode)
 {
-	struct inode_table *t = pool->inodes;
-	struct inode_rec *rec;
-	struct inode_path p;
 	struct stat st;
 	int64_t done;
-	uint32_t i;
+	uint32_t i = 0;
 	int err;
 
 	INODES_BUSY(pool);
@@ -52,37 +99,11 @@ int tree_lookup(struct pool *pool, const struct op *op, uint32_t parent,
 		*inode = done;
 		return 0;
 	}
-	err = inode_path_at(pool, parent, name, &p);
-	if (err)
-		return err;
-	err = fstatat(p.dirfd, p.path, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno
-								     : 0;
-	i = err ? 0 : inode_by_ino(t, st.st_ino);
-	if (i && vfile_sweep(pool, i, &p))
-		err = -ENOENT;
-	inode_path_release(&p);
-	if (err)
-		return err;
-	if (i && inode_rec(t, i)->flags & INODE_ORPHAN) {
-		err = inode_adopt_name(pool, i, parent, name);
-		if (err)
-			return err;
-	}
-	if (!i) {
-		err = inode_prepare(pool, parent, name, st.st_ino, st.st_mode,
-				    &i);
-		if (err)
-			return err;
-		journal_begin(&pool->journal, op->token);
-		inode_publish(pool, i, 0);
-		journal_commit(&pool->journal, i);
-		inode_published(pool, i);
-	} else {
-		rec = inode_rec(t, i);
-		journal_begin(&pool->journal, op->token);
-		jset(&pool->journal, rec->nlookup, rec->nlookup + 1);
-		journal_commit(&pool->journal, i);
-	}
-	*inode = i;
-	return 0;
+	err = lookup_find(pool, parent, name, &st, &i);
+	if (!err)
+		err = i ? lookup_again(pool, op, parent, name, i)
+			: lookup_new(pool, op, parent, name, &st, &i);
+	if (!err)
+		*inode = i;
+	return err;
 }

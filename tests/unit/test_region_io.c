@@ -25,8 +25,6 @@ static void test_bounds(void)
 		     "use %u", i);
 		must(region_stop_using_range(region, first, nr) == -EFAULT,
 		     "stop %u", i);
-		must(region_discard_range(region, first, nr) == -EFAULT,
-		     "discard %u", i);
 		region_set_cached(region, first, nr);
 		must(!region_test_clear_cached(region, first, nr), "cached");
 	}
@@ -36,8 +34,6 @@ static void test_bounds(void)
 		     "read %u", i);
 		must(region_write(region, offs[i], big, lens[i]) == -EFAULT,
 		     "write %u", i);
-		must(region_zero(region, offs[i], lens[i]) == -EFAULT,
-		     "zero %u", i);
 	}
 	ok(!strcmp(buf, "untouched") && memory() == 0 && counts(0, 0),
 	   "bytes outside: EFAULT, nothing touched");
@@ -77,9 +73,6 @@ static void test_full(void)
 	   "pages that have memory can be written");
 	ok(region_write(region, MIB / 2 + 1, data, 1) == -ENOSPC && intact(),
 	   "one byte: ENOSPC");
-	ok(!region_zero(region, 0, MIB), "zeroing needs no memory");
-	ok(memory() == have && holds(0, NULL, MIB) && intact(),
-	   "and made none");
 	must(!region_stop_using_range(region, 0, MIB / P), "stop");
 	ok(counts(0, have), "only what has memory is Available");
 	free(data);
@@ -153,9 +146,6 @@ static void test_punch_fails(void)
 	must(!region_use_range(region, 0, 16, NULL), "use");
 	must(!region_write(region, 3 * P, "abc", 3), "write");
 	must(!fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), "seal");
-	ok(region_discard_range(region, 0, 16) == -EPERM && counts(16, 0) &&
-		   intact(),
-	   "discard says so and changes nothing");
 	must(!region_stop_using_range(region, 0, 16), "stop");
 	ok(lru_shrink(lru, 0, 100, true, &scanned) == 0 && scanned &&
 		   counts(0, memory()) && intact(),
@@ -167,25 +157,6 @@ static void test_punch_fails(void)
 	finish();
 }
 
-static void test_zero(void)
-{
-	char *data = pattern(16 * P, 7);
-
-	start(16, UINT64_MAX);
-	must(!region_use_range(region, 0, 16, NULL), "use");
-	must(!region_write(region, 4 * P, data, 8 * P), "write");
-	ok(!region_zero(region, 100, 5 * P) && holds(0, NULL, 5 * P + 100) &&
-		   holds(5 * P + 100, data + P + 100, 7 * P - 100),
-	   "across a hole and memory");
-	ok(memory() == 8 && intact(), "the hole stays one");
-	ok(!region_zero(region, 6 * P + 1, P) && holds(6 * P + 1, NULL, P) &&
-		   holds(6 * P, data + 2 * P, 1) &&
-		   holds(7 * P + 1, data + 3 * P + 1, P),
-	   "inside memory");
-	free(data);
-	finish();
-}
-
 int main(void)
 {
 	P = sysconf(_SC_PAGESIZE);
@@ -194,6 +165,5 @@ int main(void)
 	test_memory_falls();
 	test_huge();
 	test_punch_fails();
-	test_zero();
 	return done();
 }

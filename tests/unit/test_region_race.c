@@ -97,8 +97,8 @@ static void *user(void *arg)
 		put(first, nr, seed);
 		check(first, nr, seed);
 		if (rand_r(&rnd) % 8 == 0) {
-			must(!region_discard_range(region, first, nr),
-			     "discard");
+			must(!region_stop_using_range(region, first, nr),
+			     "stop");
 			rounds++;
 			continue;
 		}
@@ -107,9 +107,6 @@ static void *user(void *arg)
 		must(!region_stop_using_range(region, first, nr), "stop");
 		must(!region_use_range(region, first, nr, NULL), "use");
 		check_kept(first, nr, seed);
-		if (rand_r(&rnd) % 4 == 0)
-			must(!region_zero(region, (uint64_t)first * P, nr * P),
-			     "zero");
 		must(!region_stop_using_range(region, first, nr), "stop");
 		region_test_clear_cached(region, first, nr);
 		rounds++;
