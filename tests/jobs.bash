@@ -6,11 +6,13 @@
 #	job_add ALONE NEEDS LENGTH THEN NAME SECONDS CMD...
 #	jobs_run
 #
-# It wants $out, a directory below this one, and $beside, how many run at once.
+# It wants $out, a directory below this one, $reach, one that every user can
+# enter, and $beside, how many run at once.
 #
 # Each job has a directory of its own, $out/jobs/ID, with what its tests note
-# (POOLFS_STATE) and what the sanitizers report (POOLFS_SAN_LOG), and a TMPDIR
-# of its own: nothing that one job leaves is taken for another's.  What it
+# (POOLFS_STATE).  Another one, $reach/jobs/ID, is where every user may write:
+# TMPDIR, and what the sanitizers report (POOLFS_SAN_LOG).  Nothing that one job
+# leaves is taken for another's.  What it
 # prints goes to a log and is shown by THEN when it has ended, never earlier, so
 # that the lines of two jobs do not mix.
 #
@@ -35,7 +37,6 @@ declare -A jobs_waiting=() # ID -> 1
 declare -A jobs_running=() # pid -> ID
 declare -A jobs_built=()   # what NEEDS has been met
 jobs_halted=
-jobs_tmp=
 
 # job_add ALONE NEEDS LENGTH THEN NAME SECONDS CMD...: CMD will be run for at
 # most SECONDS, alone if ALONE is 1, and then "THEN ID STATUS" is called.  It
@@ -77,17 +78,16 @@ job_seconds() {
 
 # job_environment ID: for the shell that is about to become the job.
 job_environment() {
-	local own=$PWD/$out/jobs/$1
-
-	export TMPDIR=$jobs_tmp/$1
-	export POOLFS_STATE=$own/state
-	export POOLFS_SAN_LOG=$own/sanitizer
+	export TMPDIR=$reach/jobs/$1/tmp
+	export POOLFS_STATE=$PWD/$out/jobs/$1/state
+	export POOLFS_SAN_LOG=$reach/jobs/$1/sanitizer
 	export POOLFS_ALONE=${job_alone[$1]}
 	export ASAN_OPTIONS=log_path=$POOLFS_SAN_LOG/asan:detect_leaks=1:abort_on_error=0
 	export LSAN_OPTIONS=print_suppressions=0
 	export UBSAN_OPTIONS=log_path=$POOLFS_SAN_LOG/ubsan:print_stacktrace=1
 	export TSAN_OPTIONS=log_path=$POOLFS_SAN_LOG/tsan:second_deadlock_stack=1
 	mkdir -p "$TMPDIR" "$POOLFS_STATE" "$POOLFS_SAN_LOG"
+	chmod 755 "$reach/jobs" "$reach/jobs/$1"
 	# ordinary users run a pool under a sanitizer, too
 	chmod 1777 "$TMPDIR" "$POOLFS_SAN_LOG"
 }
@@ -115,7 +115,7 @@ job_wait() {
 	id=${jobs_running[$pid]}
 	unset "jobs_running[$pid]"
 	"${job_then[id]}" "$id" "$status"
-	rm -rf --one-file-system "${jobs_tmp:?}/$id"
+	rm -rf --one-file-system "${reach:?}/jobs/$id"
 }
 
 # job_next ALONE: sets NEXT to the ID of the one to start now, or to nothing.
@@ -152,11 +152,8 @@ jobs_drain() {
 }
 
 jobs_run() {
-	jobs_tmp=$(mktemp -d /tmp/poolfs-check.XXXXXX)
-	chmod 755 "$jobs_tmp"
 	jobs_drain 0 "$beside"
 	jobs_drain 1 1
-	rm -rf --one-file-system "$jobs_tmp"
 }
 
 # jobs_kill: ends all that run, with their children, and waits until they have:
@@ -165,5 +162,4 @@ jobs_kill() {
 	((${#jobs_running[@]})) || return 0
 	kill -TERM "${!jobs_running[@]}" 2>/dev/null
 	wait "${!jobs_running[@]}"
-	rm -rf --one-file-system "$jobs_tmp"
 }
