@@ -59,13 +59,17 @@ POOL_OBJ     := $(patsubst %.c,$(BUILD)/%.o,$(wildcard pool/*.c pool/*/*.c))
 FS_OBJ       := $(patsubst %.c,$(BUILD)/%.o,\
 		$(filter-out fs/poolctl.c,$(wildcard fs/*.c fs/*/*.c)))
 UNIT         := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+# What unit programs share: all else in their directory.
+UNIT_OBJ     := $(filter-out $(BUILD)/tests/unit/test_%,\
+		$(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c)))
 TOOLS        := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tools/*.c))
 # What tests put between a program and its libc.
 PRELOAD      := $(patsubst tests/preload/%.c,$(BUILD)/tests/tools/%.so,\
 		$(wildcard tests/preload/*.c))
 BENCH        := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 LIBS         := $(BUILD)/libpool.a $(BUILD)/libshrinker.a
-# For the unit programs test_fs_*.
+# For the unit programs; the last one for those called test_fs_*.
+LIBUNIT      := $(BUILD)/tests/unit/libunit.a
 LIBFS        := $(BUILD)/libfs.a
 
 .PHONY: all unit tools check check-format bench soak demo install uninstall clean
@@ -87,7 +91,8 @@ $(BUILD)/poolctl: $(BUILD)/fs/poolctl.o
 $(BUILD)/libshrinker.a: $(SHRINKER_OBJ)
 $(BUILD)/libpool.a: $(POOL_OBJ)
 $(LIBFS): $(filter-out %/main.o,$(FS_OBJ))
-$(LIBS) $(LIBFS):
+$(LIBUNIT): $(UNIT_OBJ)
+$(LIBS) $(LIBFS) $(LIBUNIT):
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
@@ -96,13 +101,14 @@ $(BUILD)/%.o: %.c Makefile
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIBS)
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIBUNIT) $(LIBS)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBS) $(PKG_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBUNIT) $(LIBS) $(PKG_LIBS)
 
-$(BUILD)/tests/unit/test_fs_%: $(BUILD)/tests/unit/test_fs_%.o $(LIBFS) $(LIBS)
+$(BUILD)/tests/unit/test_fs_%: $(BUILD)/tests/unit/test_fs_%.o $(LIBUNIT) \
+		$(LIBFS) $(LIBS)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBFS) $(LIBS) $(PKG_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBUNIT) $(LIBFS) $(LIBS) $(PKG_LIBS)
 
 $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o
 	$(call say,LD,$@)
