@@ -35,7 +35,7 @@ teardown() {
 		touch "$POOL_TMP/there"
 	) 3>&- &
 	wait_until 5 test -e "$POOL_TMP/there"
-	fails wait_until 1 test -e "$POOL_TMP/never"
+	PATIENCE=1 fails wait_until 1 test -e "$POOL_TMP/never"
 }
 
 @test "json reads a value and fails for one that is missing" {

@@ -16,11 +16,15 @@ kill_worker() {
 	pkill -KILL -P "$1" || return 0
 }
 
-# kill_often KEEPER TIMES MIN_MS MAX_MS: at random moments.
+# kill_often KEEPER TIMES MIN_MS MAX_MS [FILE]: at random moments, and then on
+# until FILE is there.  Every other worker has answered something first, however
+# long it needs for that.
 kill_often() {
 	local i ms
 
-	for ((i = 0; i < $2; i++)); do
+	for ((i = 0; ; i++)); do
+		((i < $2)) || [[ ${5:-} && ! -e $5 ]] || break
+		((i % 2)) || timeout 20 cat "$POOL/.pool/stats" >/dev/null
 		ms=$(($3 + RANDOM % ($4 - $3)))
 		sleep "0.$(printf %03d "$ms")"
 		kill_worker "$1"
@@ -144,7 +148,9 @@ nothing_left() {
 	for mode in $MODES; do
 		pool_start --mode="$mode"
 		keeper=$(pool_pid keeper)
-		background kill_often "$keeper" "$(loops 16)" 10 150
+		rm -f "$POOL_TMP/enough"
+		background kill_often "$keeper" "$(loops 16)" 10 150 \
+			"$POOL_TMP/enough"
 		killer=$BG_PID
 		for ((i = 0; i < 10000; i++)); do
 			mkdir "$POOL/box/b$i"
@@ -159,6 +165,7 @@ nothing_left() {
 			rmdir "$POOL/box/b$i"
 			echo "{\"floor\": $i}" >"$POOL/.pool/config"
 			[ "$(json floor "$POOL/.pool/config")" = "$i" ]
+			((i < 4)) || touch "$POOL_TMP/enough"
 			kill -0 "$killer" 2>/dev/null || break
 		done
 		wait "$killer"

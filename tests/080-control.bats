@@ -248,6 +248,7 @@ open_metrics() {
 @test "config takes what it should, and it has its effect" {
 	local mode
 	for mode in $MODES; do
+		MONITOR=machine
 		pool_start --mode="$mode"
 		[ "$(config | jq -c keys)" = \
 			'["box_size","floor","full_stall_us","min_free","sender_quota","some_stall_us","window_us"]' ]

@@ -423,8 +423,8 @@ has_cgroup_v2_pressure() {
 	bash -c 'echo $$ >"$1/cgroup.procs"; echo $$ >"$2/cgroup.procs"
 		shift 2; exec "$@"' eat "$CGROUP" "$limited" \
 		"$TOOLS/eat_memory" 256M 40 >/dev/null 2>&1 3>&- &
-	PRESSURE_PID=$!
-	note "pid.$PRESSURE_PID" "$PRESSURE_PID"
+	PRESSURE_PIDS+=("$!")
+	note "pid.$!" "$!"
 	wait_until 30 falls_below "$before" || {
 		cat "$CGROUP/memory.pressure" "$POOL/.pool/pressure" >&2
 		fail "nothing was given back"
