@@ -399,9 +399,10 @@ has_fuse() {
 	[[ -c /dev/fuse ]]
 }
 
-# An ordinary user can mount through the set-user-ID helper.
+# An ordinary user can mount through the set-user-ID helper, and unmount, for
+# which it reads /etc/mtab.
 has_user_mount() {
-	[[ -c /dev/fuse && -u $(command -v fusermount3) ]] &&
+	[[ -c /dev/fuse && -e /etc/mtab && -u $(command -v fusermount3) ]] &&
 		command -v setpriv >/dev/null
 }
 
