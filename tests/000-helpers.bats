@@ -203,17 +203,17 @@ teardown() {
 	local head='{"id": 7, "offset": 4096, "size": 7, "pid": 1}'
 
 	(echo "$head" >"$box/recv") 3>&- &
-	[ "$("$TOOLS/recvtx" --timeout 10 "$box")" = payload ]
+	[ "$("$TOOLS/recvtx" --timeout 60 "$box")" = payload ]
 	(echo "$head" >"$box/recv") 3>&- &
-	[ "$("$TOOLS/recvtx" --timeout 10 --tx "$box")" = payload ]
+	[ "$("$TOOLS/recvtx" --timeout 60 --tx "$box")" = payload ]
 	(echo "$head" >"$box/recv") 3>&- &
-	[ "$("$TOOLS/recvtx" --timeout 10 --header "$box")" = "$head" ]
+	[ "$("$TOOLS/recvtx" --timeout 60 --header "$box")" = "$head" ]
 	(echo "$head" >"$box/recv") 3>&- &
-	run "$TOOLS/recvtx" --timeout 10 --poll --sum --free "$box"
+	run "$TOOLS/recvtx" --timeout 60 --poll --sum --free "$box"
 	[[ $output =~ ^7\ 7\ [0-9a-f]{16}$ ]]
 	[ ! -e "$box/tx/7" ]
 	(echo '{"offset": 8190, "size": 7, "id": 1}' >"$box/recv") 3>&- &
-	run "$TOOLS/recvtx" --timeout 10 "$box"
+	run "$TOOLS/recvtx" --timeout 60 "$box"
 	[ "$status" = 5 ]
 	run "$TOOLS/recvtx" --timeout 1 "$box"
 	[ "$status" = 3 ]
@@ -221,7 +221,7 @@ teardown() {
 
 @test "psi_wait arms a trigger and gives up in time" {
 	need psi
-	run timeout 20 "$TOOLS/psi_wait" --timeout 1 /proc/pressure/memory \
+	run timeout 60 "$TOOLS/psi_wait" --timeout 1 /proc/pressure/memory \
 		"some 1900000 2000000"
 	[ "$status" = 3 ]
 	[[ $output == armed*timeout* ]]
@@ -231,7 +231,7 @@ teardown() {
 }
 
 @test "eat_memory touches for as long as it is told" {
-	run timeout 20 "$TOOLS/eat_memory" 4M 0.5
+	run timeout 60 "$TOOLS/eat_memory" 4M 0.5
 	[ "$status" = 0 ]
 	[[ $output == touched* ]]
 }
@@ -243,7 +243,7 @@ teardown() {
 	local before
 	before=$(awk '/^some/ { print substr($5, 7) }' /proc/pressure/memory)
 
-	background timeout 40 "$TOOLS/psi_wait" --timeout 30 \
+	background timeout 100 "$TOOLS/psi_wait" --timeout 100 \
 		/proc/pressure/memory "some 100000 2000000" >"$POOL_TMP/out"
 	wait_until 5 grep -q armed "$POOL_TMP/out"
 	real_pressure_start 30

@@ -207,7 +207,7 @@ other() {
 }
 
 other_ops() {
-	other timeout 20 "$TOOLS/fileops" "$@" | paste -sd ' ' -
+	other timeout 60 "$TOOLS/fileops" "$@" | paste -sd ' ' -
 }
 
 permissions() {

@@ -178,9 +178,10 @@ last_close() {
 	is cd "$(cat "$BOX/tx/2")"
 	# a child that has only inherited it holds it open
 	ops_into "$W/out" open "$BOX/send" w write e \
-		child sleep 700 end close wait
+		child await "$W/go" end close wait
 	wait_until 5 said "$W/out" "0 1 0"
 	is "1 2" "$(transactions)"
+	touch "$W/go"
 	wait_until 5 said "$W/out" "0 1 0 0"
 	is "1 2 3" "$(transactions)"
 	# in a script: many writers of one open file
@@ -340,7 +341,7 @@ full_waits() {
 	sleep 0.2
 	is 0 "$(words "$W/waits")"
 	# empty ones need no room, and a shell can open it all the same
-	timeout 10 bash -c ': >"$1"' - "$BOX/send"
+	timeout 60 bash -c ': >"$1"' - "$BOX/send"
 	is "1 2 3 4 5" "$(transactions)"
 	rm "$BOX/tx/2"
 	wait_until 5 said "$W/waits" "0 8 0"
@@ -493,11 +494,16 @@ too_large() {
 deadlock() {
 	new_box b 64K
 	# each has half, and wants more than the other leaves
-	ops_into "$W/a" open "$BOX/send" w zeros 30000 sleep 300 zeros 30000 \
-		close
+	ops_into "$W/a" open "$BOX/send" w zeros 30000 await "$W/go-a" \
+		zeros 30000 close
 	wait_until 5 said "$W/a" "0 30000"
-	is "0 30000 EDEADLK" "$(ops open "$BOX/send" w zeros 30000 \
-		sleep 600 zeros 30000)"
+	ops_into "$W/b" open "$BOX/send" w zeros 30000 await "$W/go-b" \
+		zeros 30000
+	wait_until 5 said "$W/b" "0 30000"
+	touch "$W/go-a"
+	wait_until 5 waits 1
+	touch "$W/go-b"
+	wait_until 5 said "$W/b" "0 30000 EDEADLK"
 	# which is what the first one needs
 	wait_until 5 said "$W/a" "0 30000 30000 0"
 	is 60000 "$(stat -c %s "$BOX/tx"/*)"
@@ -542,7 +548,7 @@ other() {
 	local uid=$1
 
 	shift
-	as_id "$uid" "$uid" timeout 20 "$TOOLS/fileops" "$@" | paste -sd ' ' -
+	as_id "$uid" "$uid" timeout 60 "$TOOLS/fileops" "$@" | paste -sd ' ' -
 }
 
 quota() {

@@ -126,7 +126,7 @@ polls() {
 	wait_until 5 said "$W/nonblock" "0 EAGAIN 1:in"
 	is "2 2" "$(header | json id) $(transactions | wc -w)"
 	# and again, on the same descriptor
-	background timeout 20 "$TOOLS/recvtx" --poll --count 2 "$BOX" >"$W/two"
+	background timeout 60 "$TOOLS/recvtx" --poll --count 2 "$BOX" >"$W/two"
 	sleep 0.2
 	printf 3 >"$BOX/send"
 	wait_until 5 eval '[[ $(<"$W/two") == 3 ]]'
@@ -173,7 +173,7 @@ shared() {
 	n=$(loops 400)
 	new_box b
 	for i in 1 2 3 4; do
-		background timeout 60 "$TOOLS/recvtx" --sum --free \
+		background timeout 300 "$TOOLS/recvtx" --sum --free \
 			--count 100000 "$BOX" >"$W/r$i" 2>"$W/e$i"
 	done
 	wait_until 5 waits 4
@@ -227,7 +227,7 @@ in_parts() {
 	whole=$(header)
 	is 1 "$(json id <<<"$whole")"
 	echo y >"$BOX/send"
-	parts=$(timeout 20 dd if="$BOX/recv" bs=1 status=none \
+	parts=$(timeout 60 dd if="$BOX/recv" bs=1 status=none \
 		count=$((${#whole} + 1)))
 	is 2 "$(json id <<<"$parts")"
 	is '{"id"' "${parts:0:5}"

@@ -195,7 +195,7 @@ scan_and_send() {
 	background bash -c 'while :; do echo "0 0 17" >"$1"; done' - \
 		"$(shrinker scan)"
 	for i in 1 2; do
-		background timeout 60 "$TOOLS/recvtx" --sum --free \
+		background timeout 300 "$TOOLS/recvtx" --sum --free \
 			--count 100000 "$BOX" >"$W/r$i" 2>"$W/e$i"
 	done
 	"$TOOLS/sendtx" --size 10,5000,100000,4096 --count 300 --sums \
@@ -306,8 +306,8 @@ coherent() {
 
 	n=$(loops 1000)
 	new_box b 256K
-	is "$n" "$(timeout 100 "$TOOLS/coherence" "$BOX" "$n")"
-	is "$n" "$(timeout 100 "$TOOLS/coherence" "$BOX" "$n" \
+	is "$n" "$(timeout 400 "$TOOLS/coherence" "$BOX" "$n")"
+	is "$n" "$(timeout 400 "$TOOLS/coherence" "$BOX" "$n" \
 		"$(shrinker scan)")"
 	is "" "$(transactions)"
 }
@@ -323,7 +323,7 @@ coherent_under_reclaim() {
 	new_box b 256K
 	background bash -c 'while :; do echo "0 0 9" >"$1"; done' - \
 		"$(shrinker scan)"
-	is "$n" "$(timeout 100 "$TOOLS/coherence" "$BOX" "$n" \
+	is "$n" "$(timeout 400 "$TOOLS/coherence" "$BOX" "$n" \
 		"$(shrinker scan)")"
 }
 

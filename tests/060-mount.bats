@@ -14,7 +14,7 @@ refused() {
 	local word=$1
 
 	shift
-	run timeout 10 "$POOLFS" "$@"
+	run timeout 60 "$POOLFS" "$@"
 	[ "$status" = 2 ] || fail "poolfs $*: status $status, not 2: $output"
 	[[ $output == *"$word"* ]] || fail "poolfs $*: no '$word' in: $output"
 	[[ $output == *poolfs* ]]
@@ -87,13 +87,13 @@ waiters_start() {
 	mkdir "$dir/box/a" "$dir/box/b"
 	"$TOOLS/sendtx" --size 4M "$dir/box/a/send"
 	background keep_status "$POOL_TMP/sender" \
-		timeout 60 "$TOOLS/sendtx" --size 100 "$dir/box/a/send"
+		timeout 300 "$TOOLS/sendtx" --size 100 "$dir/box/a/send"
 	background keep_status "$POOL_TMP/receiver" \
-		timeout 60 cat "$dir/box/b/recv"
+		timeout 300 cat "$dir/box/b/recv"
 	background keep_status "$POOL_TMP/poller" \
-		timeout 60 "$TOOLS/recvtx" --poll "$dir/box/b"
+		timeout 300 "$TOOLS/recvtx" --poll "$dir/box/b"
 	background keep_status "$POOL_TMP/reader" \
-		timeout 60 cat "$dir/.pool/events"
+		timeout 300 cat "$dir/.pool/events"
 	wait_until 5 waiting "$dir" 3
 	# the one in poll() is no request that waits
 	wait_until 5 eval '[ "$(json open "$POOL/box/b/stat")" -ge 2 ]'
@@ -177,11 +177,11 @@ waiters_ended() {
 
 @test "a store that cannot be used is named" {
 	where
-	run timeout 10 "$POOLFS" --store "$POOL_TMP/absent" "$POOL"
+	run timeout 60 "$POOLFS" --store "$POOL_TMP/absent" "$POOL"
 	[ "$status" = 1 ]
 	[[ $output == *"$POOL_TMP/absent: No such"* ]]
 	touch "$POOL_TMP/file"
-	run timeout 10 "$POOLFS" --store "$POOL_TMP/file" "$POOL"
+	run timeout 60 "$POOLFS" --store "$POOL_TMP/file" "$POOL"
 	[ "$status" = 1 ]
 	[[ $output == *"$POOL_TMP/file: Not a directory"* ]]
 	fails is_mounted "$POOL"
@@ -191,14 +191,14 @@ waiters_ended() {
 	local signal status
 	for signal in TERM INT HUP umount; do
 		where
-		background timeout 60 "$POOLFS" -f "$POOL" \
+		background timeout 300 "$POOLFS" -f "$POOL" \
 			>"$POOL_TMP/out" 2>&1
 		noted
 		# the process itself: our child's child
 		[ "$(ps -o ppid= -p "$(pool_pid keeper)" | tr -d ' ')" = \
 			"$BG_PID" ]
 		if [[ $signal == umount ]]; then
-			timeout 10 umount "$POOL"
+			timeout 60 umount "$POOL"
 		else
 			kill -"$signal" "$(pool_pid keeper)"
 		fi
@@ -214,7 +214,7 @@ waiters_ended() {
 	local mode
 	for mode in $MODES; do
 		where
-		timeout 10 "$POOLFS" --mode="$mode" "$POOL" \
+		timeout 60 "$POOLFS" --mode="$mode" "$POOL" \
 			>"$POOL_TMP/out" 2>&1 3>&-
 		is_mounted "$POOL"
 		[ "$(json mode "$POOL/.pool/stats")" = "$mode" ]
@@ -240,12 +240,12 @@ waiters_ended() {
 		[ "$(df --output=used "$POOL" | tail -n 1)" -eq 12288 ]
 		[ "$(df --output=avail "$POOL" | tail -n 1)" -eq 4096 ]
 		"$TOOLS/sendtx" --size 4M "$POOL/box/4/send"
-		run timeout 10 "$TOOLS/sendtx" --size 4M "$POOL/box/5/send"
+		run timeout 60 "$TOOLS/sendtx" --size 4M "$POOL/box/5/send"
 		[ "$status" = 14 ] || fail "no ENOSPC: $status, $output"
 		# what nobody needs is there for whoever asks
 		rm "$POOL"/box/1/tx/*
 		[ "$(df --output=avail "$POOL" | tail -n 1)" -eq 4096 ]
-		timeout 10 "$TOOLS/sendtx" --size 4M "$POOL/box/5/send"
+		timeout 60 "$TOOLS/sendtx" --size 4M "$POOL/box/5/send"
 		pool_stop
 	done
 }
@@ -268,7 +268,7 @@ waiters_ended() {
 	where
 	user_setup
 	chown "$POOLFS_TEST_USER" "$POOL"
-	run as_user timeout 20 "$POOLFS" --mode=passthrough "$POOL"
+	run as_user timeout 60 "$POOLFS" --mode=passthrough "$POOL"
 	[ "$status" = 1 ]
 	[[ $output == *"--mode=passthrough"*CAP_SYS_ADMIN* ]]
 	wait_until 2 eval '! is_mounted "$POOL"'
@@ -288,7 +288,7 @@ inside() {
 	make -s -C "$TOP" -o all BUILD="${POOLFS%/poolfs}" \
 		DESTDIR="$POOL_TMP/dest" PREFIX=/usr/local install
 	# shellcheck disable=SC2016
-	timeout 60 unshare -m --propagation private bash -ec '
+	timeout 300 unshare -m --propagation private bash -ec '
 		. "$1/tests/helpers.bash"
 		trap "umount -l \"$2\" 2>/dev/null || true" EXIT
 		POOL=$2
@@ -302,7 +302,7 @@ inside() {
 # shellcheck disable=SC2016
 @test "mount -t fuse.poolfs with options" {
 	inside '
-		timeout 20 mount -t fuse.poolfs -o \
+		timeout 60 mount -t fuse.poolfs -o \
 			size=64M,mode=cached,allow_other,min-free=3M,noexec \
 			mypool "$POOL"
 		wait_until 10 pool_answers "$POOL"
@@ -312,10 +312,10 @@ inside() {
 		[ "$(json mode "$POOL/.pool/stats")" = cached ]
 		[ "$(json min_free "$POOL/.pool/config")" = $((3 << 20)) ]
 		keeper=$(json keeper "$POOL/.pool/stats")
-		timeout 10 umount "$POOL"
+		timeout 60 umount "$POOL"
 		wait_until 5 not_running "$keeper"
 		status=0
-		timeout 20 mount -t fuse.poolfs -o bogus mypool "$POOL" \
+		timeout 60 mount -t fuse.poolfs -o bogus mypool "$POOL" \
 			>"$POOL_TMP/out" 2>&1 || status=$?
 		[ "$status" != 0 ]
 		grep "bogus: no such option" "$POOL_TMP/out"
@@ -328,13 +328,13 @@ inside() {
 		mkdir "$POOL_TMP/store"
 		echo "cache $POOL fuse.poolfs defaults,noauto,nofail,_netdev,size=32M,store=$POOL_TMP/store,mode=cached,x-test=1 0 0" \
 			>"$POOL_TMP/fstab"
-		timeout 20 mount -T "$POOL_TMP/fstab" "$POOL"
+		timeout 60 mount -T "$POOL_TMP/fstab" "$POOL"
 		wait_until 10 pool_answers "$POOL"
 		grep " $POOL .* - fuse.poolfs cache " /proc/self/mountinfo
 		[ "$(json size "$POOL/.pool/stats")" = $((32 << 20)) ]
 		[ -e "$POOL_TMP/store/boxes" ]
 		keeper=$(json keeper "$POOL/.pool/stats")
-		timeout 10 umount "$POOL"
+		timeout 60 umount "$POOL"
 		wait_until 5 not_running "$keeper"
 	'
 }
@@ -383,14 +383,14 @@ inside() {
 	for mode in $MODES; do
 		pool_start --mode="$mode"
 		mkdir "$POOL/box/a"
-		background timeout 60 "$TOOLS/recvtx" "$POOL/box/a" \
+		background timeout 300 "$TOOLS/recvtx" "$POOL/box/a" \
 			>"$POOL_TMP/got"
 		wait_until 5 waiting "$POOL" 1
-		run timeout 10 umount "$POOL"
+		run timeout 60 umount "$POOL"
 		[ "$status" = 32 ]
 		[[ $output == *busy* ]]
 		is_mounted "$POOL"
-		timeout 10 "$TOOLS/sendtx" --text "still here" \
+		timeout 60 "$TOOLS/sendtx" --text "still here" \
 			"$POOL/box/a/send"
 		wait "$BG_PID"
 		[ "$(<"$POOL_TMP/got")" = "still here" ]
@@ -420,10 +420,10 @@ inside() {
 		pool_start --mode="$mode"
 		keeper=$(pool_pid keeper)
 		mkdir "$POOL/box/a"
-		background timeout 60 "$TOOLS/recvtx" "$POOL/box/a"
+		background timeout 300 "$TOOLS/recvtx" "$POOL/box/a"
 		wait_until 5 waiting "$POOL" 1
 		# it says busy, and has cut the connection all the same
-		timeout 10 umount -f "$POOL" || true
+		timeout 60 umount -f "$POOL" || true
 		fails wait "$BG_PID"
 		wait_until 10 not_running "$keeper"
 		wait_until 5 fails is_mounted "$POOL"
@@ -438,7 +438,7 @@ inside() {
 		"$TOOLS/sendtx" --size 1M "$POOL/box/a/send"
 		keeper=$(pool_pid keeper)
 		worker=$(pool_pid worker)
-		timeout 10 umount "$POOL"
+		timeout 60 umount "$POOL"
 		wait_until 10 not_running "$keeper"
 		wait_until 2 not_running "$worker"
 	done
@@ -451,11 +451,11 @@ inside() {
 		keeper=$(pool_pid keeper)
 		worker=$(pool_pid worker)
 		mkdir "$POOL/box/a"
-		background timeout 60 "$TOOLS/recvtx" "$POOL/box/a" \
+		background timeout 300 "$TOOLS/recvtx" "$POOL/box/a" \
 			>"$POOL_TMP/got"
 		wait_until 5 waiting "$POOL" 1
 		exec 7>"$POOL/box/a/send"
-		timeout 10 umount -l "$POOL"
+		timeout 60 umount -l "$POOL"
 		fails is_mounted "$POOL"
 		kill -0 "$BG_PID"
 		echo "by the back door" >&7
@@ -474,7 +474,7 @@ inside() {
 		pool_start --mode="$mode"
 		mkdir "$POOL/box/a"
 		"$TOOLS/sendtx" --size 64K "$POOL/box/a/send"
-		background timeout 60 "$TOOLS/mapread" --sum --hold 50 \
+		background timeout 300 "$TOOLS/mapread" --sum --hold 50 \
 			"$POOL/box/a/data" 0 65536 >"$POOL_TMP/sums"
 		wait_until 5 test -s "$POOL_TMP/sums"
 		pool_stop
@@ -500,7 +500,7 @@ inside() {
 			"$POOL/box/a/send"
 		"$TOOLS/sendtx" --text "in b" "$POOL/box/b/send"
 		# one of them is delivered already
-		id=$("$TOOLS/recvtx" --timeout 10 --header "$POOL/box/a" |
+		id=$("$TOOLS/recvtx" --timeout 60 --header "$POOL/box/a" |
 			json id)
 		sum_a=$(cd "$POOL/box/a/tx" && sha256sum -- *)
 		sum_b=$(cd "$POOL/box/b/tx" && sha256sum -- *)
@@ -514,9 +514,9 @@ inside() {
 		[ "$(json transactions.queued "$POOL/box/a/stat")" = 3 ]
 		[ "$(json transactions.delivered "$POOL/box/a/stat")" = 1 ]
 		[ -e "$POOL/box/a/tx/$id" ]
-		[ "$("$TOOLS/recvtx" --timeout 10 --header "$POOL/box/a" |
+		[ "$("$TOOLS/recvtx" --timeout 60 --header "$POOL/box/a" |
 			json size)" = 5 ]
-		[ "$("$TOOLS/recvtx" --timeout 10 --free "$POOL/box/b")" = \
+		[ "$("$TOOLS/recvtx" --timeout 60 --free "$POOL/box/b")" = \
 			"in b" ]
 		rmdir "$POOL/box/b"
 		pool_stop
@@ -536,7 +536,7 @@ inside() {
 	mkdir "$store"
 	pool_start --store "$store" -o size=16M
 	[ "$(json mode "$POOL/.pool/stats")" = cached ]
-	run timeout 20 dd if=/dev/zero of="$POOL/f" bs=1M count=32 status=none
+	run timeout 60 dd if=/dev/zero of="$POOL/f" bs=1M count=32 status=none
 	[ "$status" = 1 ]
 	[[ $output == *"No space left on device"* ]]
 	(($(stat -c %s "$store/tree/files/f") <= 16 << 20))
@@ -565,7 +565,7 @@ inside() {
 		kill -KILL "$keeper" "$worker"
 		exec 7>&-
 		wait_until 5 not_running "$worker"
-		timeout 10 umount -l "$POOL" || true
+		timeout 60 umount -l "$POOL" || true
 		pool_start --mode="$mode" --store "$store"
 		[ "$(cd "$POOL/box/a/tx" && sha256sum -- *)" = "$sum" ]
 		[ "$(json transactions.writing "$POOL/box/a/stat")" = 0 ]
@@ -584,7 +584,7 @@ inside() {
 	mkdir "$POOL/box/a"
 	"$TOOLS/sendtx" --text secret "$POOL/box/a/send"
 	mkdir "$POOL_TMP/second"
-	run timeout 10 "$POOLFS" --store "$POOL_TMP/store" "$POOL_TMP/second"
+	run timeout 60 "$POOLFS" --store "$POOL_TMP/store" "$POOL_TMP/second"
 	[ "$status" = 1 ]
 	[[ $output == *"$POOL_TMP/store: another poolfs uses it"* ]]
 	fails is_mounted "$POOL_TMP/second"
@@ -623,7 +623,7 @@ inside() {
 		/proc/self/mountinfo
 	as_user mkdir "$POOL/box/a"
 	as_user "$TOOLS/sendtx" --text mine "$POOL/box/a/send"
-	[ "$(as_user "$TOOLS/recvtx" --timeout 10 "$POOL/box/a")" = mine ]
+	[ "$(as_user "$TOOLS/recvtx" --timeout 60 "$POOL/box/a")" = mine ]
 	# without allow_other it is theirs alone
 	fails as_id 54321 54321 ls "$POOL/box"
 	pool_stop
@@ -636,7 +636,7 @@ inside() {
 	keeper=$(pool_pid keeper)
 	worker=$(pool_pid worker)
 	as_user mkdir "$POOL/box/a"
-	as_user timeout 10 fusermount3 -u "$POOL"
+	as_user timeout 60 fusermount3 -u "$POOL"
 	wait_until 10 not_running "$keeper"
 	wait_until 2 not_running "$worker"
 	[ -z "$(find "$USER_RUN" -mindepth 1)" ]
@@ -648,7 +648,7 @@ inside() {
 	user_setup
 	chown "$POOLFS_TEST_USER" "$POOL"
 	POOL_AS=as_user
-	as_user env XDG_RUNTIME_DIR=/nonexistent timeout 20 "$POOLFS" "$POOL" \
+	as_user env XDG_RUNTIME_DIR=/nonexistent timeout 60 "$POOLFS" "$POOL" \
 		>"$POOL_TMP/out" 2>&1 3>&- 4>&-
 	noted
 	local store
@@ -664,7 +664,7 @@ inside() {
 	pool_as_user_start
 	as_user mkdir "$POOL/box/a"
 	background keep_status "$POOL_TMP/receiver" \
-		as_user timeout 60 cat "$POOL/box/a/recv"
+		as_user timeout 300 cat "$POOL/box/a/recv"
 	wait_until 5 eval '[ "$(as_user json waiting "$POOL/.pool/stats")" -ge 1 ]'
 	pool_stop
 	wait_until 5 test -s "$POOL_TMP/receiver"
@@ -758,8 +758,8 @@ inside() {
 		mkdir "$POOL/box/a"
 		"$TOOLS/sendtx" --size 1M "$POOL/box/a/send"
 		rm "$POOL"/box/a/tx/*
-		background timeout 60 cat "$POOL/box/a/recv"
-		background timeout 60 cat "$POOL/.pool/events"
+		background timeout 300 cat "$POOL/box/a/recv"
+		background timeout 300 cat "$POOL/.pool/events"
 		wait_until 5 waiting "$POOL" 2
 		keeper=$(pool_pid keeper)
 		worker=$(pool_pid worker)

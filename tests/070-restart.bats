@@ -24,7 +24,7 @@ kill_often() {
 
 	for ((i = 0; ; i++)); do
 		((i < $2)) || [[ ${5:-} && ! -e $5 ]] || break
-		((i % 2)) || timeout 20 cat "$POOL/.pool/stats" >/dev/null
+		((i % 2)) || timeout 60 cat "$POOL/.pool/stats" >/dev/null
 		ms=$(($3 + RANDOM % ($4 - $3)))
 		sleep "0.$(printf %03d "$ms")"
 		kill_worker "$1"
@@ -56,7 +56,7 @@ send_on() {
 
 	shift
 	while [[ ! -e $POOL_TMP/stop ]]; do
-		keep_status "$file" timeout 60 "$TOOLS/sendtx" --sums "$@"
+		keep_status "$file" timeout 300 "$TOOLS/sendtx" --sums "$@"
 	done
 }
 
@@ -68,6 +68,12 @@ went_well() {
 		[ ! -s "$file.err" ] || fail "$file: $(sort "$file.err" | uniq -c)"
 		fails grep -qvx 0 "$file.status"
 	done
+}
+
+# all_events: those that are there now.
+all_events() {
+	timeout 60 dd if="$POOL/.pool/events" bs=64K iflag=nonblock \
+		2>/dev/null || true
 }
 
 waiting() {
@@ -234,11 +240,11 @@ hold_up_notifier() {
 	# so that the kernel has to read it again
 	echo 1 >/proc/sys/vm/drop_caches
 	touch "$SLOW_REPLIES"
-	background timeout 60 "$TOOLS/sendtx" --size 5000 "$box/send"
+	background timeout 300 "$TOOLS/sendtx" --size 5000 "$box/send"
 	sender=$BG_PID
 	wait_until 5 test -e "$SLOW_REPLIES.invalidating"
 	# opening it would wait for the notifier
-	background timeout 60 bash -c "head -c 5 <&7" >"$POOL_TMP/read"
+	background timeout 300 bash -c "head -c 5 <&7" >"$POOL_TMP/read"
 	reader=$BG_PID
 	wait_until 5 test -e "$SLOW_REPLIES.reading"
 	wait_until 5 grep -qs folio_lock "/proc/$worker/task"/*/stack
@@ -254,7 +260,7 @@ hold_up_notifier() {
 	wait "$sender" "$reader"
 	[ "$(stat -c %s "$POOL_TMP/read")" = 5 ]
 	[ "$(pool_pid worker)" != "$worker" ]
-	[ "$("$TOOLS/recvtx" --timeout 10 --free "$POOL/box/a" | wc -c)" = 5000 ]
+	[ "$("$TOOLS/recvtx" --timeout 60 --free "$POOL/box/a" | wc -c)" = 5000 ]
 	exec 7<&-
 	pool_stop
 }
@@ -291,12 +297,12 @@ hold_up_notifier() {
 		printf end >&7
 		kill_and_wait
 		exec 7>&-
-		[ "$("$TOOLS/recvtx" --timeout 10 --free "$box")" = \
+		[ "$("$TOOLS/recvtx" --timeout 60 --free "$box")" = \
 			"part 1, part 2, part 3, part 4, end" ]
 		# and the empty one
 		kill_and_wait
 		exec 8>&-
-		[ "$("$TOOLS/recvtx" --timeout 10 --header --free "$box" |
+		[ "$("$TOOLS/recvtx" --timeout 60 --header --free "$box" |
 			json size)" = 0 ]
 		wait_until 5 nothing_left "$box"
 		pool_stop
@@ -331,12 +337,12 @@ hold_up_notifier() {
 		rm -f "$POOL_TMP"/{send,recv,poll}*
 		"$TOOLS/sendtx" --size 64K "$box/send"
 		background keep_status "$POOL_TMP/send" \
-			timeout 60 "$TOOLS/sendtx" --text "at last" "$box/send"
+			timeout 300 "$TOOLS/sendtx" --text "at last" "$box/send"
 		background keep_status "$POOL_TMP/recv" \
-			timeout 60 "$TOOLS/recvtx" --free "$POOL/box/b"
+			timeout 300 "$TOOLS/recvtx" --free "$POOL/box/b"
 		wait_until 5 waiting "$POOL" 2
 		background keep_status "$POOL_TMP/poll" \
-			timeout 60 "$TOOLS/recvtx" --poll --free "$POOL/box/b"
+			timeout 300 "$TOOLS/recvtx" --poll --free "$POOL/box/b"
 		wait_until 5 eval '[ "$(json open "$POOL/box/b/stat")" -ge 2 ]'
 		for ((i = 0; i < 4; i++)); do
 			kill_and_wait
@@ -363,7 +369,7 @@ hold_up_notifier() {
 	for mode in $MODES; do
 		pool_start --mode="$mode"
 		mkdir "$POOL/box/a"
-		background timeout 60 cat "$POOL/box/a/recv"
+		background timeout 300 cat "$POOL/box/a/recv"
 		wait_until 5 waiting "$POOL" 1
 		kill_and_wait
 		wait_until 5 waiting "$POOL" 1
@@ -371,7 +377,7 @@ hold_up_notifier() {
 		wait_until 5 not_running "$BG_PID"
 		wait_until 5 eval '! waiting "$POOL" 1'
 		"$TOOLS/sendtx" --text "not for it" "$POOL/box/a/send"
-		[ "$("$TOOLS/recvtx" --timeout 10 "$POOL/box/a")" = "not for it" ]
+		[ "$("$TOOLS/recvtx" --timeout 60 "$POOL/box/a")" = "not for it" ]
 		pool_stop
 	done
 }
@@ -387,7 +393,7 @@ hold_up_notifier() {
 			[ "$(json mode "$POOL/.pool/stats")" = "$mode" ]
 		done
 		grep -qx "poolfs_restarts_total 3" "$POOL/.pool/metrics"
-		timeout 1 cat "$POOL/.pool/events" >"$POOL_TMP/events" || true
+		all_events >"$POOL_TMP/events"
 		[ "$(jq -c 'select(.event == "restart") | .restarts' \
 			"$POOL_TMP/events" | tr "\n" " ")" = "1 2 3 " ]
 		[ "$(jq -r 'select(.restarts == 3) | .worker' \
@@ -406,7 +412,7 @@ hold_up_notifier() {
 			ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 \
 			pool_start --mode="$mode"
 		for when in before after; do
-			background timeout 60 cat "$POOL/.pool/events" \
+			background timeout 300 cat "$POOL/.pool/events" \
 				>"$POOL_TMP/events"
 			reader=$BG_PID
 			wait_until 5 waiting "$POOL" 1
@@ -418,8 +424,7 @@ hold_up_notifier() {
 			echo '{"floor": 8}' >"$POOL/.pool/config"
 			wait_until 5 grep -q '"floor":8' "$POOL_TMP/events"
 			sleep 0.3
-			timeout 1 cat "$POOL/.pool/events" \
-				>"$POOL_TMP/all" || true
+			all_events >"$POOL_TMP/all"
 			cmp "$POOL_TMP/events" "$POOL_TMP/all"
 			kill "$reader"
 			wait_until 5 not_running "$reader"
@@ -433,7 +438,7 @@ hold_up_notifier() {
 	local mode i
 	for mode in $MODES; do
 		pool_start --mode="$mode"
-		background timeout 60 cat "$POOL/.pool/events" \
+		background timeout 300 cat "$POOL/.pool/events" \
 			>"$POOL_TMP/events"
 		wait_until 5 waiting "$POOL" 1
 		for ((i = 1; i <= 12; i++)); do
@@ -443,7 +448,7 @@ hold_up_notifier() {
 		wait_until 5 grep -q '"restarts":4' "$POOL_TMP/events"
 		# the same as for one who comes now, and in the same order
 		sleep 0.3
-		timeout 1 cat "$POOL/.pool/events" >"$POOL_TMP/all" || true
+		all_events >"$POOL_TMP/all"
 		cmp "$POOL_TMP/events" "$POOL_TMP/all"
 		[ "$(jq -c 'select(.event == "config") | .floor' \
 			"$POOL_TMP/events" | tr "\n" " ")" = \
@@ -461,14 +466,14 @@ hold_up_notifier() {
 		rm -f "$POOL_TMP"/recv*
 		mkdir "$POOL/box/a"
 		background keep_status "$POOL_TMP/recv" \
-			timeout 60 "$TOOLS/recvtx" --free "$POOL/box/a"
+			timeout 300 "$TOOLS/recvtx" --free "$POOL/box/a"
 		wait_until 5 waiting "$POOL" 1
 		end=$((SECONDS + 3))
 		while ((SECONDS < end)); do
 			kill_worker "$keeper"
 			sleep 0.01
 		done
-		timeout 20 "$TOOLS/sendtx" --text "still here" \
+		timeout 60 "$TOOLS/sendtx" --text "still here" \
 			"$POOL/box/a/send"
 		wait_until 10 test -s "$POOL_TMP/recv.status"
 		went_well "$POOL_TMP/recv"
@@ -525,7 +530,7 @@ hold_up_notifier() {
 	as_user "$TOOLS/sendtx" --text kept "$POOL/box/a/send"
 	before=$(pool_pid worker)
 	kill -KILL "$before"
-	[ "$(as_user "$TOOLS/recvtx" --timeout 10 "$POOL/box/a")" = kept ]
+	[ "$(as_user "$TOOLS/recvtx" --timeout 60 "$POOL/box/a")" = kept ]
 	[ "$(pool_pid worker)" != "$before" ]
 	pool_stop
 	[ -z "$(find "$USER_RUN" -mindepth 1)" ]

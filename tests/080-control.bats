@@ -11,13 +11,13 @@ teardown() {
 
 # config: as it is, without the last error.
 config() {
-	timeout 10 cat "$POOL/.pool/config" | jq -cS "del(.last_error)"
+	timeout 60 cat "$POOL/.pool/config" | jq -cS "del(.last_error)"
 }
 
 # write_to FILE TEXT: in one write; status and message are run's.
 write_to() {
 	# shellcheck disable=SC2016
-	run timeout 10 bash -c 'printf "%s" "$2" >"$1"' - "$1" "$2"
+	run timeout 60 bash -c 'printf "%s" "$2" >"$1"' - "$1" "$2"
 }
 
 # config_refuses KEY TEXT: EINVAL, the key is named twice, nothing changes.
@@ -36,7 +36,7 @@ config_refuses() {
 
 # all_events: those that are there now.
 all_events() {
-	timeout 10 dd if="$POOL/.pool/events" bs=64K iflag=nonblock \
+	timeout 60 dd if="$POOL/.pool/events" bs=64K iflag=nonblock \
 		2>/dev/null || true
 }
 
@@ -166,7 +166,7 @@ open_metrics() {
 		for file in .pool/stats .pool/pressure .pool/config \
 			box/a/stat; do
 			jq -e type "$POOL/$file" >/dev/null
-			timeout 10 dd if="$POOL/$file" bs=7 status=none |
+			timeout 60 dd if="$POOL/$file" bs=7 status=none |
 				jq -e type >/dev/null
 			[ "$(tail -c 1 "$POOL/$file" | od -An -c |
 				tr -d " ")" = '\n' ]
@@ -194,7 +194,7 @@ open_metrics() {
 		mkdir "$POOL/box/a" "$POOL/box/b"
 		"$TOOLS/sendtx" --size 8192 --count 3 "$POOL/box/a/send"
 		"$TOOLS/sendtx" --size 4096 "$POOL/box/b/send"
-		"$TOOLS/recvtx" --timeout 10 --count 2 --free \
+		"$TOOLS/recvtx" --timeout 60 --count 2 --free \
 			"$POOL/box/a" >/dev/null
 		[ "$(jq -c '[.boxes, .transactions, .pages.used,
 			.pages.available, .bytes.used, .bytes.available]' \
@@ -222,7 +222,7 @@ open_metrics() {
 		pool_start --mode="$mode"
 		mkdir "$POOL/box/a"
 		"$TOOLS/sendtx" --size 5000 --count 3 "$POOL/box/a/send"
-		"$TOOLS/recvtx" --timeout 10 --free "$POOL/box/a" >/dev/null
+		"$TOOLS/recvtx" --timeout 60 --free "$POOL/box/a" >/dev/null
 		open_metrics <"$POOL/.pool/metrics"
 		[ "$(tail -n 1 "$POOL/.pool/metrics")" = "# EOF" ]
 		metric() {
@@ -248,6 +248,7 @@ open_metrics() {
 @test "config takes what it should, and it has its effect" {
 	local mode
 	for mode in $MODES; do
+		# shellcheck disable=SC2034 # for pool_mount
 		MONITOR=machine
 		pool_start --mode="$mode"
 		[ "$(config | jq -c keys)" = \
@@ -364,7 +365,7 @@ open_metrics() {
 	local mode
 	for mode in $MODES; do
 		pool_start --mode="$mode"
-		background timeout 60 cat "$POOL/.pool/events" \
+		background timeout 300 cat "$POOL/.pool/events" \
 			>"$POOL_TMP/events"
 		wait_until 5 waiting "$POOL" 1
 		kill -0 "$BG_PID"
@@ -412,7 +413,7 @@ open_metrics() {
 		readers=()
 		sleep 0.2
 		for ((i = 0; i < 8; i++)); do
-			background timeout 60 cat "$POOL/.pool/events" \
+			background timeout 300 cat "$POOL/.pool/events" \
 				>"$POOL_TMP/reader.$i"
 			readers+=("$BG_PID")
 		done
@@ -420,8 +421,8 @@ open_metrics() {
 		for ((i = 1; i <= 10; i++)); do
 			echo "{\"floor\": $i}" >"$POOL/.pool/config"
 		done
-		sleep 0.5
 		for ((i = 0; i < 8; i++)); do
+			wait_until 5 grep -q '"floor":10' "$POOL_TMP/reader.$i"
 			[ "$(jq -c 'select(.event == "config") | .floor' \
 				"$POOL_TMP/reader.$i" | tr "\n" " ")" = \
 				"1 2 3 4 5 6 7 8 9 10 " ]
@@ -442,8 +443,9 @@ open_metrics() {
 		for ((i = 1; i <= 300; i++)); do
 			echo "{\"floor\": $i}" >"$POOL/.pool/config"
 		done
-		sleep 0.3
-		timeout 0.5 cat <&7 >"$POOL_TMP/after" || true
+		background sh -c 'exec cat <&7' >"$POOL_TMP/after"
+		wait_until 5 grep -q '"floor":300' "$POOL_TMP/after"
+		kill "$BG_PID"
 		exec 7<&-
 		[ "$(head -n 1 "$POOL_TMP/after" | json event)" = lost ]
 		[ "$(grep -c '"lost"' "$POOL_TMP/after")" = 1 ]
@@ -483,7 +485,7 @@ open_metrics() {
 		# nothing is left, which is no error; Used content is untouched
 		echo "0 0 1000000" >"$dir/scan"
 		[ "$(json pages.used "$POOL/.pool/stats")" = 256 ]
-		[ "$("$TOOLS/recvtx" --timeout 10 --sum "$POOL/box/a" |
+		[ "$("$TOOLS/recvtx" --timeout 60 --sum "$POOL/box/a" |
 			cut -d " " -f 3)" = \
 			"$("$TOOLS/mapread" --sum "$POOL/box/a/tx/2")" ]
 		pool_stop

@@ -26,7 +26,7 @@ demo() {
 # demo_run [CMD...]: runs the demo on what is built; what it prints is in
 # $output.
 demo_run() {
-	run demo "$@" timeout -k 5 100 "$SCRIPTS/demo" --no-deps $demo_args
+	run demo "$@" timeout -k 5 400 "$SCRIPTS/demo" --no-deps $demo_args
 	echo "$output"
 	[[ $status == 0 ]]
 	[[ $output == *"they are what was sent"* ]]
@@ -114,7 +114,7 @@ check_pages() {
 	need fuse
 	for mode in $MODES; do
 		start "$mode"
-		timeout 20 "$SCRIPTS/send-many" -p "$box" 20 100 >"$POOL_TMP/sent"
+		timeout 60 "$SCRIPTS/send-many" -p "$box" 20 100 >"$POOL_TMP/sent"
 		[[ $(stat -c %s "$POOL_TMP/sent") == 2000 ]]
 		[[ $(ls "$box/tx" | wc -l) == 20 ]]
 		grep -q '^transaction 1 of 20 *$' "$box"/tx/1
@@ -137,8 +137,8 @@ check_pages() {
 	need fuse
 	for mode in $MODES; do
 		start "$mode"
-		timeout 20 "$SCRIPTS/send-many" -p "$box" 30 5000 >"$POOL_TMP/sent"
-		timeout 30 "$SCRIPTS/poolfs-recv" -n 30 "$box" >"$POOL_TMP/got"
+		timeout 60 "$SCRIPTS/send-many" -p "$box" 30 5000 >"$POOL_TMP/sent"
+		timeout 100 "$SCRIPTS/poolfs-recv" -n 30 "$box" >"$POOL_TMP/got"
 		cmp "$POOL_TMP/sent" "$POOL_TMP/got"
 		[[ -z $(ls "$box/tx") ]]
 		[[ $(json transactions.delivered "$box/stat") == 0 ]]
@@ -149,7 +149,7 @@ check_pages() {
 @test "poolfs-recv waits for what is sent later, and ends with the box" {
 	need fuse
 	start cached
-	background timeout 30 "$SCRIPTS/poolfs-recv" "$box" >"$POOL_TMP/got"
+	background timeout 100 "$SCRIPTS/poolfs-recv" "$box" >"$POOL_TMP/got"
 	sleep 0.3
 	echo one >"$box/send"
 	echo two >"$box/send"
@@ -166,7 +166,7 @@ check_pages() {
 	start cached
 	printf 123456789 >"$box/send"
 	printf abc >"$box/send"
-	timeout 20 "$SCRIPTS/poolfs-recv" -k -n 2 "$box" \
+	timeout 60 "$SCRIPTS/poolfs-recv" -k -n 2 "$box" \
 		sh -c 'echo "$POOL_ID $POOL_OFFSET $POOL_SIZE $POOL_UID $POOL_GID"
 			test "$POOL_PID" -gt 0
 			test "$(cat "$POOL_TX")" = "$(cat)"
@@ -192,7 +192,7 @@ check_pages() {
 	for i in 1 2 3; do
 		echo "$i" >"$box/send"
 	done
-	run timeout 20 "$SCRIPTS/poolfs-recv" -n 3 "$box" grep -v 2
+	run timeout 60 "$SCRIPTS/poolfs-recv" -n 3 "$box" grep -v 2
 	echo "$output"
 	[[ $status == 1 ]]
 	[[ $output == *"grep failed; kept: $box/tx/2"* ]]
@@ -200,7 +200,7 @@ check_pages() {
 	# with -s it stops there
 	echo 4 >"$box/send"
 	echo 5 >"$box/send"
-	run timeout 20 "$SCRIPTS/poolfs-recv" -s -n 2 "$box" false
+	run timeout 60 "$SCRIPTS/poolfs-recv" -s -n 2 "$box" false
 	[[ $status == 1 ]]
 	[[ $(json transactions.queued "$box/stat") == 1 ]]
 }
@@ -209,7 +209,7 @@ check_pages() {
 	need fuse
 	start cached
 	echo x >"$box/send"
-	timeout 20 "$SCRIPTS/poolfs-recv" -n 1 "$box" \
+	timeout 60 "$SCRIPTS/poolfs-recv" -n 1 "$box" \
 		sh -c 'ls -l /proc/self/fd' >"$POOL_TMP/got"
 	cat "$POOL_TMP/got"
 	fails grep -q "/recv$" "$POOL_TMP/got"
@@ -219,10 +219,10 @@ check_pages() {
 	need fuse
 	start cached
 	for i in 1 2; do
-		background timeout 30 "$SCRIPTS/poolfs-recv" "$box" \
+		background timeout 100 "$SCRIPTS/poolfs-recv" "$box" \
 			>"$POOL_TMP/got.$i"
 	done
-	timeout 20 "$SCRIPTS/send-many" -p "$box" 40 200 >"$POOL_TMP/sent"
+	timeout 60 "$SCRIPTS/send-many" -p "$box" 40 200 >"$POOL_TMP/sent"
 	# ENOTEMPTY until the last one is freed
 	wait_until 20 rmdir "$box"
 	wait_until 10 not_running "$BG_PID"

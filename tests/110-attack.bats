@@ -15,8 +15,8 @@ teardown() {
 nothing_left() {
 	wait_until 5 pool_is open 0
 	is 0 "$(pool waiting)"
-	timeout 20 find "$B" -path '*/tx/*' -delete
-	timeout 20 find "$B" -mindepth 1 -maxdepth 1 -exec rmdir {} +
+	timeout 60 find "$B" -path '*/tx/*' -delete
+	timeout 60 find "$B" -mindepth 1 -maxdepth 1 -exec rmdir {} +
 	is 0 "$(pool transactions)"
 	is 0 "$(pool boxes)"
 	scan 1000000
@@ -35,7 +35,7 @@ pool_is() {
 touch_holes() {
 	local status=0
 
-	as_id 65534 65534 timeout 60 "$TOOLS/mapread" --sum "$1" \
+	as_id 65534 65534 timeout 300 "$TOOLS/mapread" --sum "$1" \
 		>/dev/null 2>&1 || status=$?
 	[[ $status == 4 ]] || fail "touching all of it gave $status"
 }
@@ -45,15 +45,15 @@ holes() {
 	truncate -s 1G "$B/holes/data"
 	truncate -s 64M "$B/mine/data"
 	touch_holes "$B/holes/data"
-	timeout 10 cat "$POOL/.pool/stats" >/dev/null
+	timeout 60 cat "$POOL/.pool/stats" >/dev/null
 	touch_holes "$B/holes/data"
 	for i in {1..48}; do
 		"$TOOLS/sendtx" --size 1M "$B/mine/send"
 	done
 	touch_holes "$B/holes/data"
-	timeout 10 mkdir "$B/another"
+	timeout 60 mkdir "$B/another"
 	echo x >"$B/another/send"
-	timeout 10 cat "$B/holes/stat" >/dev/null
+	timeout 60 cat "$B/holes/stat" >/dev/null
 	is 49 "$(pool transactions)"
 	nothing_left
 }
@@ -137,9 +137,9 @@ receivers() {
 
 # A write of its own; it must be refused.
 config_refuses_file() {
-	fails timeout 10 dd if="$1" of="$POOL/.pool/config" bs=4M \
+	fails timeout 60 dd if="$1" of="$POOL/.pool/config" bs=4M \
 		conv=notrunc status=none
-	timeout 10 jq -e .last_error "$POOL/.pool/config" >/dev/null
+	timeout 60 jq -e .last_error "$POOL/.pool/config" >/dev/null
 }
 
 nonsense() {

@@ -43,17 +43,17 @@ waiting_senders() {
 			truncate -s 64K "$POOL/box/b/data"
 			"$TOOLS/sendtx" --size 65536 "$POOL/box/b/send"
 			for ((i = 0; i < 24; i++)); do
-				background timeout 60 "$TOOLS/sendtx" \
+				background timeout 300 "$TOOLS/sendtx" \
 					--size 40000 --first "$i" "$POOL/box/b/send"
 			done
 			wait_until 10 waiting_senders 24
 			# its name is known, so that few questions come before
 			stat "$POOL/box/b/tx/1" >/dev/null
 			kill_at_answer "$n"
-			run timeout 20 "$TOOLS/fileops" unlink "$POOL/box/b/tx/1"
+			run timeout 60 "$TOOLS/fileops" unlink "$POOL/box/b/tx/1"
 			echo "$mode, answer $n: $output"
 			[ "$output" = 0 ]
-			timeout 30 "$TOOLS/recvtx" --count 24 --sum --free \
+			timeout 100 "$TOOLS/recvtx" --count 24 --sum --free \
 				"$POOL/box/b" >"$POOL_TMP/got"
 			[ "$(sort -u "$POOL_TMP/got" | wc -l)" = 24 ]
 			[ "$(json restarts "$POOL/.pool/stats")" = 1 ]
@@ -86,7 +86,7 @@ data_opens() {
 	kill "$one"
 	wait "$one" || true
 	wait_until 5 not_running "$worker"
-	run timeout 10 head -c 5 "$POOL/box/b/data"
+	run timeout 60 head -c 5 "$POOL/box/b/data"
 	[ "$output" = hello ]
 	[ "$(json restarts "$POOL/.pool/stats")" = 1 ]
 	kill "$two"

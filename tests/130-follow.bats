@@ -17,7 +17,7 @@ may_run_on() {
 
 # asks CPU: 300 requests in a row from there.
 asks() {
-	timeout 20 taskset -c "$1" "$TOOLS/sendtx" --size 10 --count 300 \
+	timeout 60 taskset -c "$1" "$TOOLS/sendtx" --size 10 --count 300 \
 		--dsync "$POOL/box/b/send"
 	rm "$POOL/box/b/tx/"*
 }
@@ -31,7 +31,7 @@ followed() {
 	taskset -pc $((1 - $1)) "$2" >/dev/null
 	asks $((1 - $1))
 	taskset -pc "$allowed" "$2" >/dev/null
-	background timeout 20 strace -qq -e trace=sched_setaffinity -o "$log" \
+	background timeout 60 strace -qq -e trace=sched_setaffinity -o "$log" \
 		-p "$2"
 	wait_until 5 grep -q '^TracerPid:[[:space:]]*[1-9]' "/proc/$2/status"
 	asks "$1"

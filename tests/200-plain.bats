@@ -344,7 +344,7 @@ copies() {
 same_page() {
 	local writes lost
 
-	read -r writes lost < <(timeout 30 "$TOOLS/samepage" "$POOL/page" \
+	read -r writes lost < <(timeout 100 "$TOOLS/samepage" "$POOL/page" \
 		"$(lasting 2)")
 	((writes > 100)) || fail "only $writes writes"
 	is "0 0" "$lost"
@@ -582,8 +582,8 @@ programs() {
 specials() {
 	mkfifo -m 640 fifo
 	is "10640:1:0" "$(posix stat fifo)"
-	background timeout 20 bash -c 'seq 50000 >fifo'
-	is "$(seq 50000 | sha256sum)" "$(timeout 20 cat fifo | sha256sum)"
+	background timeout 60 bash -c 'seq 50000 >fifo'
+	is "$(seq 50000 | sha256sum)" "$(timeout 60 cat fifo | sha256sum)"
 	wait "$BG_PID"
 	is "ENXIO" "$(posix open fifo w,nonblock)"
 	is "0 10600:1:0" "$(posix umask 077 mknod fifo2 fifo 0666 0 stat fifo2)"
@@ -662,7 +662,7 @@ full() {
 		(($(stat -c %b "$POOL/f") <= 65536)) ||
 			fail "$(stat -c %b "$POOL/f") blocks in 32 MiB"
 		# the rest of the pool goes on
-		timeout 10 cat "$POOL/.pool/stats" >/dev/null
+		timeout 60 cat "$POOL/.pool/stats" >/dev/null
 		is kept "$(<"$POOL/kept")"
 		is "0 ENOSPC" "$(posix create "$POOL/g" w,creat 0644 \
 			fallocate extend 0 64M)"

@@ -393,15 +393,15 @@ many() {
 		[[ $WAY == root/passthrough ]] && ! sanitized || n=20000
 	fi
 	mkdir "$POOL/many"
-	timeout 100 "$TOOLS/bigdir" fill "$POOL/many" $n
+	timeout 400 "$TOOLS/bigdir" fill "$POOL/many" $n
 	for i in 1 2; do
-		read -r missing twice made < <(timeout 60 "$TOOLS/bigdir" churn \
+		read -r missing twice made < <(timeout 300 "$TOOLS/bigdir" churn \
 			"$POOL/many" $n)
 		is "0 0" "$missing $twice"
 		((made > 0)) || fail "nothing changed meanwhile"
-		timeout 60 find "$POOL/many" -name 'young-*' -delete
+		timeout 300 find "$POOL/many" -name 'young-*' -delete
 	done
-	is $n "$(timeout 60 ls -U "$POOL/many" | wc -l)"
+	is $n "$(timeout 300 ls -U "$POOL/many" | wc -l)"
 	# any of them is found at once
 	is "100644 ENOENT" "$(posix stat "$POOL/many/stable-$((n - 1))" |
 		cut -d : -f 1) $(posix stat "$POOL/many/stable-$n")"
@@ -471,7 +471,7 @@ fixed_names() {
 	mkdir box/a
 	printf message >box/a/send
 	is message "$(cat box/a/tx/1)"
-	timeout 10 cat .pool/stats >/dev/null
+	timeout 60 cat .pool/stats >/dev/null
 	# below the root these are names like any other
 	mkdir d/box d/.pool
 	printf plain >d/box/f

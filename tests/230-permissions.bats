@@ -23,7 +23,7 @@ by() {
 	local id=$1
 
 	shift
-	as_id "$id" "$id" timeout -k 1 60 "$TOOLS/posixops" "$@" |
+	as_id "$id" "$id" timeout -k 1 300 "$TOOLS/posixops" "$@" |
 		paste -sd ' ' -
 }
 
@@ -33,7 +33,7 @@ by_member() {
 
 	shift 2
 	setpriv --reuid "$id" --regid "$id" --groups "$groups" \
-		timeout -k 1 60 "$TOOLS/posixops" "$@" | paste -sd ' ' -
+		timeout -k 1 300 "$TOOLS/posixops" "$@" | paste -sd ' ' -
 }
 
 # whose FILE...: owner, group and mode of each.
@@ -295,7 +295,7 @@ bits_after_open() {
 	umask 0
 	: >f
 	chmod 777 . f
-	background as_id 1001 1001 timeout 60 "$TOOLS/posixops" open f w \
+	background as_id 1001 1001 timeout 300 "$TOOLS/posixops" open f w \
 		write x touch ready await set write y stat f >"$W/said"
 	wait_until 10 test -e ready
 	chmod 4777 f
@@ -360,7 +360,7 @@ listing() {
 	chmod 6755 f
 	chmod 2775 d
 	setpriv --reuid "$uid" --regid "$gid" --groups "$groups" \
-		timeout -k 1 60 "$@" 2>/dev/null || printf 'failed '
+		timeout -k 1 300 "$@" 2>/dev/null || printf 'failed '
 	stat -c %a f d | paste -sd ' ' -
 }
 

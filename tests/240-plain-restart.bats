@@ -46,7 +46,7 @@ loops_and_kills() {
 	kills=$(loops 30)
 	for i in 1 2; do
 		mkdir "$POOL/c$i"
-		background timeout 100 "$TOOLS/churn" "$POOL/c$i" "$W/stop" \
+		background timeout 400 "$TOOLS/churn" "$POOL/c$i" "$W/stop" \
 			>"$W/rounds$i"
 		churners+=("$BG_PID")
 	done

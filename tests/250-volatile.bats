@@ -485,7 +485,7 @@ every_name() {
 		is g "$(ls d)"
 		touch "$SLOW_REPLIES"
 		scan=$(of_files scan)
-		background timeout 30 sh -c "echo 0 0 8 >'$scan'"
+		background timeout 100 sh -c "echo 0 0 8 >'$scan'"
 		wait_until 5 test -e "$SLOW_REPLIES.invalidating"
 		worker=$(pool_pid worker)
 		rm "$SLOW_REPLIES"

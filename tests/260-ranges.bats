@@ -29,7 +29,7 @@ ranges() {
 
 # raw [OPTION] VERB FILE [OFFSET LENGTH]...: the same in bytes.
 raw() {
-	timeout -k 1 30 "$TOOLS/pinrange" "$@" | paste -sd ' ' -
+	timeout -k 1 100 "$TOOLS/pinrange" "$@" | paste -sd ' ' -
 }
 
 # states FILE PAGES: a letter a page, p or u.
@@ -67,7 +67,7 @@ zeros() {
 }
 
 same() {
-	timeout 20 cmp "$1" "$REFERENCE_FILE"
+	timeout 60 cmp "$1" "$REFERENCE_FILE"
 }
 
 # purges: events of ranges so far, each as [first page, pages].
@@ -322,7 +322,7 @@ other_files() {
 		is "$verb ENOTTY" "$verb $(raw --read-only $verb /dev/shm)"
 	done
 	purge_ranges 100
-	is 8192 "$(json size <("$TOOLS/recvtx" --timeout 10 --header "$B/a"))"
+	is 8192 "$(json size <("$TOOLS/recvtx" --timeout 60 --header "$B/a"))"
 }
 
 @test "directories, boxes, fifos: ENOTTY" {
@@ -509,7 +509,7 @@ pressed() {
 	cd "$POOL"
 	new_file f 64
 	is 0 "$(ranges unpin f 10 50)"
-	for ((i = 1; i <= 40; i++)); do
+	for ((i = 1; i <= 1000; i++)); do
 		echo "full avg10=9.00 avg60=1.00 avg300=0.10 total=$((i * 1000000))" \
 			>"$PSI"
 		sleep 0.06
@@ -733,7 +733,7 @@ race() {
 	background eval 'while echo "0 0 8" >"$(of_ranges scan)"; do
 		sleep 0.004
 	done'
-	for ((i = 0; i < $1; i++)); do
+	for ((i = 0; i < $1 || (i < 20 * $1 && !(kept && purged)); i++)); do
 		is "0 0" "$(ranges unpin f 0 20 30 10)"
 		((i % 3)) || sleep 0.01
 		said=$(ranges pin f 0 40)
@@ -779,7 +779,7 @@ racing() {
 	is 0 "$(ranges unpin "$f" 4 8)"
 	touch "$SLOW_REPLIES"
 	scan=$(of_ranges scan)
-	background timeout 30 sh -c "echo 0 0 8 >'$scan'"
+	background timeout 100 sh -c "echo 0 0 8 >'$scan'"
 	wait_until 5 test -e "$SLOW_REPLIES.invalidating"
 	# it waits until the kernel has dropped its copies; others do not
 	background ranges pin "$f" 4 8 >"$W/pin"

@@ -17,7 +17,7 @@ teardown() {
 # what makes it run as somebody else.
 poolctl() {
 	STATUS=0
-	"${AS[@]}" timeout -k 1 30 "$POOLCTL" "$@" >"$W/out" 2>"$W/err" ||
+	"${AS[@]}" timeout -k 1 100 "$POOLCTL" "$@" >"$W/out" 2>"$W/err" ||
 		STATUS=$?
 }
 
@@ -53,7 +53,7 @@ new_file() {
 }
 
 same() {
-	timeout 20 cmp "$1" "$W/reference"
+	timeout 60 cmp "$1" "$W/reference"
 }
 
 # ranges_are NUMBER PAGES: what the pool has.

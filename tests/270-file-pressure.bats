@@ -94,7 +94,7 @@ other_ways_to_write() {
 	is 3:end "$(posix open f r pread 3 20971515 | cut -d ' ' -f 2)"
 	new_box a 32M
 	"$TOOLS/sendtx" --size 32M "$BOX/send"
-	is 33554432 "$("$TOOLS/recvtx" --timeout 20 --header "$B/a" | json size)"
+	is 33554432 "$("$TOOLS/recvtx" --timeout 60 --header "$B/a" | json size)"
 }
 
 @test "size=: to fallocate, copies, mappings, boxes" {
@@ -288,7 +288,7 @@ control_without_inodes() {
 	filled p >/dev/null
 	is 0 "$(pool restarts)"
 	"$TOOLS/sendtx" --text hello "$BOX/send"
-	is hello "$("$TOOLS/recvtx" --timeout 10 "$BOX")"
+	is hello "$("$TOOLS/recvtx" --timeout 60 "$BOX")"
 	kill_worker
 	is 1 "$(pool restarts)"
 	rm -r p
@@ -331,16 +331,16 @@ volatile_inodes() {
 	tmp
 	POOL=$(mktemp -d "$POOL_TMP/mnt.XXXXXX")
 	mkdir "$POOL_TMP/store"
-	run timeout 20 "$POOLFS" --store "$POOL_TMP/store" -o nr_inodes=500 \
+	run timeout 60 "$POOLFS" --store "$POOL_TMP/store" -o nr_inodes=500 \
 		"$POOL"
 	[ "$status" = 1 ]
 	[[ $output == *"nr_inodes=500"* ]]
-	run timeout 20 "$POOLFS" -o nr_inodes=many "$POOL"
+	run timeout 60 "$POOLFS" -o nr_inodes=many "$POOL"
 	[ "$status" != 0 ]
 	fails is_mounted "$POOL"
 	user_setup
 	chown "$POOLFS_TEST_USER" "$POOL"
-	run as_user timeout 20 "$POOLFS" -o nr_inodes=500 "$POOL"
+	run as_user timeout 60 "$POOLFS" -o nr_inodes=500 "$POOL"
 	[ "$status" = 1 ]
 	[[ $output == *"nr_inodes=500"* ]]
 	wait_until 2 fails is_mounted "$POOL"
@@ -365,7 +365,7 @@ volatile_inodes() {
 		[[ $output == *"quota exceeded"* ]]
 		pool_stop
 	else
-		run timeout 20 "$POOLFS" -o "$options" "$POOL"
+		run timeout 60 "$POOLFS" -o "$options" "$POOL"
 		[ "$status" = 1 ]
 		[[ $output == *"-o usrquota: this kernel's tmpfs does not"* ]]
 		fails is_mounted "$POOL"
@@ -430,7 +430,7 @@ on_tmpfs() {
 
 	group_setup
 	reference_setup
-	timeout 60 "$INSIDE" "$POOL_TMP/fill" "$REFERENCE" "$FILES" \
+	timeout 300 "$INSIDE" "$POOL_TMP/fill" "$REFERENCE" "$FILES" \
 		2>"$POOL_TMP/said" || status=$?
 	echo "# tmpfs: $(ls "$REFERENCE" | wc -l) of $FILES files," \
 		"killed $(killed) times" >&3
@@ -455,7 +455,7 @@ in_pool() {
 	$POOL_AS mkdir "$POOL/v"
 	$POOL_AS setfattr -n "$ATTRIBUTE" -v 1 "$POOL/v"
 	$POOL_AS cp "$TOP/Makefile" "$POOL/ordinary"
-	$POOL_AS timeout 60 "$INSIDE" "$POOL_TMP/fill" "$POOL/v" "$FILES" ||
+	$POOL_AS timeout 300 "$INSIDE" "$POOL_TMP/fill" "$POOL/v" "$FILES" ||
 		fail "the writer ended with $?; killed: $(killed)"
 	is 0 "$(killed)"
 	is 0 "$(pool_pid restarts)"

@@ -57,7 +57,7 @@ model() {
 	ops=$(model_ops)
 	background reclaim_on
 	reclaimer=$BG_PID
-	timeout -s TERM 110 "$TOOLS/fsmodel" --volatile \
+	timeout -s TERM 400 "$TOOLS/fsmodel" --volatile \
 		--scan "$(of_files scan)" --seed "$RANDOM" --ops "$ops" \
 		"$POOL/model" >"$W/out" 2>&1 || fail "$(<"$W/out")"
 	kill "$reclaimer"
@@ -73,10 +73,10 @@ killed() {
 
 	background reclaim_on
 	reclaimer=$BG_PID
-	background timeout -s TERM 60 "$TOOLS/fsmodel" --volatile \
+	background timeout -s TERM 300 "$TOOLS/fsmodel" --volatile \
 		--scan "$(of_files scan)" --seed "$RANDOM" \
 		--ops "$(killed_ops)" "$POOL/model" >"$W/out" 2>&1
-	end=$((SECONDS + 50))
+	end=$((SECONDS + 250))
 	while kill -0 "$BG_PID" 2>/dev/null && ((SECONDS < end)); do
 		kill -KILL "$(pool_pid worker)"
 		sleep 0.3
@@ -93,11 +93,11 @@ killed() {
 
 # The reclaimer alone takes what is volatile.
 model_in_pressure() {
-	local ops end=$((SECONDS + 30))
+	local ops end=$((SECONDS + 200))
 
 	ops=$(loops 15000)
 	until ((SECONDS > end)); do
-		timeout -s TERM 60 "$TOOLS/fsmodel" --volatile --let-go 300000 \
+		timeout -s TERM 300 "$TOOLS/fsmodel" --volatile --let-go 300000 \
 			--seed "$RANDOM" --ops "$ops" "$POOL/model" \
 			>"$W/out" 2>&1 || fail "$(<"$W/out")"
 		grep -q "^$ops operations" "$W/out"
@@ -109,7 +109,7 @@ model_in_pressure() {
 # bats test_tags=alone
 @test "the same while the machine waits for memory" {
 	need real_pressure
-	real_pressure_start 110
+	real_pressure_start 800
 	in_every_way model_in_pressure
 	pressure_stop
 }

@@ -69,7 +69,7 @@ in_way() {
 }
 
 way_timeout() {
-	echo $((${BATS_TEST_TIMEOUT:-120} - 10))
+	echo $((${BATS_TEST_TIMEOUT:-900} - 10))
 }
 
 # The functions of the test file, as text.
@@ -110,7 +110,7 @@ is() {
 
 # ops OP...: fileops, its words on one line.
 ops() {
-	timeout -k 1 30 "$TOOLS/fileops" "$@" | paste -sd ' ' -
+	timeout -k 1 100 "$TOOLS/fileops" "$@" | paste -sd ' ' -
 }
 
 # ops_into FILE OP...: the same in the background; its pid is in BG_PID.
@@ -155,7 +155,7 @@ pool() {
 
 # header: the next transaction's, without waiting for one.
 header() {
-	timeout -k 1 20 dd if="$BOX/recv" bs=4096 count=1 iflag=nonblock \
+	timeout -k 1 60 dd if="$BOX/recv" bs=4096 count=1 iflag=nonblock \
 		status=none
 }
 
@@ -171,12 +171,12 @@ waits() {
 
 # transactions: what is in tx/, on one line, in order.
 transactions() {
-	timeout 20 ls "$BOX/tx" | sort -n | paste -sd ' ' -
+	timeout 60 ls "$BOX/tx" | sort -n | paste -sd ' ' -
 }
 
 # events: all of them so far.
 events() {
-	timeout -k 1 20 dd if="$POOL/.pool/events" bs=64K iflag=nonblock \
+	timeout -k 1 60 dd if="$POOL/.pool/events" bs=64K iflag=nonblock \
 		status=none 2>/dev/null || true
 }
 

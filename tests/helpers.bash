@@ -110,7 +110,7 @@ json() {
 	if [[ $1 =~ ^[][a-z0-9_.]+$ ]]; then
 		"$TOOLS/json_field" "$@"
 	else
-		timeout -k 1 10 cat -- "${2:--}" | jq -er ".${1#.}"
+		timeout -k 1 60 cat -- "${2:--}" | jq -er ".${1#.}"
 	fi
 }
 
@@ -242,7 +242,7 @@ pool_mount() {
 	POOL_LOG=$POOL.log
 	note "pool.${POOL//\//_}" "$POOL" 0
 	# not the descriptors of bats: it would wait for the daemon
-	$POOL_AS timeout -k 5 20 "$POOLFS" "$POOL" "$@" \
+	$POOL_AS timeout -k 5 60 "$POOLFS" "$POOL" "$@" \
 		>"$POOL_LOG" 2>&1 3>&- 4>&- </dev/null || status=$?
 	if ((status)); then
 		echo "poolfs $* gave $status:" >&2

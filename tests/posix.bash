@@ -60,7 +60,7 @@ compare_with_tmpfs() {
 
 # posix OP...: posixops, its words on one line.
 posix() {
-	timeout -k 1 60 "$TOOLS/posixops" "$@" | paste -sd ' ' -
+	timeout -k 1 300 "$TOOLS/posixops" "$@" | paste -sd ' ' -
 }
 
 # posix_into FILE OP...: the same in the background; its pid is in BG_PID.
@@ -79,12 +79,12 @@ show() {
 
 # names_in DIR: sorted, on one line.
 names_in() {
-	timeout 20 ls -A "$1" | sort | paste -sd ' ' -
+	timeout 60 ls -A "$1" | sort | paste -sd ' ' -
 }
 
 # same_content FILE FILE
 same_content() {
-	timeout 60 cmp "$1" "$2"
+	timeout 300 cmp "$1" "$2"
 }
 
 # text N: so many characters.

@@ -28,6 +28,7 @@
  *	end			in the parent: nothing
  *	wait			for one child; its status, or -SIGNAL
  *	sleep MSEC		kill SIGNAL (a number): itself
+ *	await FILE		waits until it is there
  *	touch FILE		makes it: a sign for others
  */
 #ifndef POOLFS_OPS_H
@@ -257,6 +258,17 @@ static void op_wait(char **arg)
 	fflush(stdout);
 }
 
+static void op_await(char **arg)
+{
+	double end = now() + 300;
+
+	while (access(arg[0], F_OK)) {
+		if (now() > end)
+			exit(EXIT_TIME);
+		usleep(1000);
+	}
+}
+
 static void op_sleep(char **arg)
 {
 	usleep(atoi(arg[0]) * 1000);
@@ -281,19 +293,33 @@ static void op_end(char **arg)
 }
 
 static const struct op core_ops[] = {
-	{ "open", 2, op_open },	      { "fd", 1, op_fd },
-	{ "write", 1, op_write },     { "pwrite", 2, op_pwrite },
-	{ "read", 1, op_read },	      { "pread", 2, op_pread },
-	{ "lseek", 1, op_lseek },     { "fsync", 0, op_fsync },
-	{ "close", 0, op_close },     { "truncate", 1, op_truncate },
-	{ "dup", 0, op_dup },	      { "map", 1, op_map },
-	{ "peek", 2, op_peek },	      { "unlink", 1, op_unlink },
-	{ "rmdir", 1, op_rmdir },     { "mkdir", 2, op_mkdir },
-	{ "rename", 2, op_rename },   { "link", 2, op_link },
-	{ "symlink", 2, op_symlink }, { "chmod", 2, op_chmod },
-	{ "wait", 0, op_wait },	      { "sleep", 1, op_sleep },
-	{ "kill", 1, op_kill },	      { "touch", 1, op_touch },
-	{ "end", 0, op_end },	      { NULL, 0, NULL },
+	{ "open", 2, op_open },
+	{ "fd", 1, op_fd },
+	{ "write", 1, op_write },
+	{ "pwrite", 2, op_pwrite },
+	{ "read", 1, op_read },
+	{ "pread", 2, op_pread },
+	{ "lseek", 1, op_lseek },
+	{ "fsync", 0, op_fsync },
+	{ "close", 0, op_close },
+	{ "truncate", 1, op_truncate },
+	{ "dup", 0, op_dup },
+	{ "map", 1, op_map },
+	{ "peek", 2, op_peek },
+	{ "unlink", 1, op_unlink },
+	{ "rmdir", 1, op_rmdir },
+	{ "mkdir", 2, op_mkdir },
+	{ "rename", 2, op_rename },
+	{ "link", 2, op_link },
+	{ "symlink", 2, op_symlink },
+	{ "chmod", 2, op_chmod },
+	{ "wait", 0, op_wait },
+	{ "sleep", 1, op_sleep },
+	{ "kill", 1, op_kill },
+	{ "touch", 1, op_touch },
+	{ "await", 1, op_await },
+	{ "end", 0, op_end },
+	{ NULL, 0, NULL },
 };
 
 static const struct op *find_op(const char *name, const struct op *op)

@@ -2,7 +2,7 @@
 /*
  * purgestorm - use thousands of volatile files while they are purged.
  *
- *	purgestorm [--scan FILE PAGES] DIR FILES SECONDS
+ *	purgestorm [--least N] [--scan FILE PAGES] DIR FILES SECONDS
  *
  * What a file contains follows from a number at its beginning, and that number
  * says which names it may have:
@@ -14,6 +14,9 @@
  * writes "0 0 PAGES" into FILE, the scan of a shrinker, every 5 ms.  A file may
  * be absent at any call.  If it is there, all of it is: any other byte, size or
  * error ends the program with 5, a signal for a mapping with 4.
+ *
+ * With --least it goes on until each of these has been done N times, for two
+ * minutes at most.
  *
  * Shortening a file that is being read shows zeros on any file system, so who
  * does that has the slot for itself; the purge asks nobody.
@@ -29,7 +32,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define USAGE "[--scan FILE PAGES] DIR FILES SECONDS"
+#define USAGE "[--least N] [--scan FILE PAGES] DIR FILES SECONDS"
+#define LEAST_SECONDS 120
 #define THREADS 6
 #define SIZE_MAX_OF_FILE (48 << 10)
 #define NAMES "abc"
@@ -66,6 +70,8 @@ static pthread_rwlock_t *slots;
 static unsigned long nr_slots;
 static atomic_uint serial;
 static double end;
+static unsigned long least;
+static const char *scan_file, *scan_pages;
 
 struct storm {
 	pthread_t thread;
@@ -77,6 +83,18 @@ struct storm {
 static void done(enum what what)
 {
 	atomic_fetch_add(&counts[what], 1);
+}
+
+/* A stale answer is none that must be. */
+static bool goes_on(void)
+{
+	if (now() < end)
+		return true;
+	for (int i = 0; i < NR_WHAT; i++)
+		if (i != STALE && (i != SCANS || scan_file) &&
+		    counts[i] < least)
+			return now() < end + LEAST_SECONDS;
+	return false;
 }
 
 __attribute__((format(printf, 1, 2))) static _Noreturn void
@@ -394,19 +412,17 @@ static void *storm_main(void *arg)
 {
 	struct storm *s = arg;
 
-	while (now() < end)
+	while (goes_on())
 		step(s);
 	return NULL;
 }
-
-static const char *scan_file, *scan_pages;
 
 static void *scan_main(void *arg)
 {
 	char text[64];
 	int len = snprintf(text, sizeof(text), "0 0 %s", scan_pages);
 
-	while (now() < end) {
+	while (goes_on()) {
 		int fd = open(scan_file, O_WRONLY | O_CLOEXEC);
 
 		if (fd < 0)
@@ -451,6 +467,11 @@ static void run(void)
 
 int main(int argc, char **argv)
 {
+	if (argc > 2 && !strcmp(argv[1], "--least")) {
+		least = to_size(argv[2]);
+		argv += 2;
+		argc -= 2;
+	}
 	if (argc > 3 && !strcmp(argv[1], "--scan")) {
 		scan_file = argv[2];
 		scan_pages = argv[3];
