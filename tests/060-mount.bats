@@ -272,7 +272,7 @@ waiters_ended() {
 	[ "$status" = 1 ]
 	[[ $output == *"--mode=passthrough"*CAP_SYS_ADMIN* ]]
 	wait_until 2 eval '! is_mounted "$POOL"'
-	[ -z "$(find "$USER_RUN" -mindepth 1)" ]
+	wait_until 5 nothing_in "$USER_RUN"
 	# auto takes what there is
 	pool_as_user_start
 	[ "$(as_user json mode "$POOL/.pool/stats")" = cached ]
@@ -283,7 +283,7 @@ waiters_ended() {
 # made becomes /usr/local/bin, in a name space of its own.
 # inside SCRIPT: there, with POOL, and POOL_TMP.
 inside() {
-	need root
+	need root private_mounts
 	where
 	make -s -C "$TOP" -o all BUILD="${POOLFS%/poolfs}" \
 		DESTDIR="$POOL_TMP/dest" PREFIX=/usr/local install
@@ -628,7 +628,7 @@ inside() {
 	fails as_id 54321 54321 ls "$POOL/box"
 	pool_stop
 	[ ! -e "$store" ]
-	[ -z "$(find "$USER_RUN" -mindepth 1)" ]
+	wait_until 5 nothing_in "$USER_RUN"
 
 	# the other way to end it
 	pool_as_user_start
@@ -639,7 +639,7 @@ inside() {
 	as_user timeout 60 fusermount3 -u "$POOL"
 	wait_until 10 not_running "$keeper"
 	wait_until 2 not_running "$worker"
-	[ -z "$(find "$USER_RUN" -mindepth 1)" ]
+	wait_until 5 nothing_in "$USER_RUN"
 }
 
 @test "an ordinary user without a run directory has a store in /dev/shm" {
@@ -669,7 +669,7 @@ inside() {
 	pool_stop
 	wait_until 5 test -s "$POOL_TMP/receiver"
 	[ "$(<"$POOL_TMP/receiver")" = 0 ]
-	[ -z "$(find "$USER_RUN" -mindepth 1)" ]
+	wait_until 5 nothing_in "$USER_RUN"
 }
 
 @test "kill -9 of the keeper: the worker cleans up" {
@@ -697,7 +697,7 @@ inside() {
 	kill -KILL "$keeper"
 	wait_until 10 not_running "$worker"
 	wait_until 2 eval '! is_mounted "$POOL"'
-	[ -z "$(find "$USER_RUN" -mindepth 1)" ]
+	wait_until 5 nothing_in "$USER_RUN"
 }
 
 @test "allow_other lets other users in, by modes and owners" {

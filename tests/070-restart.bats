@@ -533,5 +533,5 @@ hold_up_notifier() {
 	[ "$(as_user "$TOOLS/recvtx" --timeout 60 "$POOL/box/a")" = kept ]
 	[ "$(pool_pid worker)" != "$before" ]
 	pool_stop
-	[ -z "$(find "$USER_RUN" -mindepth 1)" ]
+	wait_until 5 nothing_in "$USER_RUN"
 }

@@ -344,7 +344,7 @@ volatile_inodes() {
 	[ "$status" = 1 ]
 	[[ $output == *"nr_inodes=500"* ]]
 	wait_until 2 fails is_mounted "$POOL"
-	[ -z "$(find "$USER_RUN" -mindepth 1)" ]
+	wait_until 5 nothing_in "$USER_RUN"
 }
 
 # Whether the kernel's tmpfs has quotas is seen on a tmpfs of its own.

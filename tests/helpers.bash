@@ -114,6 +114,11 @@ json() {
 	fi
 }
 
+# nothing_in DIR: it is empty.
+nothing_in() {
+	[[ ! $(find "$1" -mindepth 1) ]]
+}
+
 # sanitized: is this the program that is several times slower?
 sanitized() {
 	grep -qs __asan_init "$POOLFS"
@@ -404,6 +409,11 @@ has_fuse() {
 has_user_mount() {
 	[[ -c /dev/fuse && -e /etc/mtab && -u $(command -v fusermount3) ]] &&
 		command -v setpriv >/dev/null
+}
+
+# In a chroot the root may be no mount, and cannot be made private.
+has_private_mounts() {
+	has_root && unshare -m --propagation private true 2>/dev/null
 }
 
 # linux_has MAJOR MINOR: is it at least that?
