@@ -5,6 +5,7 @@
 # make check           runs every test; the last line counts them
 # make soak            the same with much longer loops
 # make bench           measures, and prints ratios
+# make plots           measures, and draws docs/plots/ (needs gnuplot)
 # make check-format    clang-format has nothing to change
 # make install         programs, header, script, manual; DESTDIR, PREFIX
 # make uninstall       removes them
@@ -72,7 +73,8 @@ LIBS         := $(BUILD)/libpool.a $(BUILD)/libshrinker.a
 LIBUNIT      := $(BUILD)/tests/unit/libunit.a
 LIBFS        := $(BUILD)/libfs.a
 
-.PHONY: all unit tools check check-format bench soak demo install uninstall clean
+.PHONY: all unit tools check check-format bench plots soak demo install \
+	uninstall clean
 .SECONDARY:
 
 all: $(BUILD)/poolfs $(BUILD)/poolctl
@@ -140,6 +142,9 @@ check-format:
 
 bench: all tools $(BENCH)
 	$(Q)BUILD=$(BUILD) tests/bench/run
+
+plots: all tools $(BENCH)
+	$(Q)BUILD=$(BUILD) scripts/plots
 
 soak:
 	$(Q)SOAK=1 tests/run
