@@ -16,6 +16,7 @@
 # WERROR=1             a warning is an error, as in make check
 # SANITIZE=address,undefined | thread
 #                      builds into a directory of its own
+# DEBUG=1              some invariants are checked after each operation
 # CC=clang             any C11 compiler that knows the GNU dialect
 
 VERSION := 0.1.0
@@ -34,7 +35,7 @@ CLANG_FORMAT = $(shell command -v clang-format-$(FORMAT_VERSION) || echo clang-f
 FORMATTED = $(wildcard */*.[ch] */*/*.[ch] */*/*/*.[ch])
 
 comma   := ,
-BUILD   := build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
+BUILD   := build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))$(if $(DEBUG),/debug)
 Q       := $(if $(V),,@)
 say      = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 
@@ -51,7 +52,7 @@ CFLAGS  ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 $(WARN) -pthread -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
 	-DPOOLFS_VERSION='"$(VERSION)"' -DFUSE_USE_VERSION=314 -I. \
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer) \
-	$(PKG_CFLAGS) $(CFLAGS)
+	$(if $(DEBUG),-DPOOL_DEBUG) $(PKG_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 
 SHRINKER_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard shrinker/*.c))

@@ -77,6 +77,19 @@ static struct pool *pool_new(const struct pool_options *opts)
 	return pool;
 }
 
+#ifdef POOL_DEBUG
+/* What is Available or Used is not among it: reclaim changes it meanwhile. */
+static const char *pool_check_some(struct pool *pool)
+{
+	static uint32_t n;
+	const char *broken = boxes_check_some(pool, ++n);
+
+	if (!broken)
+		broken = inodes_check_some(pool, n);
+	return broken ? broken : volatile_check_some(pool);
+}
+#endif
+
 int pool_open(const struct pool_options *opts, struct pool **out)
 {
 	struct pool *pool = pool_new(opts);
@@ -97,6 +110,9 @@ int pool_open(const struct pool_options *opts, struct pool **out)
 	/* Not before: what is rebuilt wakes nobody. */
 	pool->ops = opts->ops;
 	pool->arg = opts->arg;
+#ifdef POOL_DEBUG
+	pool->check_some = pool_check_some;
+#endif
 	*out = pool;
 	return 0;
 }

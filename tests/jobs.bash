@@ -82,7 +82,7 @@ job_environment() {
 	export POOLFS_STATE=$PWD/$out/jobs/$1/state
 	export POOLFS_SAN_LOG=$reach/jobs/$1/sanitizer
 	export POOLFS_ALONE=${job_alone[$1]}
-	export ASAN_OPTIONS=log_path=$POOLFS_SAN_LOG/asan:detect_leaks=1:abort_on_error=0
+	export ASAN_OPTIONS=log_path=$POOLFS_SAN_LOG/asan:detect_leaks=1:abort_on_error=0:handle_abort=1
 	export LSAN_OPTIONS=print_suppressions=0
 	export UBSAN_OPTIONS=log_path=$POOLFS_SAN_LOG/ubsan:print_stacktrace=1
 	export TSAN_OPTIONS=log_path=$POOLFS_SAN_LOG/tsan:second_deadlock_stack=1

@@ -7,6 +7,26 @@
  */
 #include "pool/box/box_priv.h"
 
+/* Open files that the box, or no box, has. */
+static const char *handles_check(struct pool *pool, const struct box *box)
+{
+	const struct handle_list *list = box ? &box->handles
+					     : &pool->boxes->control;
+	uint32_t nr = 0;
+	struct handle *h;
+
+	LIST_FOREACH(h, list, link)
+	{
+		nr++;
+		if (handle_rec(pool, h->slot)->kind == HANDLE_NONE)
+			return "a handle that is closed is in a list";
+		if (handle_rec(pool, h->slot)->box != (box ? box->slot : 0))
+			return "a handle is in the list of another box";
+	}
+	return box && nr != box->nr_handles ? "a box miscounts its handles"
+					    : NULL;
+}
+
 static const char *box_check(struct pool *pool, struct box *box)
 {
 	uint32_t queued = 0, delivered = 0, shown = 0;
@@ -34,7 +54,21 @@ static const char *box_check(struct pool *pool, struct box *box)
 	if (queued != box->nr_queued || delivered != box->nr_delivered ||
 	    shown != queued + delivered)
 		return "a box miscounts its transactions";
-	return NULL;
+	return handles_check(pool, box);
+}
+
+#define CHECK_MOST 64 /* transactions of a box that is looked at each time */
+
+const char *boxes_check_some(struct pool *pool, uint32_t n)
+{
+	struct boxes *b = pool->boxes;
+	struct box *box = b->nr_box_mem ? b->box_mem[n % b->nr_box_mem] : NULL;
+	const char *broken = NULL;
+
+	if (box && (box->nr_queued + box->nr_delivered <= CHECK_MOST ||
+		    n % 1024 < CHECK_MOST))
+		broken = box_check(pool, box);
+	return broken ? broken : handles_check(pool, NULL);
 }
 
 const char *boxes_check(struct pool *pool)

@@ -224,6 +224,8 @@ void boxes_close(struct pool *pool);
 
 /* box_check.c: NULL or the first invariant that is broken (tests). */
 const char *boxes_check(struct pool *pool);
+/* The same of one box, the @n-th; bounded in time. */
+const char *boxes_check_some(struct pool *pool, uint32_t n);
 
 /* box.c */
 struct box *box_of_slot(struct pool *pool, uint32_t slot);

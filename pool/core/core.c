@@ -10,6 +10,8 @@
 #include "pool/core/core_priv.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/statvfs.h>
 
 /* --- the lock --- */
@@ -33,8 +35,25 @@ bool pool_is_mine(struct pool *pool)
 	return pthread_equal(pool->holder, pthread_self());
 }
 
+#ifdef POOL_DEBUG
+static void pool_check_some(struct pool *pool)
+{
+	const char *broken = pool->check_some ? pool->check_some(pool) : NULL;
+
+	if (!broken)
+		return;
+	fprintf(stderr, "poolfs: %s\n", broken);
+	abort();
+}
+#else
+static void pool_check_some(struct pool *pool)
+{
+}
+#endif
+
 void pool_unlock(struct pool *pool)
 {
+	pool_check_some(pool);
 	pool->holder = 0;
 	pthread_mutex_unlock(&pool->lock);
 }

@@ -53,6 +53,13 @@ struct pool {
 	 */
 	uint64_t idle_pages;
 	uint64_t unpinned_pages;
+#ifdef POOL_DEBUG
+	/*
+	 * Some of the invariants, others each time: NULL or what is broken.  It
+	 * runs after each operation, when the lock is let go.
+	 */
+	const char *(*check_some)(struct pool *pool);
+#endif
 };
 
 /** pool_of - the pool that a callback was given. */

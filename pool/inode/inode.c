@@ -4,7 +4,7 @@
  *
  * States: see tree.h.
  * Locks: pool->lock (1) held by all callers.
- * Reclaim: never touches a inode.
+ * Reclaim: never touches an inode.
  */
 #include <errno.h>
 #include <fcntl.h>

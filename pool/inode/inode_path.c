@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where the file of a inode is: a path, made by going up from inode to inode.
+ * Where the file of an inode is: a path, made by going up from inode to inode.
  *
  * States: none; a path holds until a name on it changes, which only the holder
  * of the lock can do.

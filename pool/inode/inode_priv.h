@@ -98,10 +98,21 @@ struct inode_table {
 	uint32_t nr_open;
 	int orphanfd;
 	bool root; /* may make files of other users' */
-	unsigned int busy; /* a inode must stay what it is meanwhile */
+	unsigned int busy; /* an inode must stay what it is meanwhile */
 	uint64_t blocks; /* of 512 bytes: see space_adopt() */
 	const struct inode_hooks *hooks;
 };
+
+#define INODES_MAGIC 0x696e6f64u /* "inod" */
+
+/* The owner of a list of inodes. */
+static inline struct inode_table *inodes_of(void *owner)
+{
+	struct inode_table *t = owner;
+
+	magic_check(t->magic, INODES_MAGIC);
+	return t;
+}
 
 static inline struct inode_rec *inode_rec(struct inode_table *t, uint32_t i)
 {
@@ -147,6 +158,8 @@ void inodes_tidy(struct pool *pool);
 void inodes_close(struct pool *pool);
 /* NULL or the first invariant that is broken (tests). */
 const char *inodes_check(struct pool *pool);
+/* The same of some records, the @n-th lot, without a look at the store. */
+const char *inodes_check_some(struct pool *pool, uint32_t n);
 
 /* --- inode.c: records and the index by inode number --- */
 
@@ -174,7 +187,7 @@ int inode_prepare(struct pool *pool, uint32_t parent, const char *name,
 void inode_unprepare(struct pool *pool, uint32_t inode);
 void inode_publish(struct pool *pool, uint32_t inode, uint32_t opens);
 void inode_published(struct pool *pool, uint32_t inode);
-/* Another place for a inode, in the change that the caller has begun. */
+/* Another place for an inode, in the change that the caller has begun. */
 struct inode_move {
 	uint32_t inode;
 	struct inode_place old, new;

@@ -24,6 +24,7 @@ int inodes_open(struct pool *pool)
 
 	if (!t)
 		return -ENOMEM;
+	t->magic = INODES_MAGIC;
 	pool->inodes = t;
 	t->orphanfd = pool->store->orphanfd;
 	t->root = geteuid() == 0;
@@ -112,7 +113,7 @@ int inodes_adopt(struct pool *pool, bool fresh)
 
 /* --- what a kill between two stores can leave, none of it visible --- */
 
-/* Is it the file of an orphan, or of a inode that is becoming one? */
+/* Is it the file of an orphan, or of an inode that is becoming one? */
 static bool orphan_is_needed(struct pool *pool, uint32_t inode)
 {
 	struct journal_intent intent;
@@ -236,38 +237,82 @@ uint32_t inode_next_known(struct pool *pool, uint32_t inode,
 	return 0;
 }
 
+/* What its record says, against the index and its parent. */
+static const char *inode_check(struct inode_table *t, uint32_t i)
+{
+	const struct inode_rec *rec = inode_rec(t, i);
+	uint32_t parent = rec->place.parent;
+
+	if (i == INODE_ROOT || rec->flags & (INODE_DEAD | INODE_PURGED))
+		return NULL;
+	if (inode_by_ino(t, rec->ino) != i)
+		return "an inode is not found by its inode number";
+	if (parent && inode_rec(t, parent)->state != INODE_LIVE)
+		return "the parent of an inode is not there";
+	if (parent && !inode_mem(t, parent)->children)
+		return "the parent of an inode does not know of it";
+	return NULL;
+}
+
+/* The same against the store. */
+static const char *inode_check_file(struct pool *pool, uint32_t i)
+{
+	const struct inode_rec *rec = inode_rec(pool->inodes, i);
+	struct inode_path p;
+	struct stat st;
+	int err;
+
+	if (i == INODE_ROOT || rec->flags & (INODE_DEAD | INODE_PURGED))
+		return NULL;
+	err = inode_path(pool, i, &p);
+	if (!err && fstatat(p.dirfd, p.path, &st, AT_SYMLINK_NOFOLLOW))
+		err = -errno;
+	inode_path_release(&p);
+	if (err)
+		return "an inode is not where it should be";
+	if (st.st_ino != rec->ino)
+		return "another file is where an inode should be";
+	return NULL;
+}
+
+#define CHECK_SOME 32 /* records that are looked at each time */
+
+const char *inodes_check_some(struct pool *pool, uint32_t n)
+{
+	struct inode_table *t = pool->inodes;
+	const char *broken = NULL;
+
+	for (int k = 0; k < CHECK_SOME && !broken; k++) {
+		uint32_t i = ((uint64_t)n * CHECK_SOME + k) % t->table.nr;
+
+		if (table_live(&t->table, i) &&
+		    inode_rec(t, i)->state == INODE_LIVE)
+			broken = inode_check(t, i);
+	}
+	return broken;
+}
+
 const char *inodes_check(struct pool *pool)
 {
 	struct inode_table *t = pool->inodes;
+	const char *broken = NULL;
 	uint32_t inodes = 0, open = 0;
 	uint64_t children = 0, parents = 0;
 
 	table_for_each (&t->table, i) {
 		struct inode_rec *rec = inode_rec(t, i);
-		struct inode_path p;
-		struct stat st;
-		int err;
 
 		if (rec->state != INODE_LIVE)
 			continue;
 		inodes++;
 		open += rec->opens != 0;
 		children += inode_mem(t, i)->children;
-		if (i == INODE_ROOT)
-			continue;
-		parents += rec->place.parent != 0;
-		if (rec->flags & (INODE_DEAD | INODE_PURGED))
-			continue;
-		if (inode_by_ino(t, rec->ino) != i)
-			return "a inode is not found by its inode number";
-		err = inode_path(pool, i, &p);
-		if (!err && fstatat(p.dirfd, p.path, &st, AT_SYMLINK_NOFOLLOW))
-			err = -errno;
-		inode_path_release(&p);
-		if (err)
-			return "a inode is not where it should be";
-		if (st.st_ino != rec->ino)
-			return "another file is where a inode should be";
+		parents += i != INODE_ROOT && rec->place.parent != 0;
+		broken = inode_check(t, i);
+		if (!broken)
+			broken = inode_check_file(pool, i);
+		if (broken)
+			return broken;
 	}
 	if (inodes != t->nr_inodes || open != t->nr_open)
 		return "inodes are miscounted";

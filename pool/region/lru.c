@@ -30,14 +30,14 @@ static uint32_t min32(uint64_t a, uint64_t b)
 static struct extent_link *frame_link(const struct extent_list *list,
 				      uint32_t f)
 {
-	const struct lru *lru = list->owner;
+	const struct lru *lru = lru_of(list->owner);
 
 	return &lru->table.frames[f].link;
 }
 
 static uint64_t extent_pages(const struct extent_list *list, uint32_t f)
 {
-	const struct lru *lru = list->owner;
+	const struct lru *lru = lru_of(list->owner);
 
 	return lru->table.frames[f].len;
 }
@@ -157,7 +157,7 @@ static enum lru_status frame_walk(struct extent_list *list,
 				  struct extent *extent, void *arg)
 {
 	struct frame_walk *walk = arg;
-	struct lru *lru = list->owner;
+	struct lru *lru = lru_of(list->owner);
 	struct lru_extent e = {
 		.region = chunk_of(&lru->table, extent->id)->region,
 		.nid = walk->nid,
@@ -234,6 +234,7 @@ struct lru *lru_new(int nr_nodes, uint64_t limit)
 		errno = ENOMEM;
 		return NULL;
 	}
+	lru->magic = LRU_MAGIC;
 	lru->nr_nodes = nr_nodes;
 	lru->limit = limit;
 	for (i = 0; i < nr_nodes; i++) {

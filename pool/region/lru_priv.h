@@ -3,6 +3,7 @@
 #ifndef POOLFS_POOL_REGION_LRU_PRIV_H
 #define POOLFS_POOL_REGION_LRU_PRIV_H
 
+#include "pool/lib/magic.h"
 #include "pool/region/frame.h"
 #include "pool/region/lru.h"
 
@@ -11,7 +12,10 @@ struct lru_node {
 	struct extent_list list; /* an extent's number is its head's */
 } __attribute__((aligned(64)));
 
+#define LRU_MAGIC 0x6c727521u
+
 struct lru {
+	uint32_t magic;
 	struct frame_table table;
 	unsigned int page_shift;
 	int nr_nodes;
@@ -25,6 +29,15 @@ struct lru {
 	_Atomic uint64_t ids; /* bytes of the regions' arrays of chunk ids */
 	struct lru_node node[];
 };
+
+/* The owner of a node's list. */
+static inline struct lru *lru_of(void *owner)
+{
+	struct lru *lru = owner;
+
+	magic_check(lru->magic, LRU_MAGIC);
+	return lru;
+}
 
 /** lru_charge - @nr more pages in memory.  Return: false: over the limit. */
 bool lru_charge(struct lru *lru, uint64_t nr);

@@ -264,6 +264,7 @@ void region_put(struct region *region)
 	if (region->ops && region->ops->release)
 		region->ops->release(region->owner);
 	pthread_mutex_destroy(&region->lock);
+	region->magic = 0;
 	free(region);
 }
 
@@ -300,6 +301,7 @@ struct region *region_new(struct lru *lru, int fd, uint64_t size,
 	region = calloc(1, sizeof(*region));
 	if (!region)
 		goto fail;
+	region->magic = REGION_MAGIC;
 	region->lru = lru;
 	region->fd = fd;
 	region->pages = size >> lru->page_shift;

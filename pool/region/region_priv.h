@@ -6,7 +6,10 @@
 #include "pool/region/lru_priv.h"
 #include "pool/region/region.h"
 
+#define REGION_MAGIC 0x72656769u /* "regi" */
+
 struct region {
+	uint32_t magic;
 	pthread_mutex_t lock; /* 2 in locks.h; guards all but the atomics */
 	struct lru *lru;
 	int fd;

@@ -105,6 +105,8 @@ static enum lru_status shrink_one(struct lru *lru, struct lru_extent *e,
 	struct shrink *shrink = arg;
 	struct region *region = e->region;
 
+	/* Found by the number of a frame: the lists must be right. */
+	magic_check(region->magic, REGION_MAGIC);
 	if (pthread_mutex_trylock(&region->lock))
 		return LRU_SKIP;
 	if (!shrink->may_invalidate && needs_invalidate_locked(region, e)) {

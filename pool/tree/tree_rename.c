@@ -15,7 +15,7 @@
 #include "pool/tree/intent.h"
 
 /*
- *	A  --.             a inode that is known by the name B is the victim:
+ *	A  --.             an inode that is known by the name B is the victim:
  *	      '--> B       its file is linked (a directory: moved) to orphan/
  *	                   first
  *

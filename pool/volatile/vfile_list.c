@@ -15,12 +15,12 @@
 static struct extent_link *file_link(const struct extent_list *list,
 				     uint32_t inode)
 {
-	return &inode_mem(list->owner, inode)->link;
+	return &inode_mem(inodes_of(list->owner), inode)->link;
 }
 
 static uint64_t listed_pages(const struct extent_list *list, uint32_t inode)
 {
-	return inode_mem(list->owner, inode)->pages;
+	return inode_mem(inodes_of(list->owner), inode)->pages;
 }
 
 static const struct extent_ops file_extents = {

@@ -41,6 +41,7 @@ int volatile_open(struct pool *pool)
 	pool->volatiles = calloc(1, sizeof(*pool->volatiles));
 	if (!pool->volatiles)
 		return -ENOMEM;
+	pool->volatiles->magic = VOLATILES_MAGIC;
 	vfile_list_init(pool);
 	pool->inodes->hooks = &volatile_hooks;
 	return vranges_open(pool);
@@ -93,4 +94,18 @@ const char *volatile_check(struct pool *pool)
 	const char *broken = vranges_check(pool);
 
 	return broken ? broken : vfiles_check(pool);
+}
+
+#define CHECK_MOST 64 /* extents of a list that is looked at each time */
+
+const char *volatile_check_some(struct pool *pool)
+{
+	const struct volatiles *v = pool->volatiles;
+	const char *broken = NULL;
+
+	if (v->nr_ranges <= CHECK_MOST)
+		broken = vranges_check(pool);
+	if (!broken && v->files.extents <= CHECK_MOST)
+		broken = vfiles_check(pool);
+	return broken;
 }

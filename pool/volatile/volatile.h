@@ -37,6 +37,8 @@ void volatile_stat(struct pool *pool, struct volatile_stat *out);
 
 /** volatile_check - all invariants (tests); NULL or what is broken. */
 const char *volatile_check(struct pool *pool);
+/** volatile_check_some - the same, if that takes no time. */
+const char *volatile_check_some(struct pool *pool);
 
 /* --- files (vfile*.c) --- */
 

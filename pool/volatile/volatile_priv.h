@@ -70,6 +70,17 @@ struct volatiles {
 	_Atomic uint64_t purged_files, purged_pages; /* ever */
 };
 
+#define VOLATILES_MAGIC 0x766f6c61u /* "vola" */
+
+/* The owner of a list of ranges. */
+static inline struct volatiles *volatiles_of(void *owner)
+{
+	struct volatiles *v = owner;
+
+	magic_check(v->magic, VOLATILES_MAGIC);
+	return v;
+}
+
 static inline struct vrange_rec *vrange_rec(struct volatiles *t,
 					    const struct vrange *v)
 {
@@ -93,7 +104,7 @@ bool means_no_file(int err);
  * open nobody else can open it.
  */
 int vfile_purge_open(struct pool *pool, uint32_t inode, struct inode_path *p);
-/* Is nobody but us at the file of a inode that nobody has open? */
+/* Is nobody but us at the file of an inode that nobody has open? */
 bool vfile_is_idle(struct pool *pool, uint32_t inode);
 
 /* --- vfile_list.c: the LRU of files --- */
@@ -106,7 +117,7 @@ void vfile_list_del(struct pool *pool, uint32_t inode);
 void vfile_look(struct pool *pool, uint32_t inode);
 /* The flag, and how many have it. */
 void vfile_mark(struct volatiles *v, struct inode_rec *rec, bool on);
-/* A inode that was just made in @parent is about to be seen. */
+/* An inode that was just made in @parent is about to be seen. */
 void vfile_inherit(struct pool *pool, uint32_t inode, uint32_t parent,
 		   mode_t mode);
 /* It is freed, or its file is dead. */
@@ -173,7 +184,7 @@ void vrange_set_purged(struct pool *pool, struct vrange *v);
 
 void vrange_drop(struct pool *pool, struct vrange *v);
 
-/** vrange_update_flag - the ranges of a inode have changed. */
+/** vrange_update_flag - the ranges of an inode have changed. */
 void vrange_update_flag(struct pool *pool, uint32_t inode);
 
 /**

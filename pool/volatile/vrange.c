@@ -76,14 +76,14 @@ static void vrange_store(struct volatiles *t, const struct vrange *v)
 static struct extent_link *vrange_link(const struct extent_list *list,
 				       uint32_t id)
 {
-	const struct volatiles *t = list->owner;
+	const struct volatiles *t = volatiles_of(list->owner);
 
 	return &t->range[id].link;
 }
 
 static uint64_t vrange_pages(const struct extent_list *list, uint32_t id)
 {
-	const struct volatiles *t = list->owner;
+	const struct volatiles *t = volatiles_of(list->owner);
 
 	return t->range[id].end - t->range[id].first;
 }
@@ -460,7 +460,7 @@ const char *vranges_check(struct pool *pool)
 		    before->end > v->first)
 			return "volatile ranges overlap";
 		if (!(inode_rec(pool->inodes, v->inode)->flags & INODE_RANGES))
-			return "a inode has volatile ranges and does not know";
+			return "an inode has volatile ranges and does not know";
 		unpinned += !v->purged;
 		before = v;
 	}

@@ -114,7 +114,7 @@ static enum lru_status vrange_shrink(struct extent_list *list, struct extent *e,
 				     void *arg)
 {
 	struct volatile_walk *walk = arg;
-	struct volatiles *t = list->owner;
+	struct volatiles *t = volatiles_of(list->owner);
 	struct inode_table *inodes = walk->pool->inodes;
 	struct vrange *v = &t->range[e->id], *front;
 
