@@ -24,60 +24,16 @@ struct model {
  * Bytes [from, to) become reserved (@sign 1) or free (-1).  Returns the pages
  * that changed state thereby, which must be one run.
  */
-static inline struct page_run model_move(struct model *m, uint64_t from,
-					 uint64_t to, int sign)
-{
-	struct page_run run = { 0, 0 };
-	uint64_t page, end;
+struct page_run model_move(struct model *m, uint64_t from, uint64_t to,
+			   int sign);
 
-	for (; from < to; from = end) {
-		bool used;
+bool same_run(struct page_run a, struct page_run b);
 
-		page = from / m->page_size;
-		must(page < MODEL_MAX_PAGES, "too many pages");
-		end = (page + 1) * m->page_size;
-		if (end > to)
-			end = to;
-		used = m->bytes[page];
-		m->bytes[page] += sign * (int64_t)(end - from);
-		if (used == (m->bytes[page] != 0))
-			continue;
-		m->nr_used += sign;
-		if (!run.nr)
-			run.first = page;
-		must(page == run.first + run.nr, "the model's run has a gap");
-		run.nr++;
-	}
-	return run;
-}
+void must_be_sound(const struct range_allocator *ra);
 
-static inline bool same_run(struct page_run a, struct page_run b)
-{
-	return a.nr == b.nr && (!a.nr || a.first == b.first);
-}
-
-static inline void must_be_sound(const struct range_allocator *ra)
-{
-	const char *wrong = range_check(ra);
-
-	must(!wrong, "%s", wrong);
-}
-
-static inline struct range_stat stat_of(const struct range_allocator *ra)
-{
-	struct range_stat stat;
-
-	range_stat(ra, &stat);
-	return stat;
-}
+struct range_stat stat_of(const struct range_allocator *ra);
 
 /* xorshift64: the same numbers in every run. */
-static inline uint64_t random_u64(uint64_t *x)
-{
-	*x ^= *x << 13;
-	*x ^= *x >> 7;
-	*x ^= *x << 17;
-	return *x;
-}
+uint64_t random_u64(uint64_t *x);
 
 #endif

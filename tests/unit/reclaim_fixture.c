@@ -173,8 +173,8 @@ static struct reclaimer *begin(const struct reclaim_options *o)
 	return r;
 }
 
-struct reclaimer *start(const char *const *paths, int nr,
-			struct reclaim_tuning tuning)
+struct reclaimer *reclaim_start(const char *const *paths, int nr,
+				struct reclaim_tuning tuning)
 {
 	struct reclaimer *r = begin(&(struct reclaim_options){
 		.tuning = tuning,
@@ -200,7 +200,7 @@ struct reclaimer *start_fifo(struct reclaim_tuning tuning)
 {
 	const char *paths[] = { fifo[0] };
 
-	return start(paths, 1, tuning);
+	return reclaim_start(paths, 1, tuning);
 }
 
 struct reclaimer *start_real(struct reclaim_tuning tuning)

@@ -69,8 +69,8 @@ bool wait_event(enum reclaim_event_type type, int nr);
 void set_available(unsigned long mib);
 void say(int which, const char *kind, unsigned long total);
 
-struct reclaimer *start(const char *const *paths, int nr,
-			struct reclaim_tuning tuning);
+struct reclaimer *reclaim_start(const char *const *paths, int nr,
+				struct reclaim_tuning tuning);
 struct reclaimer *start_fifo(struct reclaim_tuning tuning);
 
 /* With the shrinkers that are registered, not the fake. */

@@ -14,129 +14,15 @@
 
 #define TX_LINE 256 /* more than a header has */
 
-static char scratch[64];
-static pid_t scratch_owner;
+extern char scratch[64];
 
-static inline void scratch_empty_at(int fd)
-{
-	DIR *d = fdopendir(fd);
-	struct dirent *e;
+void scratch_empty(const char *dir);
 
-	while (d && (e = readdir(d))) {
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-			continue;
-		if (unlinkat(fd, e->d_name, 0) == 0)
-			continue;
-		scratch_empty_at(openat(fd, e->d_name, O_RDONLY | O_CLOEXEC));
-		unlinkat(fd, e->d_name, AT_REMOVEDIR);
-	}
-	if (d)
-		closedir(d);
-}
+const char *scratch_new(void);
 
-static inline void scratch_empty(const char *dir)
-{
-	scratch_empty_at(open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-}
-
-static inline void scratch_remove(void)
-{
-	if (getpid() != scratch_owner)
-		return;
-	scratch_empty(scratch);
-	rmdir(scratch);
-}
-
-static inline const char *scratch_new(void)
-{
-	strcpy(scratch, "/dev/shm/poolfs-unit-XXXXXX");
-	if (!mkdtemp(scratch)) {
-		printf("Bail out! no directory in /dev/shm\n");
-		exit(1);
-	}
-	scratch_owner = getpid();
-	atexit(scratch_remove);
-	return scratch;
-}
-
-/* Copies a file, its holes too. */
-static inline void scratch_copy_file(int from, int to)
-{
-	char buf[16384];
-	off_t at = 0, end;
-	struct stat st;
-
-	if (fstat(from, &st) || ftruncate(to, st.st_size))
-		abort();
-	while ((at = lseek(from, at, SEEK_DATA)) >= 0) {
-		end = lseek(from, at, SEEK_HOLE);
-		while (at < end) {
-			size_t n = end - at;
-			ssize_t got = pread(from, buf,
-					    n < sizeof(buf) ? n : sizeof(buf),
-					    at);
-
-			if (got <= 0 || pwrite(to, buf, got, at) != got)
-				abort();
-			at += got;
-		}
-	}
-}
-
-/* Copies what is in @from to @to, which is empty. */
-static inline void scratch_copy_at(int from, int to)
-{
-	DIR *d = fdopendir(dup(from));
-	struct dirent *e;
-	struct stat st;
-
-	rewinddir(d);
-	while ((e = readdir(d))) {
-		bool dir;
-		int a, b;
-
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-			continue;
-		a = openat(from, e->d_name, O_RDONLY | O_CLOEXEC);
-		if (a < 0 || fstat(a, &st))
-			abort();
-		dir = S_ISDIR(st.st_mode);
-		if (dir && mkdirat(to, e->d_name, 0700))
-			abort();
-		b = openat(to, e->d_name,
-			   dir ? O_RDONLY : O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-		if (b < 0)
-			abort();
-		if (dir)
-			scratch_copy_at(a, b);
-		else
-			scratch_copy_file(a, b);
-		close(a);
-		close(b);
-	}
-	closedir(d);
-}
-
-static inline void scratch_copy(const char *from, const char *to)
-{
-	int a = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int b = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (a < 0 || b < 0)
-		abort();
-	scratch_copy_at(a, b);
-	close(a);
-	close(b);
-}
+void scratch_copy(const char *from, const char *to);
 
 /* A directory of this name in the scratch directory; the caller frees it. */
-static inline char *scratch_dir(const char *name)
-{
-	char *path;
-
-	if (asprintf(&path, "%s/%s", scratch, name) < 0 || mkdir(path, 0700))
-		abort();
-	return path;
-}
+char *scratch_dir(const char *name);
 
 #endif

@@ -15,38 +15,13 @@
 #include "shrinker/shrinker.h"
 #include "tests/unit/tap.h"
 
-#define LIMIT_S 60 /* no thread that need not wait takes as long */
+extern const struct shrink_scope anything;
 
-static const struct shrink_scope anything
-	__attribute__((unused)) = { true, true, true };
+struct timespec deadline(void);
 
-static inline struct timespec deadline(void)
-{
-	struct timespec at;
+bool arrives(sem_t *sem);
 
-	clock_gettime(CLOCK_REALTIME, &at);
-	at.tv_sec += LIMIT_S;
-	return at;
-}
-
-static inline bool arrives(sem_t *sem)
-{
-	struct timespec at = deadline();
-
-	while (sem_timedwait(sem, &at) < 0) {
-		if (errno != EINTR)
-			return false;
-	}
-	return true;
-}
-
-static inline pthread_t start(void *(*fn)(void *), void *arg)
-{
-	pthread_t thread;
-
-	must(pthread_create(&thread, NULL, fn, arg) == 0, "thread");
-	return thread;
-}
+pthread_t thread_start(void *(*fn)(void *), void *arg);
 
 /* --- a shrinker that does as it is told ----------------------------------- */
 
@@ -57,46 +32,14 @@ struct tame {
 	int counts, scans;
 };
 
-static inline unsigned long tame_count(struct shrinker *shrinker,
-				       struct shrink_control *sc)
-{
-	struct tame *tame = shrinker->private_data;
-
-	tame->counts++;
-	tame->counted = *sc;
-	return tame->count;
-}
+unsigned long tame_count(struct shrinker *shrinker, struct shrink_control *sc);
 
 /* Looks at everything at once, so that a pass is one call. */
-static inline unsigned long tame_scan(struct shrinker *shrinker,
-				      struct shrink_control *sc)
-{
-	struct tame *tame = shrinker->private_data;
+unsigned long tame_scan(struct shrinker *shrinker, struct shrink_control *sc);
 
-	tame->scans++;
-	tame->scanned = *sc;
-	sc->nr_scanned = 2 * tame->count;
-	return tame->frees;
-}
+struct shrinker *made(struct tame *tame, const char *name);
 
-static inline struct shrinker *made(struct tame *tame, const char *name)
-{
-	struct shrinker *shrinker = shrinker_alloc(0, "%s", name);
-
-	must(shrinker, "errno %d", errno);
-	shrinker->count_objects = tame_count;
-	shrinker->scan_objects = tame_scan;
-	shrinker->private_data = tame;
-	return shrinker;
-}
-
-static inline struct shrinker *registered(struct tame *tame, const char *name)
-{
-	struct shrinker *shrinker = made(tame, name);
-
-	must(shrinker_register(shrinker) == 0, "%s", name);
-	return shrinker;
-}
+struct shrinker *registered(struct tame *tame, const char *name);
 
 struct listing {
 	int nr;
@@ -104,32 +47,10 @@ struct listing {
 	struct shrinker_info info[16];
 };
 
-static inline int list_one(const struct shrinker_info *info, void *arg)
-{
-	struct listing *listing = arg;
+int list_one(const struct shrinker_info *info, void *arg);
 
-	must(listing->nr < 16, "too many");
-	listing->info[listing->nr++] = *info;
-	return listing->nr == listing->stop_after ? 42 : 0;
-}
+struct listing list_all(void);
 
-static inline struct listing list_all(void)
-{
-	struct listing listing = { .nr = 0 };
-
-	must(shrinker_for_each(list_one, &listing) == 0, "ended early");
-	return listing;
-}
-
-static inline bool is_listed(const char *name)
-{
-	struct listing listing = list_all();
-
-	for (int i = 0; i < listing.nr; i++) {
-		if (!strcmp(listing.info[i].name, name))
-			return true;
-	}
-	return false;
-}
+bool is_listed(const char *name);
 
 #endif

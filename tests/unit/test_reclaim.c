@@ -189,7 +189,8 @@ static long reclaim_switches(void)
 static void test_idle_and_stop(void)
 {
 	const char *paths[] = { fifo[0], fifo[1] };
-	struct reclaimer *r = start(paths, 2, (struct reclaim_tuning){ 0 });
+	struct reclaimer *r = reclaim_start(paths, 2,
+					    (struct reclaim_tuning){ 0 });
 	struct reclaim_status st;
 	long before, after;
 	uint64_t begun;

@@ -52,8 +52,8 @@ static void test_lost_source(void)
 
 	heap_fill(1000000);
 	set_available(2700); /* so that looks are frequent */
-	r = start(paths, 2,
-		  (struct reclaim_tuning){ .min_free = 2048ull << 20 });
+	r = reclaim_start(paths, 2,
+			  (struct reclaim_tuning){ .min_free = 2048ull << 20 });
 	unlink(fifo[0]);
 	ok(wait_event(RECLAIM_SOURCE_LOST, 1), "a source goes away");
 	ok(!strcmp(last_event(RECLAIM_SOURCE_LOST).path, fifo[0]) &&
@@ -77,8 +77,8 @@ static void test_unreadable(void)
 	struct reclaim_status st;
 
 	heap_fill(100000);
-	r = start(paths, 1,
-		  (struct reclaim_tuning){ .min_free = 2048ull << 20 });
+	r = reclaim_start(paths, 1,
+			  (struct reclaim_tuning){ .min_free = 2048ull << 20 });
 	ok(becomes(r, &st,
 		   st.source[0].state == PSI_SOURCE_UNREADABLE &&
 			   st.source[0].err == ENOENT) &&
@@ -90,7 +90,7 @@ static void test_unreadable(void)
 	ok(wait_event(RECLAIM_PASS, 1), "and relied upon");
 	reclaimer_stop(r);
 	unlink(meminfo);
-	r = start(paths, 1, (struct reclaim_tuning){ 0 });
+	r = reclaim_start(paths, 1, (struct reclaim_tuning){ 0 });
 	ok(becomes(r, &st, st.mem_err == ENOENT) && !st.why,
 	   "without meminfo either: no harm");
 	reclaimer_stop(r);

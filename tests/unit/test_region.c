@@ -35,7 +35,7 @@ static void test_moves(void)
 	struct lru_stat st;
 	uint32_t missing = 7;
 
-	start(8, UINT64_MAX);
+	region_start(8, UINT64_MAX);
 	ok(!region_use_range(region, 0, 4, &missing) && missing == 4 &&
 		   counts(4, 0) && memory() == 0,
 	   "Free to Used takes no memory yet");
@@ -72,14 +72,14 @@ static void test_moves(void)
 	ok(st.reused == 1 && st.populated == 7 && st.dropped == 2,
 	   "the counters");
 	ok(intact(), "invariants");
-	finish();
+	region_finish();
 }
 
 static void test_limit(void)
 {
 	uint32_t missing = 42;
 
-	start(16, 4);
+	region_start(16, 4);
 	must(!region_use_range(region, 0, 3, NULL), "use");
 	ok(region_use_range(region, 2, 3, &missing) == -ENOSPC &&
 		   missing == 42 && counts(3, 0),
@@ -95,7 +95,7 @@ static void test_limit(void)
 	ok(!region_use_range(region, 8, 4, NULL) && counts(5, 0),
 	   "a higher limit");
 	ok(intact(), "invariants");
-	finish();
+	region_finish();
 }
 
 static void test_adopt(void)
@@ -106,7 +106,7 @@ static void test_adopt(void)
 	must(pwrite(fd, "x", 1, 3 * P) == 1 && pwrite(fd, "y", 1, 4 * P) == 1 &&
 		     pwrite(fd, "z", 1, 599 * P) == 1,
 	     "pwrite");
-	start_on(fd, 600 * P, UINT64_MAX);
+	region_start_on(fd, 600 * P, UINT64_MAX);
 	ok(counts(0, 3) && region_page_state(region, 3) == PAGE_AVAILABLE &&
 		   region_page_state(region, 599) == PAGE_AVAILABLE,
 	   "an adopted file's memory is Available");
@@ -118,12 +118,12 @@ static void test_adopt(void)
 	must(pwrite(fd, "x", 1, 9 * P) == 1, "pwrite");
 	ok(!region_rescan(region) && counts(1, 1) && intact(),
 	   "memory made behind our back is found");
-	finish();
+	region_finish();
 }
 
 static void test_resize(void)
 {
-	start(4, UINT64_MAX);
+	region_start(4, UINT64_MAX);
 	must(!region_use_range(region, 0, 4, NULL), "use");
 	must(!region_write(region, 0, "abc", 3), "write");
 	ok(region_resize(region, 1200 * P) == -EBUSY &&
@@ -145,7 +145,7 @@ static void test_resize(void)
 	ok(region_use_range(region, 600, 1, NULL) == -EFAULT, "its new end");
 	ok(region_test_clear_cached(region, 0, 600) && intact(),
 	   "marks of copies stay");
-	finish();
+	region_finish();
 }
 
 static void test_chunks(void)
@@ -154,7 +154,7 @@ static void test_chunks(void)
 	char *data = pattern(16 * P, 3);
 	struct lru_stat st;
 
-	start(3 * chunk, UINT64_MAX);
+	region_start(3 * chunk, UINT64_MAX);
 	must(!region_use_range(region, chunk - 8, 16, NULL), "use");
 	must(!region_write(region, (chunk - 8) * P, data, 16 * P), "write");
 	must(!region_stop_using_range(region, chunk - 8, 16), "stop");
@@ -170,7 +170,7 @@ static void test_chunks(void)
 	ok(st.extents == 8 && intact(), "every other page taken");
 	ok(holds((chunk - 8) * P, data, 16 * P), "content");
 	free(data);
-	finish();
+	region_finish();
 }
 
 static void test_metadata(void)
@@ -178,7 +178,7 @@ static void test_metadata(void)
 	uint64_t pages = (1ul << 30) / P;
 	struct lru_stat st;
 
-	start(pages, UINT64_MAX);
+	region_start(pages, UINT64_MAX);
 	lru_stat(lru, &st);
 	ok(st.metadata <= pages / 16, "little for a region that is untouched");
 	must(!region_use_range(region, 0, pages, NULL), "use");
@@ -189,7 +189,7 @@ static void test_metadata(void)
 	must(!region_stop_using_range(region, 0, pages), "stop");
 	lru_stat(lru, &st);
 	ok(st.metadata <= pages / 16, "given back when all is Free");
-	finish();
+	region_finish();
 }
 
 struct owner {
@@ -249,7 +249,7 @@ static void test_cached(void)
 	region_set_cached(region, 11, 2);
 	ok(region_test_clear_cached(region, 12, 1) && intact(),
 	   "a Free page can be cached too");
-	finish();
+	region_finish();
 	ok(owner.released == 1, "the owner is released once");
 }
 

@@ -17,7 +17,7 @@ static void test_bounds(void)
 	char buf[16] = "untouched", *big = pattern(size + 1, 1);
 	uint32_t missing = 42, i;
 
-	start(8, UINT64_MAX);
+	region_start(8, UINT64_MAX);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		uint32_t first = bad[i][0], nr = bad[i][1];
 
@@ -46,7 +46,7 @@ static void test_bounds(void)
 	   "state of a page outside");
 	ok(intact(), "invariants");
 	free(big);
-	finish();
+	region_finish();
 }
 
 /* A store that is full in the middle of a write. */
@@ -60,7 +60,7 @@ static void test_full(void)
 		ok(1, "full store # SKIP cannot mount a tmpfs");
 		return;
 	}
-	start_on(tmpfs_file(dir), MIB, UINT64_MAX);
+	region_start_on(tmpfs_file(dir), MIB, UINT64_MAX);
 	close(dir);
 	must(!region_use_range(region, 0, MIB / P, NULL), "use");
 	ok(region_write(region, 10, data, MIB - 10) == -ENOSPC,
@@ -76,7 +76,7 @@ static void test_full(void)
 	must(!region_stop_using_range(region, 0, MIB / P), "stop");
 	ok(counts(0, have), "only what has memory is Available");
 	free(data);
-	finish();
+	region_finish();
 }
 
 static void test_memory_falls(void)
@@ -85,7 +85,7 @@ static void test_memory_falls(void)
 	char *data = pattern(MIB, 4);
 	uint64_t off, scanned;
 
-	start(pages, UINT64_MAX);
+	region_start(pages, UINT64_MAX);
 	must(!region_use_range(region, 0, pages, NULL), "use");
 	for (off = 0; off < len; off += MIB)
 		must(!region_write(region, off, data, MIB), "write");
@@ -99,7 +99,7 @@ static void test_memory_falls(void)
 	   "and the rest");
 	ok(intact(), "invariants");
 	free(data);
-	finish();
+	region_finish();
 }
 
 static void test_huge(void)
@@ -113,7 +113,7 @@ static void test_huge(void)
 		ok(1, "huge folios # SKIP cannot mount huge=within_size");
 		return;
 	}
-	start_on(tmpfs_file(dir), 4 * chunk * P, UINT64_MAX);
+	region_start_on(tmpfs_file(dir), 4 * chunk * P, UINT64_MAX);
 	close(dir);
 	must(!region_use_range(region, chunk + 5, 1, NULL), "use");
 	must(!region_write(region, (chunk + 5) * P, data, 100), "write");
@@ -133,7 +133,7 @@ static void test_huge(void)
 	lru_shrink(lru, 0, UINT64_MAX, true, NULL);
 	ok(memory() == 0 && counts(0, 0) && intact(), "all of it");
 	free(data);
-	finish();
+	region_finish();
 }
 
 /* A file that cannot be punched any more: a memfd sealed against writing. */
@@ -142,7 +142,7 @@ static void test_punch_fails(void)
 	int fd = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	uint64_t scanned = 0;
 
-	start_on(fd, 16 * P, UINT64_MAX);
+	region_start_on(fd, 16 * P, UINT64_MAX);
 	must(!region_use_range(region, 0, 16, NULL), "use");
 	must(!region_write(region, 3 * P, "abc", 3), "write");
 	must(!fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), "seal");
@@ -154,7 +154,7 @@ static void test_punch_fails(void)
 		   region_size(region) == 16 * P,
 	   "and the size what it was");
 	ok(holds(3 * P, "abc", 3), "intact");
-	finish();
+	region_finish();
 }
 
 int main(void)

@@ -106,9 +106,9 @@ static void test_slow_scan_blocks_nobody(void)
 
 	stuck_init(&stuck, "stuck");
 	sem_init(&bystander.stepped, 0, 0);
-	walker = start(walk_once, &stuck);
+	walker = thread_start(walk_once, &stuck);
 	ok(arrives(&stuck.inside), "a walk is inside a scan and stays there");
-	other = start(stand_by, &bystander);
+	other = thread_start(stand_by, &bystander);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
 		ok(arrives(&bystander.stepped), "%s does not wait for it",
 		   steps[i]);
@@ -160,9 +160,9 @@ static void test_free_waits(void)
 
 	stuck_init(&stuck, "leaving");
 	next = registered(&tame, "next");
-	walker = start(walk_once, &stuck);
+	walker = thread_start(walk_once, &stuck);
 	must(arrives(&stuck.inside), "inside");
-	freer = start(free_it, &stuck);
+	freer = thread_start(free_it, &stuck);
 	ok(leaves("leaving"), "once it is being freed, listings pass over it");
 	ok(shrinker_register(stuck.shrinker) == -EINVAL &&
 		   shrinker_free(stuck.shrinker) == -EINVAL,
@@ -296,8 +296,8 @@ static void test_pairs(void)
 	pthread_t threads[2];
 
 	pthread_barrier_init(&pair.barrier, NULL, 3);
-	threads[0] = start(pair_first, &pair);
-	threads[1] = start(pair_second, &pair);
+	threads[0] = thread_start(pair_first, &pair);
+	threads[1] = thread_start(pair_second, &pair);
 	for (int i = 0; i < PAIRS; i++) {
 		pair.shrinker = made(&tame, "pair");
 		for (int wait = 0; wait < 3; wait++)
@@ -437,10 +437,10 @@ static void test_race(void)
 	pthread_t churners[CHURNERS], walkers[WALKERS], poker;
 
 	for (int i = 0; i < WALKERS; i++)
-		walkers[i] = start(walk_on, NULL);
-	poker = start(poke_on, NULL);
+		walkers[i] = thread_start(walk_on, NULL);
+	poker = thread_start(poke_on, NULL);
 	for (int i = 0; i < CHURNERS; i++)
-		churners[i] = start(churn, (void *)(uintptr_t)(i + 1));
+		churners[i] = thread_start(churn, (void *)(uintptr_t)(i + 1));
 	for (int i = 0; i < CHURNERS; i++)
 		pthread_join(churners[i], NULL);
 	atomic_store(&race_over, true);

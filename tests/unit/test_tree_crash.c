@@ -224,8 +224,7 @@ int main(int argc, char **argv)
 	scratch_new();
 	dir = scratch_dir("pool");
 	stay_on_one_core();
-	for (size_t i = 0; i < sizeof(scenarios) / sizeof(*scenarios);
-	     i += EVERY_SCENARIO) {
+	for (size_t i = 0; i < nr_scenarios; i += EVERY_SCENARIO) {
 		now = &scenarios[i];
 		if (argc > 1 && strcmp(argv[1], now->name))
 			continue;

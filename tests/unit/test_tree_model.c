@@ -31,7 +31,8 @@ static int some_dir(void)
 	for (int tries = 0; tries < 8; tries++) {
 		int i = 1 + rnd(INODES - 1);
 
-		if (m[i].type == DIRECTORY && m[i].lookups && m[i].nlink)
+		if (mtree[i].type == DIRECTORY && mtree[i].lookups &&
+		    mtree[i].nlink)
 			return i;
 	}
 	return 1;
@@ -43,7 +44,7 @@ static int some_inode(void)
 	for (int tries = 0; tries < 8; tries++) {
 		int i = 2 + rnd(INODES - 2);
 
-		if (m[i].type && m[i].node && m[i].lookups)
+		if (mtree[i].type && mtree[i].node && mtree[i].lookups)
 			return i;
 	}
 	return 0;
@@ -59,13 +60,13 @@ static void same(int is, int should, const char *what)
 
 static void made(int i, uint32_t node)
 {
-	m[i].node = node;
-	m[i].lookups = 1;
+	mtree[i].node = node;
+	mtree[i].lookups = 1;
 }
 
 static bool inherits(int d, enum type type)
 {
-	return m[d].is_volatile && (type == DIRECTORY || type == REGULAR);
+	return mtree[d].is_volatile && (type == DIRECTORY || type == REGULAR);
 }
 
 static void do_make(enum type type)
@@ -73,78 +74,79 @@ static void do_make(enum type type)
 	int d = some_dir(), name = rnd(NAMES), err, i;
 	uint32_t node = 0;
 
-	if (m[d].entry[name])
+	if (mtree[d].entry[name])
 		i = -EEXIST;
 	else
 		i = m_new(type, d, name);
 	if (!i)
 		return;
 	if (type == DIRECTORY)
-		err = tree_mkdir(pool, &the_op, m[d].node, names[name], 0755,
-				 &node);
+		err = tree_mkdir(pool, &the_op, mtree[d].node, names[name],
+				 0755, &node);
 	else if (type == LINK)
-		err = tree_symlink(pool, &the_op, m[d].node, names[name], "to",
-				   &node);
+		err = tree_symlink(pool, &the_op, mtree[d].node, names[name],
+				   "to", &node);
 	else
-		err = tree_mknod(pool, &the_op, m[d].node, names[name],
+		err = tree_mknod(pool, &the_op, mtree[d].node, names[name],
 				 type == PIPE ? S_IFIFO | 0600 : S_IFREG | 0600,
 				 0, &node);
 	same(err, i < 0 ? i : 0, "make");
 	if (i < 0)
 		return;
 	made(i, node);
-	m[i].is_volatile = inherits(d, type);
+	mtree[i].is_volatile = inherits(d, type);
 }
 
 static void do_create(void)
 {
-	int d = some_dir(), name = rnd(NAMES), err, i = m[d].entry[name];
+	int d = some_dir(), name = rnd(NAMES), err, i = mtree[d].entry[name];
 	int flags = O_RDWR | (rnd(2) ? O_EXCL : 0);
 	uint32_t node = 0;
 	bool new = !i;
 
-	if (i && m[i].type != REGULAR)
+	if (i && mtree[i].type != REGULAR)
 		return;
 	if (new)
 		i = m_new(REGULAR, d, name);
 	if (!i)
 		return;
-	err = create_as(&the_op, m[d].node, names[name], flags, 0600, &node);
+	err = create_as(&the_op, mtree[d].node, names[name], flags, 0600,
+			&node);
 	same(err, !new &&flags &O_EXCL ? -EEXIST : 0, "create");
 	if (err)
 		return;
 	if (new) {
 		made(i, node);
-		m[i].is_volatile = inherits(d, REGULAR);
+		mtree[i].is_volatile = inherits(d, REGULAR);
 	} else {
-		must(!m[i].node || m[i].node == node, "another node");
-		if (!m[i].dir) {
-			m[i].dir = d;
-			m[i].name = name;
+		must(!mtree[i].node || mtree[i].node == node, "another node");
+		if (!mtree[i].dir) {
+			mtree[i].dir = d;
+			mtree[i].name = name;
 		}
-		m[i].node = node;
-		m[i].lookups++;
+		mtree[i].node = node;
+		mtree[i].lookups++;
 	}
-	m[i].opens++;
+	mtree[i].opens++;
 }
 
 static void do_lookup(void)
 {
-	int d = some_dir(), name = rnd(NAMES), i = m[d].entry[name];
+	int d = some_dir(), name = rnd(NAMES), i = mtree[d].entry[name];
 	uint32_t node = 0;
-	int err = tree_lookup(pool, &the_op, m[d].node, names[name], &node);
+	int err = tree_lookup(pool, &the_op, mtree[d].node, names[name], &node);
 
 	same(err, i ? 0 : -ENOENT, "lookup");
 	if (err)
 		return;
-	must(!m[i].node || m[i].node == node, "another node");
+	must(!mtree[i].node || mtree[i].node == node, "another node");
 	/* Found by a name: that is what it is known by, if by no other. */
-	if (!m[i].dir) {
-		m[i].dir = d;
-		m[i].name = name;
+	if (!mtree[i].dir) {
+		mtree[i].dir = d;
+		mtree[i].name = name;
 	}
-	m[i].node = node;
-	m[i].lookups++;
+	mtree[i].node = node;
+	mtree[i].lookups++;
 }
 
 static void do_forget(void)
@@ -153,19 +155,19 @@ static void do_forget(void)
 
 	if (!i)
 		return;
-	n = 1 + rnd(m[i].lookups);
-	inode_forget(pool, m[i].node, n);
-	m[i].lookups -= n;
+	n = 1 + rnd(mtree[i].lookups);
+	inode_forget(pool, mtree[i].node, n);
+	mtree[i].lookups -= n;
 	m_put(i);
 }
 
 /* What it was in may go. */
 static void m_known_at(int i, int d, int name)
 {
-	int up = m[i].dir;
+	int up = mtree[i].dir;
 
-	m[i].dir = d;
-	m[i].name = name;
+	mtree[i].dir = d;
+	mtree[i].name = name;
 	if (up)
 		m_put(up);
 }
@@ -175,32 +177,33 @@ static void do_link(void)
 	int from = some_inode(), d = some_dir(), name = rnd(NAMES), err;
 
 	/* The kernel does not link what has lost its last name. */
-	if (!from || m[from].type == DIRECTORY || !m[from].nlink)
+	if (!from || mtree[from].type == DIRECTORY || !mtree[from].nlink)
 		return;
-	err = tree_link(pool, &the_op, m[from].node, m[d].node, names[name]);
-	same(err, m[d].entry[name] ? -EEXIST : 0, "link");
+	err = tree_link(pool, &the_op, mtree[from].node, mtree[d].node,
+			names[name]);
+	same(err, mtree[d].entry[name] ? -EEXIST : 0, "link");
 	if (err)
 		return;
-	m[d].entry[name] = from;
-	m[from].nlink++;
-	m[from].lookups++;
+	mtree[d].entry[name] = from;
+	mtree[from].nlink++;
+	mtree[from].lookups++;
 	/* It is known by its newest name. */
 	m_known_at(from, d, name);
 }
 
 static void do_remove(bool as_dir)
 {
-	int d = some_dir(), name = rnd(NAMES), i = m[d].entry[name];
+	int d = some_dir(), name = rnd(NAMES), i = mtree[d].entry[name];
 	int should = 0, err;
 
 	if (!i)
 		should = -ENOENT;
-	else if (as_dir != (m[i].type == DIRECTORY))
+	else if (as_dir != (mtree[i].type == DIRECTORY))
 		should = as_dir ? -ENOTDIR : -EISDIR;
 	else if (as_dir && !m_empty(i))
 		should = -ENOTEMPTY;
-	err = as_dir ? tree_rmdir(pool, &the_op, m[d].node, names[name])
-		     : tree_unlink(pool, &the_op, m[d].node, names[name]);
+	err = as_dir ? tree_rmdir(pool, &the_op, mtree[d].node, names[name])
+		     : tree_unlink(pool, &the_op, mtree[d].node, names[name]);
 	same(err, should, "remove");
 	if (!err)
 		m_drop(d, name);
@@ -216,22 +219,22 @@ static int rename_answer(int from, int to, unsigned int flags)
 		return 0;
 	if (flags & RENAME_NOREPLACE)
 		return -EEXIST;
-	if ((m[from].type == DIRECTORY) != (m[to].type == DIRECTORY))
-		return m[to].type == DIRECTORY ? -EISDIR : -ENOTDIR;
-	return m[to].type == DIRECTORY && !m_empty(to) ? -ENOTEMPTY : 0;
+	if ((mtree[from].type == DIRECTORY) != (mtree[to].type == DIRECTORY))
+		return mtree[to].type == DIRECTORY ? -EISDIR : -ENOTDIR;
+	return mtree[to].type == DIRECTORY && !m_empty(to) ? -ENOTEMPTY : 0;
 }
 
 /* The name of @i at (d, name) has become (to, to_name). */
 static void m_moved(int i, int d, int name, int to, int to_name)
 {
-	if (m[i].node && m[i].dir == d && m[i].name == name) {
-		m[i].dir = to;
-		m[i].name = to_name;
-	} else if (m[i].type == DIRECTORY) {
-		m[i].dir = to;
-		m[i].name = to_name;
+	if (mtree[i].node && mtree[i].dir == d && mtree[i].name == name) {
+		mtree[i].dir = to;
+		mtree[i].name = to_name;
+	} else if (mtree[i].type == DIRECTORY) {
+		mtree[i].dir = to;
+		mtree[i].name = to_name;
 	}
-	m[to].entry[to_name] = i;
+	mtree[to].entry[to_name] = i;
 }
 
 static void do_rename(void)
@@ -241,34 +244,34 @@ static void do_rename(void)
 	unsigned int flags = all_flags[rnd(5)];
 	int d = some_dir(), to = some_dir();
 	int name = rnd(NAMES), to_name = rnd(NAMES);
-	int i = m[d].entry[name], over = m[to].entry[to_name], err;
+	int i = mtree[d].entry[name], over = mtree[to].entry[to_name], err;
 
 	/* The kernel keeps these from us. */
 	if (i == over || (i && m_is_within(to, i)) ||
 	    (over && m_is_within(d, over)))
 		return;
-	err = tree_rename(pool, &the_op, m[d].node, names[name], m[to].node,
-			  names[to_name], flags);
+	err = tree_rename(pool, &the_op, mtree[d].node, names[name],
+			  mtree[to].node, names[to_name], flags);
 	same(err, rename_answer(i, over, flags), "rename");
 	if (err)
 		return;
 	if (flags & RENAME_EXCHANGE) {
-		bool known = m[over].node && m[over].dir == to &&
-			     m[over].name == to_name;
+		bool known = mtree[over].node && mtree[over].dir == to &&
+			     mtree[over].name == to_name;
 
 		m_moved(i, d, name, to, to_name);
-		m[d].entry[name] = over;
-		if (known || m[over].type == DIRECTORY) {
-			m[over].dir = d;
-			m[over].name = name;
+		mtree[d].entry[name] = over;
+		if (known || mtree[over].type == DIRECTORY) {
+			mtree[over].dir = d;
+			mtree[over].name = name;
 		}
 		return;
 	}
-	m[d].entry[name] = 0;
+	mtree[d].entry[name] = 0;
 	if (over) {
-		m[to].entry[to_name] = over;
+		mtree[to].entry[to_name] = over;
 		m_moved(i, d, name, to, to_name);
-		m[to].entry[to_name] = over;
+		mtree[to].entry[to_name] = over;
 		m_drop(to, to_name);
 	}
 	m_moved(i, d, name, to, to_name);
@@ -281,13 +284,14 @@ static void do_open(void)
 {
 	int i = some_inode();
 
-	if (!i || m[i].type != REGULAR || m[i].opens > 5)
+	if (!i || mtree[i].type != REGULAR || mtree[i].opens > 5)
 		return;
-	same(tree_open(pool, &the_op, m[i].node, O_RDWR, &opened), 0, "open");
-	m[i].opens++;
-	if (m[i].pages < PAGES && rnd(2)) {
-		fill_pages(m[i].node, m[i].pages, 1, 'x');
-		m[i].pages++;
+	same(tree_open(pool, &the_op, mtree[i].node, O_RDWR, &opened), 0,
+	     "open");
+	mtree[i].opens++;
+	if (mtree[i].pages < PAGES && rnd(2)) {
+		fill_pages(mtree[i].node, mtree[i].pages, 1, 'x');
+		mtree[i].pages++;
 	}
 }
 
@@ -295,10 +299,10 @@ static void do_close(void)
 {
 	int i = some_inode();
 
-	if (!i || !m[i].opens)
+	if (!i || !mtree[i].opens)
 		return;
-	m[i].opens--;
-	same(tree_close(pool, &the_op, m[i].node), m[i].opens, "close");
+	mtree[i].opens--;
+	same(tree_close(pool, &the_op, mtree[i].node), mtree[i].opens, "close");
 	m_put(i);
 }
 
@@ -307,13 +311,13 @@ static void do_truncate(void)
 	struct tree_attr a = { .set = TREE_SET_SIZE };
 	int i = some_inode();
 
-	if (!i || m[i].type != REGULAR)
+	if (!i || mtree[i].type != REGULAR)
 		return;
-	m[i].pages = rnd(m[i].pages + 1);
-	a.size = m[i].pages * TREE_PAGE;
-	same(tree_setattr(pool, m[i].node, &a), 0, "truncate");
-	for (int p = m[i].pages; p < PAGES; p++)
-		m[i].unpinned[p] = false;
+	mtree[i].pages = rnd(mtree[i].pages + 1);
+	a.size = mtree[i].pages * TREE_PAGE;
+	same(tree_setattr(pool, mtree[i].node, &a), 0, "truncate");
+	for (int p = mtree[i].pages; p < PAGES; p++)
+		mtree[i].unpinned[p] = false;
 }
 
 static void do_volatile(void)
@@ -323,11 +327,11 @@ static void do_volatile(void)
 
 	if (!i)
 		return;
-	if (m[i].type != REGULAR && m[i].type != DIRECTORY)
+	if (mtree[i].type != REGULAR && mtree[i].type != DIRECTORY)
 		should = -EOPNOTSUPP;
-	same(vfile_set_volatile(pool, m[i].node, on), should, "volatile");
+	same(vfile_set_volatile(pool, mtree[i].node, on), should, "volatile");
 	if (!should)
-		m[i].is_volatile = on;
+		mtree[i].is_volatile = on;
 }
 
 static void do_range(void)
@@ -335,29 +339,31 @@ static void do_range(void)
 	int i = some_inode(), p = rnd(PAGES), err;
 	bool on = rnd(2);
 
-	if (!i || m[i].type != REGULAR || p >= m[i].pages)
+	if (!i || mtree[i].type != REGULAR || p >= mtree[i].pages)
 		return;
-	err = on ? vrange_unpin(pool, m[i].node, p * TREE_PAGE, TREE_PAGE)
-		 : vrange_pin(pool, &the_op, m[i].node, p * TREE_PAGE,
+	err = on ? vrange_unpin(pool, mtree[i].node, p * TREE_PAGE, TREE_PAGE)
+		 : vrange_pin(pool, &the_op, mtree[i].node, p * TREE_PAGE,
 			      TREE_PAGE);
 	must(err == 0 || (!on && err == 1), "range: %d", err);
-	m[i].unpinned[p] = on;
+	mtree[i].unpinned[p] = on;
 	m_put(i);
 }
 
 /* Looks directory @i up, from as far above as need be. */
 static void know(int i)
 {
-	if (m[i].node)
+	if (mtree[i].node)
 		return;
 	for (int d = 1; d < INODES; d++)
 		for (int n = 0; n < NAMES; n++)
-			if (m[d].type == DIRECTORY && m[d].entry[n] == i) {
+			if (mtree[d].type == DIRECTORY &&
+			    mtree[d].entry[n] == i) {
 				know(d);
-				m[i].node = looked_up(m[d].node, names[n]);
-				m[i].lookups++;
-				m[i].dir = d;
-				m[i].name = n;
+				mtree[i].node = looked_up(mtree[d].node,
+							  names[n]);
+				mtree[i].lookups++;
+				mtree[i].dir = d;
+				mtree[i].name = n;
 				return;
 			}
 }
@@ -367,17 +373,18 @@ static void m_purged(int i)
 {
 	for (int d = 1; d < INODES; d++)
 		for (int n = 0; n < NAMES; n++) {
-			if (m[d].type != DIRECTORY || m[d].entry[n] != i)
+			if (mtree[d].type != DIRECTORY ||
+			    mtree[d].entry[n] != i)
 				continue;
-			m[d].entry[n] = 0;
-			if (m[i].nlink == 1 && m[i].dir)
+			mtree[d].entry[n] = 0;
+			if (mtree[i].nlink == 1 && mtree[i].dir)
 				continue; /* gone already, with its parent */
 			know(d);
-			same(lookup_says(m[d].node, names[n]), -ENOENT,
+			same(lookup_says(mtree[d].node, names[n]), -ENOENT,
 			     "purged");
 		}
-	inode_forget(pool, m[i].node, m[i].lookups);
-	m[i] = (struct inode){ 0 };
+	inode_forget(pool, mtree[i].node, mtree[i].lookups);
+	mtree[i] = (struct inode){ 0 };
 	m_put_all();
 	purged++;
 }
@@ -390,15 +397,17 @@ static void do_purge(void)
 
 	scan_pages("volatile-ranges", 1000);
 	for (int i = 2; i < INODES; i++)
-		goes[i] = m[i].type == REGULAR && m[i].node && m[i].nlink &&
-			  m[i].is_volatile && !m[i].opens &&
-			  !inode_stat(pool, m[i].node, &stx) && stx.stx_blocks;
+		goes[i] = mtree[i].type == REGULAR && mtree[i].node &&
+			  mtree[i].nlink && mtree[i].is_volatile &&
+			  !mtree[i].opens &&
+			  !inode_stat(pool, mtree[i].node, &stx) &&
+			  stx.stx_blocks;
 	scan_pages("volatile-files", 1000);
 	for (int i = 2; i < INODES; i++)
-		if (goes[i] && m[i].nlink == 1)
+		if (goes[i] && mtree[i].nlink == 1)
 			m_purged(i);
 	for (int i = 2; i < INODES; i++)
-		if (goes[i] && m[i].type)
+		if (goes[i] && mtree[i].type)
 			m_purged(i);
 }
 
@@ -406,13 +415,13 @@ static void do_purge(void)
 
 static void compare_names(int d)
 {
-	int fd = inode_opendir(pool, m[d].node);
+	int fd = inode_opendir(pool, mtree[d].node);
 	struct stat st;
 
 	must(fd >= 0, "opendir: %d", fd);
 	for (int n = 0; n < NAMES; n++)
 		same(fstatat(fd, names[n], &st, AT_SYMLINK_NOFOLLOW) == 0,
-		     m[d].entry[n] != 0, "a name");
+		     mtree[d].entry[n] != 0, "a name");
 	close(fd);
 }
 
@@ -420,21 +429,23 @@ static void compare_inode(int i, uint64_t *nodes)
 {
 	struct statx stx;
 
-	if (!m[i].node)
+	if (!mtree[i].node)
 		return;
 	++*nodes;
-	must(inode_valid(pool, m[i].node), "a node is gone");
-	same(inode_opens(pool, m[i].node), m[i].opens, "opens");
-	same(vfile_is_volatile(pool, m[i].node), m[i].is_volatile, "volatile");
-	same(inode_stat(pool, m[i].node, &stx), 0, "stat");
-	if (m[i].type != DIRECTORY)
-		same(stx.stx_nlink, m[i].nlink, "nlink");
-	if (m[i].type != REGULAR)
+	must(inode_valid(pool, mtree[i].node), "a node is gone");
+	same(inode_opens(pool, mtree[i].node), mtree[i].opens, "opens");
+	same(vfile_is_volatile(pool, mtree[i].node), mtree[i].is_volatile,
+	     "volatile");
+	same(inode_stat(pool, mtree[i].node, &stx), 0, "stat");
+	if (mtree[i].type != DIRECTORY)
+		same(stx.stx_nlink, mtree[i].nlink, "nlink");
+	if (mtree[i].type != REGULAR)
 		return;
-	same(stx.stx_size / TREE_PAGE, m[i].pages, "size");
-	for (int p = 0; p < m[i].pages; p++)
-		same(vrange_state(pool, m[i].node, p * TREE_PAGE, TREE_PAGE),
-		     m[i].unpinned[p], "range");
+	same(stx.stx_size / TREE_PAGE, mtree[i].pages, "size");
+	for (int p = 0; p < mtree[i].pages; p++)
+		same(vrange_state(pool, mtree[i].node, p * TREE_PAGE,
+				  TREE_PAGE),
+		     mtree[i].unpinned[p], "range");
 }
 
 static void compare(void)
@@ -444,10 +455,11 @@ static void compare(void)
 	must(pool_intact(), "after %" PRIu64 " operations", operations);
 	for (int i = 1; i < INODES; i++) {
 		compare_inode(i, &nodes);
-		if (m[i].type == DIRECTORY && m[i].node && m[i].nlink)
+		if (mtree[i].type == DIRECTORY && mtree[i].node &&
+		    mtree[i].nlink)
 			compare_names(i);
 	}
-	same(nr_tree_nodes(), nodes, "inodes");
+	same(nr_tree_nodes(), nodes, "nodes");
 }
 
 static void do_restart(void)
@@ -462,7 +474,7 @@ static void do_remount(void)
 	pool_stop();
 	pool_start(dir, SIZE, true, NULL);
 	for (int i = 2; i < INODES; i++)
-		m[i].lookups = m[i].opens = 0;
+		mtree[i].lookups = mtree[i].opens = 0;
 	m_put_all();
 }
 
@@ -535,7 +547,7 @@ int main(int argc, char **argv)
 	scratch_new();
 	dir = scratch_dir("pool");
 	pool_start(dir, SIZE, true, NULL);
-	m[1] = (struct inode){
+	mtree[1] = (struct inode){
 		.type = DIRECTORY, .node = INODE_ROOT, .lookups = 1, .nlink = 1
 	};
 	for (operations = 1; operations <= OPERATIONS; operations++) {

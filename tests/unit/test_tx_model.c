@@ -39,8 +39,8 @@ static void compare_shown(void)
 	char buf[UNITS * UNIT];
 	struct tx_info tx = { 0 };
 
-	for (int i = 0; i < m.nr; i++) {
-		struct mtx *t = &m.live[i];
+	for (int i = 0; i < mbox.nr; i++) {
+		struct mtx *t = &mbox.live[i];
 
 		if (t->state == HELD)
 			continue;
@@ -63,9 +63,9 @@ static void compare_reader(void)
 {
 	char buf[UNITS * UNIT + 1];
 	size_t len = sizeof(buf);
-	struct mtx *t = model_find(m.reading);
+	struct mtx *t = model_find(mbox.reading);
 
-	if (!m.reading)
+	if (!mbox.reading)
 		return;
 	must(t, "the reader's");
 	must(tx_read(pool, read_handle, 0, buf, &len) == 0, "tx_read");
@@ -79,13 +79,13 @@ static void compare(void)
 	struct box_stat st;
 	int room = 0;
 
-	for (int i = 0; i < m.nr; i++) {
-		queued += m.live[i].state == QUEUED;
-		delivered += m.live[i].state == DELIVERED;
-		room += m.live[i].room;
+	for (int i = 0; i < mbox.nr; i++) {
+		queued += mbox.live[i].state == QUEUED;
+		delivered += mbox.live[i].state == DELIVERED;
+		room += mbox.live[i].room;
 	}
 	for (int i = 0; i < SENDERS; i++)
-		room += m.sender[i].tx.room;
+		room += mbox.sender[i].tx.room;
 	box_stat(pool, box, &st);
 	must(st.queued == queued && st.delivered == delivered, "counts");
 	must(st.ranges.reserved == (uint64_t)room * UNIT, "space: %d units",
@@ -100,7 +100,7 @@ static void compare(void)
 
 static bool do_open(int i, int arg)
 {
-	struct sender *s = &m.sender[i];
+	struct sender *s = &mbox.sender[i];
 
 	if (s->open)
 		return false;
@@ -118,9 +118,9 @@ static bool do_write(int i, int arg)
 	bool commit = arg & 8;
 	char fill = ++next_fill;
 
-	if (!m.sender[i].open || m.nr > MOST - 4)
+	if (!mbox.sender[i].open || mbox.nr > MOST - 4)
 		return false;
-	expect = model_write(&m.sender[i], units, fill, commit);
+	expect = model_write(&mbox.sender[i], units, fill, commit);
 	err = write_fill(send_handle[i], fill, units * UNIT, commit);
 	must(err == expect, "write: %d, not %d", err, expect);
 	return true;
@@ -130,9 +130,9 @@ static bool do_commit(int i, int arg)
 {
 	int expect, err;
 
-	if (!m.sender[i].open || m.nr > MOST - 4)
+	if (!mbox.sender[i].open || mbox.nr > MOST - 4)
 		return false;
-	expect = model_commit(&m.sender[i]);
+	expect = model_commit(&mbox.sender[i]);
 	err = tx_commit(pool, &the_op, send_handle[i]);
 	must(err == expect, "commit: %d, not %d", err, expect);
 	return true;
@@ -140,28 +140,28 @@ static bool do_commit(int i, int arg)
 
 static bool do_close(int i, int killed)
 {
-	if (!m.sender[i].open || m.nr > MOST - 4)
+	if (!mbox.sender[i].open || mbox.nr > MOST - 4)
 		return false;
 	if (killed) {
 		tx_writer(pool, send_handle[i], 5);
 		tx_writer_gone(pool, send_handle[i], 5, true);
-		m.sender[i].killed = true;
+		mbox.sender[i].killed = true;
 	}
-	model_close(&m.sender[i]);
+	model_close(&mbox.sender[i]);
 	must(handle_close(pool, &the_op, send_handle[i]) == 0, "close");
 	return true;
 }
 
 static bool do_receive(int whole, int arg)
 {
-	struct mtx *t = m.half ? model_find(m.half) : model_head();
+	struct mtx *t = mbox.half ? model_find(mbox.half) : model_head();
 	char line[TX_LINE], expect[40];
 	uint64_t id = t ? t->id : 0;
-	bool first = !m.half;
+	bool first = !mbox.half;
 	size_t len = 0;
 	int err;
 
-	if (!m.receiver || (m.half && !whole))
+	if (!mbox.receiver || (mbox.half && !whole))
 		return false;
 	err = tx_receive(pool, &the_op, recv_handle, line,
 			 whole ? TX_LINE : PIECE, &len);
@@ -175,7 +175,7 @@ static bool do_receive(int whole, int arg)
 	must(whole ? line[len - 1] == '\n' : len == PIECE, "a line");
 	if (first)
 		t->state = DELIVERED;
-	m.half = whole ? 0 : id;
+	mbox.half = whole ? 0 : id;
 	model_unhold(id);
 	return true;
 }
@@ -183,17 +183,17 @@ static bool do_receive(int whole, int arg)
 /* Opens the receiver, or closes it, giving back what is half received. */
 static bool do_receiver(int i, int arg)
 {
-	uint64_t id = m.half;
+	uint64_t id = mbox.half;
 	struct mtx *t;
 
-	if (!m.receiver) {
+	if (!mbox.receiver) {
 		recv_handle = open_kind(HANDLE_RECV, box);
-		m.receiver = true;
+		mbox.receiver = true;
 		return true;
 	}
 	must(handle_close(pool, &the_op, recv_handle) == 0, "close");
-	m.receiver = false;
-	m.half = 0;
+	mbox.receiver = false;
+	mbox.half = 0;
 	t = model_find(id);
 	if (t && t->state == DELIVERED)
 		t->state = QUEUED;
@@ -217,12 +217,12 @@ static bool do_free(int last, int arg)
 static bool do_reader(int i, int arg)
 {
 	struct mtx *t = model_shown(false);
-	uint64_t id = m.reading;
+	uint64_t id = mbox.reading;
 	struct tx_info tx;
 
 	if (id) {
 		must(handle_close(pool, &the_op, read_handle) == 0, "close");
-		m.reading = 0;
+		mbox.reading = 0;
 		model_unhold(id);
 		return true;
 	}
@@ -231,7 +231,7 @@ static bool do_reader(int i, int arg)
 	must(tx_by_id(pool, box, t->id, &tx) == 0, "tx_by_id");
 	read_slot = tx.slot;
 	read_handle = open_as(HANDLE_TX, box, read_slot, 0);
-	m.reading = t->id;
+	mbox.reading = t->id;
 	return true;
 }
 
@@ -281,16 +281,16 @@ static void reset(void)
 {
 	struct mtx *t;
 
-	if (m.reading)
+	if (mbox.reading)
 		do_reader(0, 0);
 	for (int i = 0; i < SENDERS; i++)
 		do_close(i, true);
-	if (m.receiver)
+	if (mbox.receiver)
 		do_receiver(0, 0);
 	while ((t = model_shown(false)))
 		do_free(false, 0);
 	compare();
-	must(m.nr == 0, "not empty");
+	must(mbox.nr == 0, "not empty");
 	do_open(0, 0);
 	do_open(1, 0);
 	do_receiver(0, 0);
@@ -341,7 +341,7 @@ int main(void)
 
 	scratch_new();
 	dir = scratch_dir("pool");
-	m.next_id = 1;
+	mbox.next_id = 1;
 	pool_start(dir, UNITS * UNIT, true, NULL);
 	box_make("box", UNITS * UNIT);
 	find_box();
