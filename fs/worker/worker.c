@@ -50,9 +50,13 @@ static void *signal_thread(void *arg)
 	pool_lock(w->pool);
 	wait_give_up_all(w, ESHUTDOWN);
 	if (getppid() != w->shared->keeper) {
-		/* The keeper has died: no other process cleans up. */
-		mount_end(w->mount, w->options->mountpoint, w->shared->device);
+		/*
+		 * The keeper has died: no other process cleans up.  The mount
+		 * is the last to go: without it worker_loop() ends, and the
+		 * process.
+		 */
 		store_close(w->store);
+		mount_end(w->mount, w->options->mountpoint, w->shared->device);
 	}
 	/* The kernel fails requests that come from now on. */
 	_exit(WORKER_STOPPED);
