@@ -3,6 +3,7 @@
 # make                 builds build/poolfs and build/poolctl
 # make demo            installs what is missing, mounts, sends, reclaims
 # make check           runs every test; the last line counts them
+# make quick           those that take a minute: before each change
 # make soak            the same with much longer loops
 # make bench           measures, and prints ratios
 # make plots           measures, and draws docs/plots/ (needs gnuplot)
@@ -70,11 +71,11 @@ PRELOAD      := $(patsubst tests/preload/%.c,$(BUILD)/tests/tools/%.so,\
 		$(wildcard tests/preload/*.c))
 BENCH        := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 LIBS         := $(BUILD)/libpool.a $(BUILD)/libshrinker.a
-# For the unit programs; the last one for those called test_fs_*.
+# For the unit and bench programs; the last one for units called test_fs_*.
 LIBUNIT      := $(BUILD)/tests/unit/libunit.a
 LIBFS        := $(BUILD)/libfs.a
 
-.PHONY: all unit tools check check-format bench plots soak demo install \
+.PHONY: all unit tools check quick check-format bench plots soak demo install \
 	uninstall clean
 .SECONDARY:
 
@@ -124,14 +125,17 @@ $(BUILD)/tests/tools/%.so: tests/preload/%.c Makefile
 	$(call say,LD,$@)
 	$(Q)$(CC) -std=gnu11 $(WARN) -D_GNU_SOURCE $(CFLAGS) -fPIC -shared -o $@ $<
 
-$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIBS)
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIBUNIT) $(LIBS)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBS) $(PKG_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBUNIT) $(LIBS) $(PKG_LIBS)
 
 check:
 	$(Q)tests/run
 
 # Other versions of the formatter make other lines of the same style.
+quick:
+	$(Q)QUICK=1 tests/run
+
 check-format:
 	$(Q)if $(CLANG_FORMAT) --version | grep -q 'version $(FORMAT_VERSION)\.'; \
 	then \

@@ -325,6 +325,7 @@ ten_thousand() {
 	is "" "$(ls "$B")"
 }
 
+# bats test_tags=slow
 @test "10,000 boxes, listed once each while others come and go" {
 	in_every_way ten_thousand
 }

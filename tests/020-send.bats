@@ -48,6 +48,7 @@ payloads() {
 	is 0 "$(pool pages.used)"
 }
 
+# bats test_tags=slow
 @test "payloads from nothing to many MiB, bit for bit" {
 	in_every_way payloads
 }
@@ -112,6 +113,7 @@ neighbours() {
 	done
 }
 
+# bats test_tags=slow
 @test "transactions that share pages do not disturb each other" {
 	in_every_way neighbours
 }
@@ -216,6 +218,7 @@ in_order() {
 	done
 }
 
+# bats test_tags=slow
 @test "what a process does after close finds the transaction" {
 	in_every_way in_order
 }
@@ -286,6 +289,7 @@ status_of() {
 		"$W/pid" "$@" 2>/dev/null && echo 0 || echo $?
 }
 
+# bats test_tags=slow
 @test "a sender of several threads, killed or not" {
 	in_every_way threads
 }
@@ -356,6 +360,7 @@ full_waits() {
 	wait_until 5 said "$W/polls" "0 1:out"
 }
 
+# bats test_tags=slow
 @test "a full box makes senders wait, or refuses" {
 	in_every_way full_waits
 }
@@ -383,6 +388,7 @@ shells_wait() {
 	is "2 4" "$(cat "$BOX/tx"/{5,6} | sort | paste -sd ' ' -)"
 }
 
+# bats test_tags=slow
 @test "shells wait in a full box, and each can be killed" {
 	in_every_way shells_wait
 }
@@ -417,6 +423,7 @@ full_in_order() {
 	is small "$(cat "$BOX/tx"/{9,10,11} | tr -d '\0')"
 }
 
+# bats test_tags=slow
 @test "who waits is served in order" {
 	in_every_way full_in_order
 }
@@ -454,6 +461,7 @@ interrupted() {
 	wait_until 5 box_has transactions.writing 0
 }
 
+# bats test_tags=slow
 @test "a signal ends the waiting, and nothing is delivered" {
 	in_every_way interrupted
 }
@@ -537,6 +545,7 @@ too_many_bytes() {
 	is "" "$(transactions)"
 }
 
+# bats test_tags=slow
 @test "too many bytes that wait are refused" {
 	in_every_way too_many_bytes
 }

@@ -164,6 +164,7 @@ listing() {
 	is 0 "$(pool transactions)"
 }
 
+# bats test_tags=slow
 @test "tx/ is listed while thousands are removed: each once" {
 	in_every_way listing
 }

@@ -171,6 +171,7 @@ scans() {
 	is "$("$TOOLS/mapread" --sum "$W/want")" "$(tail -n 1 "$W/map")"
 }
 
+# bats test_tags=slow
 @test "a scan drops what it was asked for, and nothing that is Used" {
 	in_every_way scans
 }
@@ -312,6 +313,7 @@ coherent() {
 	is "" "$(transactions)"
 }
 
+# bats test_tags=slow
 @test "a mapping shows what was sent, and zeros after a drop" {
 	in_every_way coherent
 }
@@ -327,6 +329,7 @@ coherent_under_reclaim() {
 		"$(shrinker scan)")"
 }
 
+# bats test_tags=slow
 @test "the same while a reclaimer never rests" {
 	in_every_way coherent_under_reclaim
 }

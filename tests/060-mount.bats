@@ -716,6 +716,7 @@ inside() {
 	pool_stop
 }
 
+# bats test_tags=slow
 @test "opening and closing leaks no descriptor" {
 	local mode i n box worker files
 	for mode in $MODES; do

@@ -88,6 +88,7 @@ nothing_left() {
 		.transactions.writing]' "$1/stat")" = "[0,0,0,0,0]" ]
 }
 
+# bats test_tags=slow
 @test "senders and receivers, and a worker killed dozens of times" {
 	local mode box keeper kills i
 	local -a senders=() receivers=()
@@ -149,6 +150,7 @@ nothing_left() {
 	done
 }
 
+# bats test_tags=slow
 @test "each change is made once, whenever the worker is killed" {
 	local mode keeper i killer
 	for mode in $MODES; do
@@ -458,6 +460,7 @@ hold_up_notifier() {
 	done
 }
 
+# bats test_tags=slow
 @test "a worker that is killed all the time: the mount survives" {
 	local mode keeper end
 	for mode in $MODES; do

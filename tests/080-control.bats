@@ -157,6 +157,7 @@ open_metrics() {
 	pool_stop
 }
 
+# bats test_tags=slow
 @test "stats, pressure, config and stat are JSON, whatever the reads" {
 	local mode file
 	for mode in $MODES; do
@@ -289,6 +290,7 @@ open_metrics() {
 	done
 }
 
+# bats test_tags=slow
 @test "config refuses the rest, names the key and changes nothing" {
 	local mode
 	for mode in $MODES; do

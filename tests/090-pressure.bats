@@ -171,6 +171,7 @@ on_a_fifo() {
 	done
 }
 
+# bats test_tags=slow
 @test "priority rises while pressure lasts, and all of it ends" {
 	local mode i left
 	for mode in $MODES; do
@@ -236,6 +237,7 @@ on_a_fifo() {
 	done
 }
 
+# bats test_tags=slow
 @test "the floor is left alone by some pressure" {
 	local mode i
 	for mode in $MODES; do

@@ -69,6 +69,7 @@ check_pages() {
 	fails compgen -G "$POOL_TMP/poolfs-demo.*"
 }
 
+# bats test_tags=slow
 @test "demo: simulated pressure says that it is" {
 	need fuse
 	demo_args=--simulated
@@ -78,6 +79,7 @@ check_pages() {
 	check_pages
 }
 
+# bats test_tags=slow
 @test "demo: as an ordinary user, in cached mode" {
 	need user_mount
 	user_setup

@@ -92,6 +92,7 @@ few_descriptors() {
 	)
 }
 
+# bats test_tags=slow
 @test "boxes leave the descriptors alone that the pool itself needs" {
 	need psi fuse
 	for way in $(ways); do
@@ -129,6 +130,7 @@ receivers() {
 	nothing_left
 }
 
+# bats test_tags=slow
 @test "two hundred receivers are killed with a part of a header" {
 	in_every_way receivers
 }

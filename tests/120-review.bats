@@ -33,6 +33,7 @@ waiting_senders() {
 }
 
 # A sender takes the space that an rm has freed, whose answer was never given.
+# bats test_tags=slow
 @test "an answer that is owed goes before what others do" {
 	local mode n i
 	need root

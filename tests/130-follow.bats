@@ -49,6 +49,7 @@ need_two_cpus() {
 		skip_or_fail "not two processors, but $list"
 }
 
+# bats test_tags=slow
 @test "the worker goes where its only client is, and may go anywhere" {
 	local worker cpu
 	need_two_cpus

@@ -308,6 +308,7 @@ random_content() {
 	show stat -c %s a b c
 }
 
+# bats test_tags=slow
 @test "megabytes come out as they went in" {
 	same_as_tmpfs random_content
 }
@@ -350,6 +351,7 @@ same_page() {
 	is "0 0" "$lost"
 }
 
+# bats test_tags=slow
 @test "one page, written and mapped at the same time: nothing is lost" {
 	in_every_way same_page
 }
@@ -535,6 +537,7 @@ waiting_for_locks() {
 	done
 }
 
+# bats test_tags=slow
 @test "who waits for a lock gets it, and sees what was written" {
 	same_as_tmpfs waiting_for_locks
 }
@@ -677,6 +680,7 @@ full() {
 	done
 }
 
+# bats test_tags=slow
 @test "a full pool says ENOSPC, and recovers" {
 	in_every_way full -o size=32M
 }
@@ -800,6 +804,7 @@ whole_tree() {
 	rm f
 }
 
+# bats test_tags=slow
 @test "a tree copied in, built in and copied out" {
 	same_as_tmpfs whole_tree
 }

@@ -77,6 +77,7 @@ listing() {
 		cut -d ' ' -f 1,2,4)"
 }
 
+# bats test_tags=slow
 @test "listings: types, numbers, what is new and what is gone" {
 	same_as_tmpfs listing
 }
@@ -204,6 +205,7 @@ hard_links() {
 	show names_in .
 }
 
+# bats test_tags=slow
 @test "hard links share all, whichever name goes first" {
 	same_as_tmpfs hard_links
 }
@@ -245,6 +247,7 @@ symlinks() {
 	is 5.123456789 "$(stat -c %.9Y l)"
 }
 
+# bats test_tags=slow
 @test "symbolic links: long, dangling, relative, absolute" {
 	same_as_tmpfs symlinks
 }
@@ -347,6 +350,7 @@ looked_for() {
 	done
 }
 
+# bats test_tags=slow
 @test "names that were not there, and then are" {
 	same_as_tmpfs looked_for
 }
@@ -408,6 +412,7 @@ many() {
 }
 
 # the other ways differ in what stands in front of the same directory
+# bats test_tags=slow
 @test "100,000 names: each is listed once while others come and go" {
 	in_every_way many
 }

@@ -173,6 +173,7 @@ times_change() {
 	changed touch touch -a d
 }
 
+# bats test_tags=slow
 @test "each change leaves its mark in the times of files and directories" {
 	same_as_tmpfs times_change
 }
@@ -270,6 +271,7 @@ xattrs() {
 	fi
 }
 
+# bats test_tags=slow
 @test "user.* attributes: values, lists, what is refused" {
 	same_as_tmpfs xattrs
 }

@@ -271,6 +271,7 @@ privileged_bits() {
 	is "0 100755:1:7" "$(by 1001 chown f -1 1001 stat f)"
 }
 
+# bats test_tags=slow
 @test "set-user-ID and set-group-ID bits go when others write" {
 	shared privileged_bits
 }

@@ -72,6 +72,7 @@ loops_and_kills() {
 	is ".pool box" "$(names_in "$POOL")"
 }
 
+# bats test_tags=slow
 @test "names and attributes change in loops, and the worker is killed 30 times" {
 	in_every_way loops_and_kills
 }
@@ -96,6 +97,7 @@ writers_and_kills() {
 	wait "$killer"
 }
 
+# bats test_tags=slow
 @test "content that is written while the worker is killed is whole" {
 	in_every_way writers_and_kills
 }
@@ -134,6 +136,7 @@ steps() {
 	diff -u "$W/tmpfs" "$W/pool" >&2
 }
 
+# bats test_tags=slow
 @test "a kill after each step" {
 	reference_setup
 	in_every_way steps
@@ -256,6 +259,7 @@ streams() {
 	is "0 100 502 0 ${sum##* } 602 ${sum##* }" "$(words "$W/said")"
 }
 
+# bats test_tags=slow
 @test "directory streams give the rest, each name once" {
 	in_every_way streams
 }
@@ -369,6 +373,7 @@ answers() {
 	((killed >= 18)) || fail "only $killed were killed"
 }
 
+# bats test_tags=slow
 @test "a worker killed before it has answered has done it once" {
 	need root
 	as_root_in_every_mode answers

@@ -461,10 +461,12 @@ every_name() {
 	is "$(printf '%s\n' d d/g e f)" "$(find d e f 2>/dev/null)"
 }
 
+# bats test_tags=slow
 @test "a purged file is gone by every name, also for who has looked at it" {
 	in_every_way every_name
 }
 
+# bats test_tags=slow
 @test "a worker killed right after a purge: the file is gone for everybody" {
 	need root
 	local mode scan worker

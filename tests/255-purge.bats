@@ -329,6 +329,7 @@ survives() {
 	is "new" "$(names_in d)"
 }
 
+# bats test_tags=slow
 @test "state and order survive worker kills" {
 	in_every_way survives
 }
@@ -353,6 +354,7 @@ kill_between() {
 	is ".pool box" "$(names_in .)"
 }
 
+# bats test_tags=slow
 @test "a worker killed around open, close and purge" {
 	in_every_way kill_between
 }
@@ -511,6 +513,7 @@ flood() {
 	is ".pool box" "$(names_in .)"
 }
 
+# bats test_tags=slow
 @test "10,000 files are purged by one scan" {
 	facts_to_show
 	in_every_way flood
@@ -554,6 +557,7 @@ storm() {
 	(($(pool volatile.purged_files) > 500))
 }
 
+# bats test_tags=slow
 @test "a purge storm: all of the old content or the documented absence" {
 	facts_to_show
 	in_every_way storm
@@ -571,6 +575,7 @@ storm_and_kills() {
 	(($(pool restarts) > 8)) || fail "only $(pool restarts) restarts"
 }
 
+# bats test_tags=slow
 @test "a purge storm, and the worker is killed again and again" {
 	facts_to_show
 	in_every_way storm_and_kills

@@ -434,6 +434,7 @@ zeros_are_seen() {
 		[ "$(tail -n 1 "$W/sums")" = "'"$wanted"'" ]'
 }
 
+# bats test_tags=slow
 @test "what is pinned stays bit for bit, for readers and mappings" {
 	in_every_way neighbours
 }
@@ -499,6 +500,7 @@ written_by_mapping() {
 	mapped_pages 0 64 by_itself
 }
 
+# bats test_tags=slow
 @test "what only a mapping has written is purged, too" {
 	in_every_way written_by_mapping
 }
@@ -553,6 +555,7 @@ many() {
 	is "0 0" "$(pool volatile.ranges) $(pool volatile.range_pages)"
 }
 
+# bats test_tags=slow
 @test "5,000 ranges of a file" {
 	in_every_way many
 }
@@ -797,6 +800,7 @@ racing() {
 	pool_stop
 }
 
+# bats test_tags=slow
 @test "pin and unpin race with the shrinker" {
 	facts_to_show
 	in_every_way racing
@@ -813,6 +817,7 @@ racing_with_kills() {
 	(($(pool restarts) > 5))
 }
 
+# bats test_tags=slow
 @test "pin and unpin race with the shrinker, and the worker is killed" {
 	facts_to_show
 	in_every_way racing_with_kills

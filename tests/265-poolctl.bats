@@ -154,6 +154,7 @@ sizes() {
 	gives 0 pinned state f 0 012288
 }
 
+# bats test_tags=slow
 @test "numbers: decimal, hexadecimal, K, M and G" {
 	in_every_way sizes
 }
@@ -242,6 +243,7 @@ means up to there"
 	same f
 }
 
+# bats test_tags=slow
 @test "unaligned, or past the end" {
 	in_every_way bad_ranges
 }
@@ -287,6 +289,7 @@ that you may read*" $verb "$B/a/send"
 	is 1 "$(ls "$B/a/tx")"
 }
 
+# bats test_tags=slow
 @test "directories, boxes, fifos, other file systems" {
 	in_every_way other_files
 }

@@ -97,6 +97,7 @@ other_ways_to_write() {
 	is 33554432 "$("$TOOLS/recvtx" --timeout 60 --header "$B/a" | json size)"
 }
 
+# bats test_tags=slow
 @test "size=: to fallocate, copies, mappings, boxes" {
 	in_every_way other_ways_to_write -o size=64M
 }
@@ -194,6 +195,7 @@ ordinary_does_not() {
 	((n <= 4)) || fail "$n more MiB in the place of 3"
 }
 
+# bats test_tags=slow
 @test "size=: ordinary files do not: ENOSPC" {
 	in_every_way ordinary_does_not -o size=64M
 }
@@ -240,6 +242,7 @@ without_end() {
 	fails test -e v/0
 }
 
+# bats test_tags=slow
 @test "size=: a cache that is written to without end" {
 	in_every_way without_end -o size=16M
 }

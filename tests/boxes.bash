@@ -16,13 +16,20 @@
 # The ways that can run here.  Under a sanitizer one of each mode is enough.
 ways() {
 	local mode
+	local -a all=()
 
 	if [[ $EUID == 0 ]]; then
 		for mode in $MODES; do
-			[[ $mode == cached ]] && sanitized || echo "root/$mode"
+			[[ $mode == cached ]] && sanitized ||
+				all+=("root/$mode")
 		done
 	fi
-	echo user/cached
+	all+=(user/cached)
+	if [[ ${QUICK:-0} == 1 ]]; then
+		one_of "${all[@]}"
+	else
+		printf '%s\n' "${all[@]}"
+	fi
 }
 
 # in_every_way BODY [OPTION...]: with a pool that has these options.

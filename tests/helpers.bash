@@ -16,9 +16,10 @@
 #	TOOLS	where tests/tools were built	POOL_TMP a directory all may enter
 #	MODES	the modes that can run here	POOL_LOG what the pool has printed
 #
-# SOAK=1 makes "loops N" longer, a sanitizer shorter.  CI=true or
-# POOLFS_NO_SKIP=1 makes a skip for a missing feature a failure, unless
-# POOLFS_MAY_SKIP, an extended regular expression, matches its reason.
+# SOAK=1 makes "loops N" longer, a sanitizer shorter.  With QUICK=1 a test runs
+# in one mode only.  CI=true or POOLFS_NO_SKIP=1 makes a skip for a missing
+# feature a failure, unless POOLFS_MAY_SKIP, an extended regular expression,
+# matches its reason.
 
 TOP=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 : "${POOLFS:=$TOP/build/poolfs}"
@@ -28,17 +29,6 @@ TOP=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 : "${POOLFS_TEST_USER:=nobody}"
 export POOLFS POOLCTL TOOLS POOLFS_STATE
 mkdir -p "$POOLFS_STATE" 2>/dev/null || true # as_user may not, nor need to
-
-# bats looks at the stack before each command, which takes ten times as long as
-# most commands.  When one has failed is early enough: twice, since it keeps the
-# last two.
-setup() {
-	declare -F bats_debug_trap >/dev/null || return 0
-	trap - DEBUG
-	trap 'bats_debug_trap "$BASH_SOURCE"
-		bats_debug_trap "$BASH_SOURCE"
-		bats_error_trap' ERR
-}
 
 # ---- small things --------------------------------------------------------
 
@@ -117,6 +107,13 @@ json() {
 # nothing_in DIR: it is empty.
 nothing_in() {
 	[[ ! $(find "$1" -mindepth 1) ]]
+}
+
+# one_of WORD...: for a quick run, one that depends on the number of the test.
+one_of() {
+	local -a words=("$@")
+
+	echo "${words[${BATS_TEST_NUMBER:-0} % $#]}"
 }
 
 # sanitized: is this the program that is several times slower?
@@ -483,6 +480,7 @@ MODES=cached
 if has_passthrough; then
 	MODES="passthrough cached"
 fi
+[[ ${QUICK:-0} != 1 ]] || MODES=$(one_of $MODES)
 
 # ---- real pressure -------------------------------------------------------
 
