@@ -298,6 +298,12 @@ come_and_go() {
 	done
 }
 
+# only_boxes N: others are removed; are there N boxes?
+only_boxes() {
+	find "$B" -mindepth 1 -maxdepth 1 -name 'other.*' -exec rmdir {} +
+	(($(pool boxes) == $1))
+}
+
 ten_thousand() {
 	local n=10000 i list
 
@@ -314,8 +320,8 @@ ten_thousand() {
 	done
 	kill -KILL "$BG_PID"
 	wait "$BG_PID" || true
-	find "$B" -mindepth 1 -maxdepth 1 -name 'other.*' -exec rmdir {} +
-	is $n "$(pool boxes)"
+	# a mkdir that it had started may be under way still
+	wait_until 10 only_boxes $n
 	echo first >"$B/box.00001/send"
 	echo last >"$B/box.10000/send"
 	is firstlast "$(cat "$B/box.00001/tx/"* "$B/box.10000/tx/"* | tr -d '\n')"

@@ -628,7 +628,7 @@ fs_bytes() {
 }
 
 space() {
-	local total before inodes i
+	local total before inodes taken i
 
 	total=$(fs_bytes b)
 	is $((64 << 20)) "$total"
@@ -646,10 +646,10 @@ space() {
 		rm -f "$POOL"/i*
 		inodes=$(stat -f -c %d "$POOL")
 		touch "$POOL"/i{1..40}
-		((inodes - $(stat -f -c %d "$POOL") < 40)) || break
+		taken=$((inodes - $(stat -f -c %d "$POOL")))
+		((taken < 40)) || break
 	done
-	((inodes - $(stat -f -c %d "$POOL") >= 40)) ||
-		fail "$inodes inodes were free, now $(stat -f -c %d "$POOL")"
+	((taken >= 40)) || fail "$inodes inodes were free, $taken are taken"
 	((inodes < $(stat -f -c %c "$POOL")))
 }
 

@@ -326,6 +326,8 @@ static int create_nameless(struct pool *pool, const struct op *op,
 		inode_unprepare(pool, m->orphan);
 		return err;
 	}
+	/* The name that keeps it is not one that anybody gave it. */
+	m->stx.stx_nlink--;
 	inode_rec(t, m->orphan)->ino = m->stx.stx_ino;
 	inode_rec(t, m->orphan)->flags = INODE_ORPHAN;
 	make_commit(pool, op, parent, m->orphan, m);

@@ -2,13 +2,13 @@
 #include "tests/unit/tree_fixture.h"
 
 struct tree_opened opened;
+struct statx created;
 
 int create_as(const struct op *op, uint32_t parent, const char *name, int flags,
 	      mode_t mode, uint32_t *node)
 {
-	struct statx stx;
 	int err = tree_create(pool, op, parent, name, flags, mode, &opened,
-			      &stx);
+			      &created);
 
 	if (!err)
 		*node = opened.inode;

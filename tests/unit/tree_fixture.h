@@ -18,6 +18,7 @@
 #define DUMP_NODES 512 /* the tests that dump have fewer */
 
 extern struct tree_opened opened;
+extern struct statx created; /* the attributes that create_as() was told */
 
 /* tree_create(), of which most tests want to know the inode only. */
 int create_as(const struct op *op, uint32_t parent, const char *name, int flags,
