@@ -373,6 +373,36 @@ static void test_quota(void)
 	end("a changed quota");
 }
 
+/* Room that a transaction has been given and does not need. */
+static void test_trimmed(void)
+{
+	struct box_stat st;
+	struct box *box;
+	uint32_t a, b;
+	int space;
+
+	start();
+	box = box_make("box", 64 * PAGE);
+	a = open_kind(HANDLE_SEND, box);
+	b = open_kind(HANDLE_SEND, box);
+	must(write_fill(a, 'a', 2 * PAGE, false) == 0, "tx_write");
+	must(write_fill(b, 'b', 8, false) == 0, "tx_write");
+	must(write_fill(a, 'a', PAGE, false) == 0, "tx_write");
+	box_stat(pool, box, &st);
+	ok(st.ranges.reserved == 6 * PAGE + 8 && st.pages.used == 7,
+	   "one that moves has room to grow");
+	space = heard.space;
+	ok(tx_commit(pool, a) == 0, "and is sent without growing");
+	box_stat(pool, box, &st);
+	ok(st.ranges.reserved == 3 * PAGE + 8,
+	   "the rest of the room is given back: %d bytes are reserved",
+	   (int)st.ranges.reserved);
+	ok(st.pages.used == 4, "and its pages: %d are Used",
+	   (int)st.pages.used);
+	ok(heard.space > space, "who waits for room is told");
+	end("room that was not needed");
+}
+
 static void test_pool_limit(void)
 {
 	struct box *box;
@@ -576,6 +606,7 @@ int main(void)
 	test_sizes();
 	test_full();
 	test_quota();
+	test_trimmed();
 	test_pool_limit();
 	test_writers();
 	test_order();

@@ -291,6 +291,44 @@ static void test_busy(void)
 	finish();
 }
 
+/*
+ *	file	page 10  11  12  13  14  15  16  17
+ *	ours	     Available-----  Used
+ *	other			     Available-----
+ *
+ * On the list they follow each other, and so do the numbers of the pages.
+ */
+static void test_two_regions(void)
+{
+	struct region *ours, *other;
+	char c = 0;
+
+	start(1);
+	put(10, 4);
+	must(!region_use_range(region, 14, 4, NULL), "use");
+	for (uint32_t i = 14; i < 18; i++)
+		must(!region_write(region, (uint64_t)i * page_size, "u", 1),
+		     "write");
+	ours = region;
+	other = region_new(lru, memory_file(), (uint64_t)PAGES * page_size,
+			   NULL, NULL);
+	must(other, "region_new");
+	region = other;
+	put(14, 4);
+	region = ours;
+	ok(lru_shrink(lru, 0, 100, true, NULL) == 8 && lru_count(lru, 0) == 0,
+	   "the extents of two regions are dropped");
+	for (uint32_t i = 14; i < 18; i++)
+		must(!region_read(ours, (uint64_t)i * page_size, &c, 1) &&
+			     c == 'u' &&
+			     region_page_state(ours, i) == PAGE_USED &&
+			     region_page_state(other, i) == PAGE_FREE,
+		     "page %u", i);
+	ok(intact(), "each in its own file: what is Used beside it stays");
+	region_free(other);
+	finish();
+}
+
 int main(void)
 {
 	page_size = sysconf(_SC_PAGESIZE);
@@ -300,5 +338,6 @@ int main(void)
 	test_meanwhile();
 	test_nodes();
 	test_busy();
+	test_two_regions();
 	return done();
 }

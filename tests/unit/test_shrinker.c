@@ -230,6 +230,53 @@ static void test_scope(void)
 	shrinker_free(shrinker);
 }
 
+/* --- without private data --- */
+
+static unsigned long cache_objects; /* of the only cache of its kind */
+
+static unsigned long count_global(struct shrinker *shrinker,
+				  struct shrink_control *sc)
+{
+	must(!shrinker->private_data, "private data");
+	return cache_objects;
+}
+
+static unsigned long scan_global(struct shrinker *shrinker,
+				 struct shrink_control *sc)
+{
+	unsigned long nr = sc->nr_to_scan < cache_objects ? sc->nr_to_scan
+							  : cache_objects;
+
+	must(!shrinker->private_data, "private data");
+	cache_objects -= nr;
+	return nr;
+}
+
+static void test_no_private_data(void)
+{
+	struct shrinker *shrinker = shrinker_alloc(0, "global");
+	struct listing listing;
+	unsigned long nr = 0;
+
+	must(shrinker, "errno %d", errno);
+	shrinker->count_objects = count_global;
+	shrinker->scan_objects = scan_global;
+	cache_objects = 5000;
+	ok(shrinker_register(shrinker) == 0 && is_listed("global"),
+	   "a shrinker may do without private data");
+	listing = list_all();
+	ok(listing.nr == 1 &&
+		   shrinker_debug_count(listing.info[0].id, 0, &nr) == 0 &&
+		   nr == 5000,
+	   "it is counted");
+	ok(shrinker_debug_scan(listing.info[0].id, 0, 1000, &nr) == 0 &&
+		   nr == 1000 && cache_objects == 4000,
+	   "scanned");
+	ok(shrink_slab(0, 0, &anything) == 4000 && cache_objects == 0,
+	   "and walked with the others");
+	ok(shrinker_free(shrinker) == 0 && list_all().nr == 0, "and freed");
+}
+
 /* --- the debug view ------------------------------------------------------- */
 
 static void test_info(void)
@@ -330,6 +377,7 @@ int main(void)
 	test_order();
 	test_walk();
 	test_scope();
+	test_no_private_data();
 	test_info();
 	test_debug_count();
 	test_debug_scan();
