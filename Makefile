@@ -65,7 +65,10 @@ UNIT         := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 # What unit programs share: all else in their directory.
 UNIT_OBJ     := $(filter-out $(BUILD)/tests/unit/test_%,\
 		$(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c)))
+# Tool NAME is made of NAME.c, of NAME_parts/*.c if there are any, and of lib/*.c.
 TOOLS        := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tools/*.c))
+TOOL_PARTS    = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/tools/$(1)/*.c))
+LIBTOOLS     := $(BUILD)/tests/tools/libtools.a
 # What tests put between a program and its libc.
 PRELOAD      := $(patsubst tests/preload/%.c,$(BUILD)/tests/tools/%.so,\
 		$(wildcard tests/preload/*.c))
@@ -96,7 +99,8 @@ $(BUILD)/libshrinker.a: $(SHRINKER_OBJ)
 $(BUILD)/libpool.a: $(POOL_OBJ)
 $(LIBFS): $(filter-out %/main.o,$(FS_OBJ))
 $(LIBUNIT): $(UNIT_OBJ)
-$(LIBS) $(LIBFS) $(LIBUNIT):
+$(LIBTOOLS): $(call TOOL_PARTS,lib)
+$(LIBS) $(LIBFS) $(LIBUNIT) $(LIBTOOLS):
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
@@ -114,9 +118,11 @@ $(BUILD)/tests/unit/test_fs_%: $(BUILD)/tests/unit/test_fs_%.o $(LIBUNIT) \
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBUNIT) $(LIBFS) $(LIBS) $(PKG_LIBS)
 
-$(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o
+.SECONDEXPANSION:
+$(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $$(call TOOL_PARTS,$$*_parts) \
+		$(LIBTOOLS)
 	$(call say,LD,$@)
-	$(Q)$(CC) -o $@ $< $(ALL_LDFLAGS)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
 $(BUILD)/tests/tools/json_field: ALL_LDFLAGS += $(shell pkg-config --libs jansson)
 

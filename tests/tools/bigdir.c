@@ -13,7 +13,7 @@
  * A listing is read in pieces of 2 KiB, so that there are many moments at which
  * the directory can change under it.
  */
-#include "tool.h"
+#include "tests/tools/lib/tool.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -10,7 +10,7 @@
  * files, a second O_APPEND a line too many.  At the end only "log" is left; the
  * number of rounds is printed.  The first thing that is wrong ends it.
  */
-#include "tool.h"
+#include "tests/tools/lib/tool.h"
 
 #include <fcntl.h>
 #include <stdbool.h>

@@ -11,7 +11,7 @@
  * tenth round; then all of the mapping must read as zeros.  Prints the number
  * of rounds that were right.
  */
-#include "tool.h"
+#include "tests/tools/lib/tool.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

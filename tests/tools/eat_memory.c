@@ -8,7 +8,7 @@
  * up.  Run inside a memory cgroup with a lower limit and a swap device, nearly
  * every touch waits for a page to come back.
  */
-#include "tool.h"
+#include "tests/tools/lib/tool.h"
 
 #include <sys/mman.h>
 

@@ -11,7 +11,7 @@
  *	mknod FILE		a regular file
  *	alarm MSEC		SIGALRM, with a handler and no restarting
  */
-#include "ops.h"
+#include "tests/tools/lib/ops.h"
 
 #include <poll.h>
 #include <sys/select.h>

@@ -19,10 +19,10 @@
  * and gives status 0; or else it says what differs and what was done last,
  * leaves DIR as it is, and gives status 1.
  */
-#include "fsmodel_attrs.h"
-#include "fsmodel_data.h"
-#include "fsmodel_dirs.h"
-#include "fsmodel_names.h"
+#include "tests/tools/fsmodel_parts/attrs.h"
+#include "tests/tools/fsmodel_parts/data.h"
+#include "tests/tools/fsmodel_parts/dirs.h"
+#include "tests/tools/fsmodel_parts/names.h"
 
 #include <getopt.h>
 

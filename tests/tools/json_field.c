@@ -14,7 +14,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "tool.h"
+#include "tests/tools/lib/tool.h"
 
 #define SECONDS_MOST 10
 

@@ -8,7 +8,7 @@
  * --hold the mapping stays for so long, or until SIGTERM, and SIGUSR1 writes
  * what is in it then.  With --close the file itself is closed beforehand.
  */
-#include "tool.h"
+#include "tests/tools/lib/tool.h"
 
 #include <fcntl.h>
 #include <getopt.h>

@@ -10,7 +10,7 @@
  * any the whole file is meant.  "null" pins a range at no address, "unknown" is
  * a command that nobody knows.  It ends with 0 if FILE could be opened.
  */
-#include "tool.h"
+#include "tests/tools/lib/tool.h"
 
 #include <fcntl.h>
 #include <stdbool.h>

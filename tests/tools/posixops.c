@@ -44,7 +44,7 @@
  *	names			how many names readdir has given since the
  *				last opendir, and a sum of them, in any order
  */
-#include "ops.h"
+#include "tests/tools/lib/ops.h"
 
 #include <dirent.h>
 #include <sys/file.h>

@@ -7,7 +7,7 @@
  * Prints "armed TIME", then "fired TIME" for each event, TIME being seconds on
  * the monotonic clock.  Ends after N events, 1 if not said.
  */
-#include "tool.h"
+#include "tests/tools/lib/tool.h"
 
 #include <fcntl.h>
 #include <getopt.h>

@@ -21,7 +21,7 @@
  * Shortening a file that is being read shows zeros on any file system, so who
  * does that has the slot for itself; the purge asks nobody.
  */
-#include "tool.h"
+#include "tests/tools/lib/tool.h"
 
 #include <fcntl.h>
 #include <pthread.h>

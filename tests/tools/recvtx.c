@@ -14,7 +14,7 @@
  *	--timeout SECONDS	give up, with status 3
  *	--hold SECONDS		keep everything open before the end
  */
-#include "tool.h"
+#include "tests/tools/lib/tool.h"
 
 #include <fcntl.h>
 #include <getopt.h>

@@ -10,7 +10,7 @@
  * counts on.  Nobody else writes either word, so whatever is read is what was
  * written last.  Prints "WRITES LOST LOST": of the writer's, of the mapping's.
  */
-#include "tool.h"
+#include "tests/tools/lib/tool.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

@@ -28,7 +28,7 @@
  *	--dup			close a duplicate first, then the descriptor
  *	--kill-self-halfway	SIGKILL after the first half of the pieces
  */
-#include "tool.h"
+#include "tests/tools/lib/tool.h"
 
 #include <fcntl.h>
 #include <getopt.h>

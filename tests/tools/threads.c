@@ -7,7 +7,7 @@
  * The main thread opens FILE; it, or another one, writes "written" to it; then
  * all of them end, by SIGKILL or by exit(), with the file open.
  */
-#include "tool.h"
+#include "tests/tools/lib/tool.h"
 
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,62 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * What fileops and posixops share: calls on files, one after another, and what
- * each returned.
- *
- *	PROGRAM OP [ARG...] [OP [ARG...]]...
- *
- * prints one word a line: a number, or the name of an errno.  It goes on after
- * an error, so that a test can look at all that follows one.  The descriptor
- * that was opened last is the current one.
- *
- *	open FILE FLAGS		r, w or rw, then ,append ,nonblock ,dsync ,sync
- *				,direct ,trunc ,creat ,excl ,nofollow ,directory
- *				,path ,tmpfile
- *	fd N			the Nth that was opened (from 0) is current
- *	write TEXT		pwrite TEXT OFFSET
- *	read SIZE		the bytes, after their number and a colon
- *	pread SIZE OFFSET
- *	lseek OFFSET		fsync	close	truncate SIZE
- *	dup			the copy is current, and the next number
- *	map SIZE		read-only and shared, from the start
- *	peek SIZE OFFSET	as read, in the map
- *	unlink FILE		rmdir FILE	mkdir FILE MODE (octal)
- *	rename FILE FILE	link FILE FILE	symlink TEXT FILE
- *	chmod FILE MODE (octal)
- *	child			the ops up to "end" are a child's, which then
- *				ends, closing what it has
- *	end			in the parent: nothing
- *	wait			for one child; its status, or -SIGNAL
- *	sleep MSEC		kill SIGNAL (a number): itself
- *	await FILE		waits until it is there
- *	touch FILE		makes it: a sign for others
- */
-#ifndef POOLFS_OPS_H
-#define POOLFS_OPS_H
+#include "tests/tools/lib/ops.h"
 
-#include "tool.h"
+int fds[MAX_FDS];
+int nr_fds;
+int fd = -1;
+char *map;
 
-#include <fcntl.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-
-#define MAX_FDS 64
-
-struct op {
-	const char *name;
-	int args;
-	void (*run)(char **arg);
-};
-
-static int fds[MAX_FDS];
-static int nr_fds;
-static int fd = -1;
-static char *map;
-
-static void say(long result)
+void say(long result)
 {
 	const char *name = result < 0 ? strerrorname_np(errno) : NULL;
 
@@ -67,7 +17,7 @@ static void say(long result)
 	fflush(stdout);
 }
 
-static void say_bytes(ssize_t n, const char *bytes)
+void say_bytes(ssize_t n, const char *bytes)
 {
 	if (n < 0) {
 		say(n);
@@ -81,10 +31,7 @@ static void say_bytes(ssize_t n, const char *bytes)
 	fflush(stdout);
 }
 
-static const struct word {
-	const char *name;
-	int value;
-} open_words[] = {
+const struct word open_words[] = {
 	{ "r", O_RDONLY },
 	{ "w", O_WRONLY },
 	{ "rw", O_RDWR },
@@ -103,8 +50,7 @@ static const struct word {
 	{ NULL, 0 },
 };
 
-/* The values of the words in @text, between commas, or-ed. */
-static int parse_words(char *text, const struct word *words)
+int parse_words(char *text, const struct word *words)
 {
 	int flags = 0;
 
@@ -120,7 +66,7 @@ static int parse_words(char *text, const struct word *words)
 	return flags;
 }
 
-static void opened(int new_fd)
+void opened(int new_fd)
 {
 	say(new_fd < 0 ? -1 : 0);
 	if (nr_fds == MAX_FDS)
@@ -343,8 +289,7 @@ static char **start_child(char **arg, char **end, bool *in_child)
 	return arg;
 }
 
-/* What main() does.  @own: the program's own ops; the last has no name. */
-static int run_ops(int argc, char **argv, const struct op *own)
+int run_ops(int argc, char **argv, const struct op *own)
 {
 	char **arg = argv + 1, **end = argv + argc;
 	bool in_child = false;
@@ -368,5 +313,3 @@ static int run_ops(int argc, char **argv, const struct op *own)
 	}
 	return 0;
 }
-
-#endif

@@ -1,16 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * fsmodel: the operations on names.  As those in fsmodel_data.h, they return
- * false if there was nothing to do.
- */
-#ifndef POOLFS_FSMODEL_NAMES_H
-#define POOLFS_FSMODEL_NAMES_H
+#include "tests/tools/fsmodel_parts/names.h"
 
-#include "fsmodel_volatile.h"
-
-#include <stdio.h>
-
-static mode_t rnd_mode(mode_t least)
+mode_t rnd_mode(mode_t least)
 {
 	return least | rnd(0100);
 }
@@ -52,7 +43,7 @@ static int rnd_flags(void)
 	return flags;
 }
 
-static bool op_open(void)
+bool op_open(void)
 {
 	struct open *o = free_open();
 	struct node *dir, *n, *made = NULL;
@@ -92,8 +83,7 @@ static bool op_open(void)
 	return true;
 }
 
-/* By its descriptor: that works without a name, too. */
-static bool op_reopen(void)
+bool op_reopen(void)
 {
 	struct open *o = free_open(), *old = rnd_open();
 	int flags = rnd_flags() & ~(O_CREAT | O_EXCL | O_NOFOLLOW), fd;
@@ -111,7 +101,7 @@ static bool op_reopen(void)
 	return true;
 }
 
-static bool op_close(void)
+bool op_close(void)
 {
 	struct open *o = rnd_open();
 
@@ -122,7 +112,7 @@ static bool op_close(void)
 	return true;
 }
 
-static bool op_tmpfile(void)
+bool op_tmpfile(void)
 {
 	struct open *o = free_open();
 	int flags = O_TMPFILE | O_CLOEXEC | (one_in(4) ? O_WRONLY : O_RDWR);
@@ -146,8 +136,7 @@ static bool op_tmpfile(void)
 	return true;
 }
 
-/* Of an open file, which may have no name. */
-static bool op_linkat(void)
+bool op_linkat(void)
 {
 	struct open *o = rnd_open();
 	struct node *dir, *n;
@@ -173,7 +162,7 @@ static bool op_linkat(void)
 	return true;
 }
 
-static bool op_link(void)
+bool op_link(void)
 {
 	struct node *from_dir, *dir, *n;
 	int from = rnd_name(&from_dir, true), idx = rnd_name(&dir, one_in(5));
@@ -195,7 +184,7 @@ static bool op_link(void)
 	return true;
 }
 
-static bool op_unlink(void)
+bool op_unlink(void)
 {
 	struct node *dir, *n;
 	int idx = rnd_name(&dir, true);
@@ -212,7 +201,7 @@ static bool op_unlink(void)
 	return true;
 }
 
-static bool op_symlink(void)
+bool op_symlink(void)
 {
 	struct node *dir, *n;
 	int idx = rnd_name(&dir, one_in(5));
@@ -244,7 +233,7 @@ static void compare_link(struct node *n, const char *path)
 		      got);
 }
 
-static bool op_mkdir(void)
+bool op_mkdir(void)
 {
 	struct node *dir, *n;
 	int idx = rnd_name(&dir, one_in(5));
@@ -264,7 +253,7 @@ static bool op_mkdir(void)
 	return true;
 }
 
-static bool op_rmdir(void)
+bool op_rmdir(void)
 {
 	struct node *dir, *n;
 	int idx = rnd_name(&dir, true), error;
@@ -310,7 +299,7 @@ static int predict_rename(const struct node *dir, int idx,
 	return is_dir(old) && !dir_empty(old) ? ENOTEMPTY : 0;
 }
 
-static bool op_rename(void)
+bool op_rename(void)
 {
 	static const unsigned int modes[] = { 0, 0, RENAME_NOREPLACE,
 					      RENAME_EXCHANGE };
@@ -341,7 +330,7 @@ static bool op_rename(void)
 	return true;
 }
 
-static bool op_stat(void)
+bool op_stat(void)
 {
 	struct node *dir, *n;
 	int idx = rnd_name(&dir, !one_in(4)), error;
@@ -362,8 +351,7 @@ static bool op_stat(void)
 	return true;
 }
 
-/* Names that no directory has, or that none may have. */
-static bool op_bad_name(void)
+bool op_bad_name(void)
 {
 	char path[2 * PATH_MAX], what = rnd(3);
 	struct node *dir, *n;
@@ -393,5 +381,3 @@ static bool op_bad_name(void)
 		outcome("link", link(path_of(dir, idx), path), error);
 	return true;
 }
-
-#endif

@@ -1,20 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * fsmodel: volatile ranges.  The pages of one may turn to zeros at any time
- * until they are pinned again, each as a whole; compare() takes note when one
- * has.  What would be left of a page that is purged after a part of it was
- * written is not worth modelling: before a file changes, all of it is pinned.
- */
-#ifndef POOLFS_FSMODEL_UNPIN_H
-#define POOLFS_FSMODEL_UNPIN_H
+#include "tests/tools/fsmodel_parts/unpin.h"
 
-#include "fsmodel_compare.h"
-#include "fs/poolfs.h"
-
-#include <sys/ioctl.h>
-
-/* Any name of it; false if it has none. */
-static bool name_of(const struct node *n, struct node **dir, int *idx)
+bool name_of(const struct node *n, struct node **dir, int *idx)
 {
 	for (int i = 0; i < nr_nodes; i++) {
 		*dir = &nodes[i];
@@ -28,11 +15,7 @@ static bool name_of(const struct node *n, struct node **dir, int *idx)
 	return false;
 }
 
-/*
- * A new descriptor for reading, by any name or open file it has.
- * Return: it, or -1 if it is only mapped.
- */
-static int open_node(const struct node *n)
+int open_node(const struct node *n)
 {
 	const char *path = NULL;
 	struct node *dir;
@@ -51,7 +34,7 @@ static int open_node(const struct node *n)
 	return fd;
 }
 
-static void compare_all(struct node *n, int fd)
+void compare_all(struct node *n, int fd)
 {
 	compare_fstat(n, fd);
 	for (size_t off = 0; off <= n->size; off += OP_MAX) {
@@ -63,11 +46,7 @@ static void compare_all(struct node *n, int fd)
 	}
 }
 
-/*
- * Pins all of @n, which is about to change.
- * Return: false if it must not, having nothing that it could be pinned by.
- */
-static bool settle(struct node *n)
+bool settle(struct node *n)
 {
 	struct poolfs_range all = { 0, 0 };
 	int purged, fd;
@@ -95,7 +74,7 @@ static bool settle(struct node *n)
 	return true;
 }
 
-static bool op_unpin(void)
+bool op_unpin(void)
 {
 	struct open *o = opt.volatiles ? rnd_open() : NULL;
 	struct poolfs_range r;
@@ -124,11 +103,9 @@ static bool op_unpin(void)
 	return true;
 }
 
-static bool op_pin(void)
+bool op_pin(void)
 {
 	struct node *n = &nodes[rnd(nr_nodes)];
 
 	return n->unpinned && settle(n);
 }
-
-#endif

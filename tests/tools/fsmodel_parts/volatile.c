@@ -1,22 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * fsmodel: volatile files and directories.  A file that is volatile may be gone,
- * with all its names and as a whole, whenever nobody has it open or mapped.  So
- * the model holds each open, lets go of one now and then for a moment, and sees
- * what has become of it.
- */
-#ifndef POOLFS_FSMODEL_VOLATILE_H
-#define POOLFS_FSMODEL_VOLATILE_H
-
-#include "fsmodel_unpin.h"
-
-#include <sys/xattr.h>
+#include "tests/tools/fsmodel_parts/volatile.h"
 
 #define VOLATILE "user.pool.volatile"
-#define SCAN "0 0 100000\n" /* for all there is */
 #define TOLD_US 2000000 /* until the kernel knows of a purge, at most */
 
-static void hold(struct node *n)
+void hold(struct node *n)
 {
 	int fd = open_node(n);
 
@@ -32,8 +20,7 @@ static void unhold(struct node *n)
 	n->held = 0;
 }
 
-/* What is made in a volatile directory is volatile; a file is open already. */
-static void inherit_volatile(struct node *n, const struct node *dir)
+void inherit_volatile(struct node *n, const struct node *dir)
 {
 	n->is_volatile = dir->is_volatile;
 	if (n->is_volatile && n->kind == FILE_NODE)
@@ -52,7 +39,7 @@ static void compare_volatile(const struct node *n, const char *path)
 		      n->is_volatile ? "" : " not");
 }
 
-static bool op_volatile(void)
+bool op_volatile(void)
 {
 	bool on = !one_in(3), removed = !on && one_in(2);
 	struct node *n, *dir;
@@ -125,7 +112,7 @@ static struct node *rnd_held(struct node **dir, int *idx)
 	return NULL;
 }
 
-static bool op_let_go(void)
+bool op_let_go(void)
 {
 	struct node *dir, *n;
 	const char *path;
@@ -154,5 +141,3 @@ static bool op_let_go(void)
 	compare_volatile(n, path);
 	return true;
 }
-
-#endif

@@ -1,25 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * fsmodel: reading directories, at once and in pieces, and removing them whole.
- */
-#ifndef POOLFS_FSMODEL_DIRS_H
-#define POOLFS_FSMODEL_DIRS_H
-
-#include "fsmodel_compare.h"
-
-#include <dirent.h>
-#include <sys/syscall.h>
+#include "tests/tools/fsmodel_parts/dirs.h"
 
 /* --- reading directories --- */
-
-/* What getdents64() fills in; dirent.h has it under another name. */
-struct entry {
-	uint64_t ino;
-	int64_t off;
-	uint16_t reclen;
-	uint8_t type;
-	char name[];
-};
 
 /*
  * Since Linux 6.14, a tmpfs lists a directory from the newest entry to the
@@ -112,7 +94,7 @@ static int open_dir(const struct node *dir)
 	return fd;
 }
 
-static void compare_dir(struct node *dir)
+void compare_dir(struct node *dir)
 {
 	static bool *none, *seen;
 	struct stream s = { .dir = dir, .fd = open_dir(dir) };
@@ -131,7 +113,7 @@ static void compare_dir(struct node *dir)
 	close(s.fd);
 }
 
-static bool op_readdir(void)
+bool op_readdir(void)
 {
 	struct node *dir = rnd_dir();
 
@@ -140,8 +122,7 @@ static bool op_readdir(void)
 	return true;
 }
 
-/* Opens a directory, or reads a bit more of one, until its end. */
-static bool op_stream(void)
+bool op_stream(void)
 {
 	struct stream *s = &streams[rnd(MAX_STREAMS)];
 	struct node *dir;
@@ -174,7 +155,7 @@ static bool op_stream(void)
 
 /* --- whole directories --- */
 
-static void remove_all(struct node *dir)
+void remove_all(struct node *dir)
 {
 	for (int i = 0; i < nr_names; i++) {
 		struct node *n = dir->entry[i];
@@ -194,7 +175,7 @@ static void remove_all(struct node *dir)
 	compare_dir(dir);
 }
 
-static bool op_remove_dir(void)
+bool op_remove_dir(void)
 {
 	struct node *dir = rnd_dir();
 
@@ -207,5 +188,3 @@ static bool op_remove_dir(void)
 	node_unnamed(dir);
 	return true;
 }
-
-#endif

@@ -1,20 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * fsmodel: the operations on what is in files.  Each returns false if there was
- * nothing that it could have been done to, and does not count then.
- */
-#ifndef POOLFS_FSMODEL_DATA_H
-#define POOLFS_FSMODEL_DATA_H
-
-#include "fsmodel_unpin.h"
-
-#include <sys/mman.h>
-#include <sys/sendfile.h>
-#include <sys/uio.h>
+#include "tests/tools/fsmodel_parts/data.h"
 
 #define PIPE_MAX (32 << 10) /* fits into a pipe wherever it begins */
 
-static int pipe_fds[2];
+int pipe_fds[2];
 
 #define note_open(o, fmt, ...)                                         \
 	note("fd %d%s of #%ju, size %zu, " fmt, (o)->fd,               \
@@ -34,15 +23,14 @@ static size_t clamp(size_t off, size_t len)
 	return len < room ? len : room;
 }
 
-/* As much of @len as there is in the file at @off. */
-static size_t rest(const struct node *n, size_t off, size_t len)
+size_t rest(const struct node *n, size_t off, size_t len)
 {
 	size_t there = off < n->size ? n->size - off : 0;
 
 	return len < there ? len : there;
 }
 
-static bool op_pwrite(void)
+bool op_pwrite(void)
 {
 	struct open *o = rnd_open();
 	const unsigned char *from = rnd_bytes();
@@ -76,8 +64,7 @@ static bool op_pwrite(void)
 	return true;
 }
 
-/* write() and read() where the last one ended */
-static bool op_write(void)
+bool op_write(void)
 {
 	struct open *o = rnd_open();
 	const unsigned char *from = rnd_bytes();
@@ -102,7 +89,7 @@ static bool op_write(void)
 	return true;
 }
 
-static bool op_read(void)
+bool op_read(void)
 {
 	struct open *o = rnd_open();
 	size_t len = rnd_len(OP_MAX);
@@ -126,7 +113,7 @@ static bool op_read(void)
 	return true;
 }
 
-static bool op_pread(void)
+bool op_pread(void)
 {
 	struct open *o = rnd_open();
 	size_t off, len = rnd_len(OP_MAX);
@@ -146,7 +133,7 @@ static bool op_pread(void)
 	return true;
 }
 
-static bool op_ftruncate(void)
+bool op_ftruncate(void)
 {
 	struct open *o = rnd_open();
 	size_t size;
@@ -161,7 +148,7 @@ static bool op_ftruncate(void)
 	return true;
 }
 
-static bool op_truncate(void)
+bool op_truncate(void)
 {
 	struct node *dir, *n;
 	int idx = rnd_name(&dir, true), error = find(dir, idx, &n);
@@ -177,7 +164,7 @@ static bool op_truncate(void)
 	return true;
 }
 
-static bool op_fallocate(void)
+bool op_fallocate(void)
 {
 	static const int modes[] = {
 		0,
@@ -228,7 +215,7 @@ static void seek_data(struct open *o, size_t off)
 	compare_hole(n, off, data);
 }
 
-static bool op_seek(void)
+bool op_seek(void)
 {
 	struct open *o = rnd_open();
 	struct node *n;
@@ -257,7 +244,7 @@ static bool op_seek(void)
 	return true;
 }
 
-static bool op_copy_range(void)
+bool op_copy_range(void)
 {
 	struct open *in = rnd_open(), *out = one_in(4) ? in : rnd_open();
 	off64_t from, to;
@@ -291,7 +278,7 @@ static bool op_copy_range(void)
 	return true;
 }
 
-static bool op_sendfile(void)
+bool op_sendfile(void)
 {
 	struct open *in = rnd_open(), *out = rnd_open();
 	size_t off, len, count;
@@ -331,7 +318,7 @@ static void drain_pipe(size_t len)
 	}
 }
 
-static bool op_splice_read(void)
+bool op_splice_read(void)
 {
 	struct open *o = rnd_open();
 	size_t len = rnd_len(PIPE_MAX), count;
@@ -354,7 +341,7 @@ static bool op_splice_read(void)
 	return true;
 }
 
-static bool op_splice_write(void)
+bool op_splice_write(void)
 {
 	struct open *o = rnd_open();
 	const unsigned char *from = rnd_bytes();
@@ -388,7 +375,7 @@ static bool op_splice_write(void)
 	return true;
 }
 
-static bool op_fsync(void)
+bool op_fsync(void)
 {
 	struct open *o = rnd_open();
 
@@ -416,7 +403,7 @@ static struct map *rnd_map(bool taken)
 	return NULL;
 }
 
-static bool op_map(void)
+bool op_map(void)
 {
 	struct open *o = rnd_open();
 	struct map *m = rnd_map(false);
@@ -458,7 +445,7 @@ static size_t rnd_part(const struct map *m, size_t *at, bool tail)
 	return len < end - *at ? len : end - *at;
 }
 
-static void compare_map(const struct map *m, size_t off, size_t len)
+void compare_map(const struct map *m, size_t off, size_t len)
 {
 	const unsigned char *from = m->addr + (off - m->off);
 
@@ -473,7 +460,7 @@ static void compare_map(const struct map *m, size_t off, size_t len)
 	compare(m->node, off, got, len, "mapping");
 }
 
-static bool op_map_read(void)
+bool op_map_read(void)
 {
 	struct map *m = rnd_map(true);
 	size_t off, len = m ? rnd_part(m, &off, true) : 0;
@@ -486,7 +473,7 @@ static bool op_map_read(void)
 	return true;
 }
 
-static bool op_map_write(void)
+bool op_map_write(void)
 {
 	struct map *m = rnd_map(true);
 	size_t off, len = m && m->w ? rnd_part(m, &off, false) : 0;
@@ -502,7 +489,7 @@ static bool op_map_write(void)
 	return true;
 }
 
-static bool op_msync(void)
+bool op_msync(void)
 {
 	struct map *m = rnd_map(true);
 
@@ -514,7 +501,7 @@ static bool op_msync(void)
 	return true;
 }
 
-static bool op_munmap(void)
+bool op_munmap(void)
 {
 	struct map *m = rnd_map(true);
 
@@ -530,8 +517,7 @@ static bool op_munmap(void)
 
 /* --- whole files --- */
 
-/* Return: false if it is only mapped. */
-static bool compare_whole(struct node *n)
+bool compare_whole(struct node *n)
 {
 	int fd;
 
@@ -544,11 +530,9 @@ static bool compare_whole(struct node *n)
 	return true;
 }
 
-static bool op_whole(void)
+bool op_whole(void)
 {
 	struct node *n = &nodes[rnd(nr_nodes)];
 
 	return n->kind == FILE_NODE && compare_whole(n);
 }
-
-#endif

@@ -1,15 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * fsmodel: the operations on modes, times and extended attributes.
- */
-#ifndef POOLFS_FSMODEL_ATTRS_H
-#define POOLFS_FSMODEL_ATTRS_H
+#include "tests/tools/fsmodel_parts/attrs.h"
 
-#include "fsmodel_names.h"
-
-#include <sys/xattr.h>
-
-static bool op_chmod(void)
+bool op_chmod(void)
 {
 	struct node *dir, *n;
 	int idx = rnd_name(&dir, true), error = find(dir, idx, &n);
@@ -21,7 +13,7 @@ static bool op_chmod(void)
 	return true;
 }
 
-static bool op_fchmod(void)
+bool op_fchmod(void)
 {
 	struct open *o = rnd_open();
 	mode_t mode = rnd_mode(0600);
@@ -35,7 +27,7 @@ static bool op_fchmod(void)
 	return true;
 }
 
-static bool op_utimens(void)
+bool op_utimens(void)
 {
 	struct node *dir, *n;
 	struct open *o = one_in(2) ? rnd_open() : NULL;
@@ -70,7 +62,7 @@ static bool op_utimens(void)
 	return true;
 }
 
-static bool no_xattrs;
+bool no_xattrs;
 
 static const char *xattr_name(int i)
 {
@@ -101,7 +93,7 @@ static struct open *xattr_open(void)
 	return o;
 }
 
-static bool op_setxattr(void)
+bool op_setxattr(void)
 {
 	static const int modes[] = { 0, 0, XATTR_CREATE, XATTR_REPLACE };
 	struct open *o = xattr_open();
@@ -128,7 +120,7 @@ static bool op_setxattr(void)
 	return true;
 }
 
-static void compare_xattr(const struct node *n, int fd, int i)
+void compare_xattr(const struct node *n, int fd, int i)
 {
 	const struct xattr *x = &n->xattr[i];
 	ssize_t size = fgetxattr(fd, xattr_name(i), got, sizeof(got));
@@ -141,7 +133,7 @@ static void compare_xattr(const struct node *n, int fd, int i)
 	compared += size;
 }
 
-static bool op_getxattr(void)
+bool op_getxattr(void)
 {
 	struct open *o = xattr_open();
 	int i = rnd(NR_XATTRS), size;
@@ -162,7 +154,7 @@ static bool op_getxattr(void)
 	return true;
 }
 
-static bool op_removexattr(void)
+bool op_removexattr(void)
 {
 	struct open *o = xattr_open();
 	int i = rnd(NR_XATTRS);
@@ -178,7 +170,7 @@ static bool op_removexattr(void)
 	return true;
 }
 
-static bool op_listxattr(void)
+bool op_listxattr(void)
 {
 	struct open *o = xattr_open();
 	int want = 0, has = 0;
@@ -205,5 +197,3 @@ static bool op_listxattr(void)
 		wrong("listxattr: wanted %d names, got %d", want, has);
 	return true;
 }
-
-#endif

@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * fsmodel: comparing what the file system says with the model.
- */
-#ifndef POOLFS_FSMODEL_COMPARE_H
-#define POOLFS_FSMODEL_COMPARE_H
+#include "tests/tools/fsmodel_parts/compare.h"
 
-#include "fsmodel.h"
-
-static _Noreturn void differs(const struct node *n, size_t off, size_t len,
-			      const unsigned char *has, const char *how)
+_Noreturn void differs(const struct node *n, size_t off, size_t len,
+		       const unsigned char *has, const char *how)
 {
 	const unsigned char *want = n->data + off;
 	char wanted[64], got_text[64];
@@ -53,8 +47,8 @@ static void compare_pages(struct node *n, size_t off, const unsigned char *has,
 	}
 }
 
-static void compare(struct node *n, size_t off, const void *has, size_t len,
-		    const char *how)
+void compare(struct node *n, size_t off, const void *has, size_t len,
+	     const char *how)
 {
 	compared += len;
 	if (!memcmp(n->data + off, has, len))
@@ -64,8 +58,7 @@ static void compare(struct node *n, size_t off, const void *has, size_t len,
 	compare_pages(n, off, has, len, how);
 }
 
-/* The file system says that there is a hole: that reads as zeros. */
-static void compare_hole(struct node *n, size_t off, size_t end)
+void compare_hole(struct node *n, size_t off, size_t end)
 {
 	static const unsigned char zeros[PAGE];
 
@@ -92,8 +85,7 @@ static bool same_time(struct timespec a, struct timespec b)
 	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
-static void compare_time(const char *what, struct timespec want,
-			 struct timespec has)
+void compare_time(const char *what, struct timespec want, struct timespec has)
 {
 	if (!same_time(want, has))
 		wrong("%s: wanted %jd.%09ld, got %jd.%09ld", what,
@@ -109,7 +101,7 @@ static void compare_field(const struct node *n, const char *what,
 		      what, want, has);
 }
 
-static void compare_stat(struct node *n, const struct stat *st)
+void compare_stat(struct node *n, const struct stat *st)
 {
 	static const mode_t type[] = { 0, S_IFREG, S_IFDIR, S_IFLNK };
 
@@ -129,7 +121,7 @@ static void compare_stat(struct node *n, const struct stat *st)
 		compare_time("mtime", n->mtime, st->st_mtim);
 }
 
-static void compare_fstat(struct node *n, int fd)
+void compare_fstat(struct node *n, int fd)
 {
 	struct stat st;
 
@@ -137,5 +129,3 @@ static void compare_fstat(struct node *n, int fd)
 		wrong("fstat: got %s", error_name(errno));
 	compare_stat(n, &st);
 }
-
-#endif
