@@ -392,7 +392,7 @@ static void test_trimmed(void)
 	ok(st.ranges.reserved == 6 * PAGE + 8 && st.pages.used == 7,
 	   "one that moves has room to grow");
 	space = heard.space;
-	ok(tx_commit(pool, a) == 0, "and is sent without growing");
+	ok(tx_commit(pool, &the_op, a) == 0, "and is sent without growing");
 	box_stat(pool, box, &st);
 	ok(st.ranges.reserved == 3 * PAGE + 8,
 	   "the rest of the room is given back: %d bytes are reserved",
