@@ -22,9 +22,10 @@
  *	       / \            / \        / \   / \
  *	      g   .          .   c      .   . .   .
  *
- * Locks, in order: none; the owner of the tree holds his.
+ * Locks, in order: none; the owner of the tree serialises all changes.
  *
- * What reclaim may do to it meanwhile: nothing, it knows of no tree.
+ * What reclaim may do to it meanwhile: nothing.  Reclaim reaches a tree only
+ * through its owner, under the owner's lock.
  */
 #include "pool/lib/avl.h"
 
@@ -62,7 +63,7 @@ static int side_of(const struct avl_node *parent, const struct avl_node *node)
 	return parent && parent->child[1] == node;
 }
 
-/* What hangs from @parent (the root, if it is NULL) on @side is @node now. */
+/* Makes @node the child of @parent on @side, or the root if @parent is NULL. */
 static void hang(struct avl_tree *tree, struct avl_node *parent, int side,
 		 struct avl_node *node)
 {
@@ -73,7 +74,7 @@ static void hang(struct avl_tree *tree, struct avl_node *parent, int side,
 	set_parent(node, parent);
 }
 
-/* Lift the child of @p on @side above it; tilts are the caller's business. */
+/* Lifts the child of @p on @side above @p; the caller sets the tilts. */
 static void rotate(struct avl_tree *tree, struct avl_node *p, int side)
 {
 	struct avl_node *c = p->child[side];
@@ -85,8 +86,9 @@ static void rotate(struct avl_tree *tree, struct avl_node *p, int side)
 }
 
 /*
- * The child of @p on @side has become two higher than the other.  Returns what
- * stands in its place; that is tilted only if its height is still the same.
+ * Rebalances @p, whose child on @side is two higher than the other one.
+ * Return: the root of the subtree now.  It is tilted only if the height of the
+ * subtree has not changed.
  */
 static struct avl_node *mend(struct avl_tree *tree, struct avl_node *p,
 			     int side)
@@ -116,7 +118,7 @@ static struct avl_node *mend(struct avl_tree *tree, struct avl_node *p,
 	return c;
 }
 
-/* The subtree @node has grown by one: tell those above, up to where it ends. */
+/* The subtree @node is one higher: adjusts the tilts above it. */
 static void has_grown(struct avl_tree *tree, struct avl_node *node)
 {
 	struct avl_node *parent;
@@ -134,7 +136,7 @@ static void has_grown(struct avl_tree *tree, struct avl_node *node)
 	}
 }
 
-/* The subtree on @side of @node has shrunk by one. */
+/* The subtree on @side of @node is one lower: adjusts the tilts upwards. */
 static void has_shrunk(struct avl_tree *tree, struct avl_node *node, int side)
 {
 	while (node) {
@@ -175,7 +177,7 @@ struct avl_node *avl_insert(struct avl_tree *tree, struct avl_node *node)
 	return NULL;
 }
 
-/* Put the node after @node, the lowest of its right side, into its place. */
+/* Replaces @node by its successor, the lowest node of its right side. */
 static void erase_inner(struct avl_tree *tree, struct avl_node *node)
 {
 	struct avl_node *heir = node->child[1], *above = parent_of(node);
@@ -262,7 +264,7 @@ struct avl_node *avl_find(const struct avl_tree *tree, const void *key,
 	return found && !key_cmp(key, found) ? found : NULL;
 }
 
-/* The height of what hangs at @node, or -1 if something is wrong there. */
+/* The height of the subtree @node, or -1 if an invariant is broken in it. */
 static int checked_height(const struct avl_node *node,
 			  const struct avl_node *parent)
 {

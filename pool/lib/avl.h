@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An AVL tree whose nodes live inside the objects it orders.  It allocates
- * nothing and cannot fail; a tree of n nodes is never higher than 1.45 log2 n,
- * so every call below but avl_check() is O(log n) in the worst case.
+ * An intrusive AVL tree (Adelson-Velsky and Landis, 1962): its nodes live
+ * inside the objects it orders.  It allocates nothing and cannot fail.  A tree
+ * of n nodes is never higher than 1.45 log2 n, so every call below but
+ * avl_check() is O(log n) in the worst case.
  *
  *	struct avl_tree                 struct thing
  *	+------+-----+                  +---------------+
@@ -22,7 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where a node stands; not to be looked at outside avl.c. */
+/* The links of a node; private to avl.c. */
 struct avl_node {
 	uintptr_t up; /* the parent's address, and in its two low bits the tilt:
 		       * the right height less the left one, plus 1 */
@@ -32,10 +33,10 @@ struct avl_node {
 /* Negative, 0, positive: @a goes before, is the same as, goes after @b. */
 typedef int (*avl_cmp)(const struct avl_node *a, const struct avl_node *b);
 
-/* The same for a @key that is no node. */
+/* The same for a @key that is not a node. */
 typedef int (*avl_key_cmp)(const void *key, const struct avl_node *node);
 
-/* Start with { .root = NULL, .cmp = yours }. */
+/* An empty tree is { .root = NULL, .cmp = ... }. */
 struct avl_tree {
 	struct avl_node *root;
 	avl_cmp cmp;
@@ -46,26 +47,27 @@ struct avl_tree {
 	((type *)((char *)(ptr)-offsetof(type, member)))
 
 /**
- * avl_insert - put @node where cmp says; what it held before does not matter.
- * Return: NULL, or the node that compares equal and is there already: then
- * nothing has changed.
+ * avl_insert - add @node, whose links need not be initialised.
+ * Return: NULL, or a node of the tree that compares equal to @node.  Then the
+ * tree is unchanged.
  */
 struct avl_node *avl_insert(struct avl_tree *tree, struct avl_node *node);
 
-/** avl_erase - take @node, which is in @tree, out of it.  Compares nothing. */
+/** avl_erase - remove @node, which is in @tree.  cmp is not called. */
 void avl_erase(struct avl_tree *tree, struct avl_node *node);
 
 /** avl_first, avl_last - the ends; NULL when the tree is empty. */
 struct avl_node *avl_first(const struct avl_tree *tree);
 struct avl_node *avl_last(const struct avl_tree *tree);
 
-/** avl_next - the neighbour in order; NULL at the end. */
+/** avl_next - the successor in order; NULL for the last node. */
 struct avl_node *avl_next(const struct avl_node *node);
 
 /**
  * avl_lower_bound - the first node that does not go before @key.
- * Several nodes may be equal to a key that says less than cmp does; it is the
- * first of them.  Return: NULL when all go before it.
+ * @key_cmp: may compare fewer fields than cmp.  Of several nodes that are equal
+ *	to @key then, the first is returned.
+ * Return: the node, or NULL when all nodes go before @key.
  */
 struct avl_node *avl_lower_bound(const struct avl_tree *tree, const void *key,
 				 avl_key_cmp key_cmp);
@@ -74,7 +76,7 @@ struct avl_node *avl_lower_bound(const struct avl_tree *tree, const void *key,
 struct avl_node *avl_find(const struct avl_tree *tree, const void *key,
 			  avl_key_cmp key_cmp);
 
-/** avl_check - whether links, tilts and order are all right (tests); O(n). */
+/** avl_check - whether links, tilts and order are valid (tests); O(n). */
 bool avl_check(const struct avl_tree *tree);
 
 #endif

@@ -1,7 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One list of the LRU.  See extent_list.h for its states and locks; reclaim is
- * extent_list_walk().
+ * One list of the LRU.
+ *
+ * What it is for: ordering extents by age, and walking them while they come and
+ * go.
+ *
+ * States and legal moves: an extent is on the list or off it.
+ * extent_list_add*() and extent_list_del() are the only moves; a walk moves an
+ * extent to the young end for LRU_ROTATE.
+ *
+ * Locks, in order: the owner's lock of this list, held by all callers.  A
+ * callback of a walk may drop it and must hold it again when it returns.
+ *
+ * What reclaim may do to it meanwhile: reclaim is extent_list_walk().  Other
+ * changes made while a callback has dropped the lock move the walk's cursor.
  */
 #include "pool/lib/extent_list.h"
 
@@ -75,9 +87,9 @@ static void cursor_end(struct extent_list *list, struct extent_cursor *c)
 	*p = c->next;
 }
 
-/* What the callback is to see; the cursor goes on to what comes behind it. */
-static struct extent look(const struct extent_list *list,
-			  struct extent_cursor *c, uint64_t budget)
+/* The extent at the cursor, for the callback.  The cursor moves past it. */
+static struct extent extent_at_cursor(const struct extent_list *list,
+				      struct extent_cursor *c, uint64_t budget)
 {
 	uint64_t pages = list->ops->pages(list, c->at);
 	struct extent e = {
@@ -98,13 +110,13 @@ void extent_list_walk(struct extent_list *list,
 {
 	enum lru_status status = LRU_SKIP;
 	struct extent_cursor cursor;
-	uint32_t rotated = 0; /* the first: the walk has been there */
+	uint32_t rotated = 0; /* the first that was: the walk ends there */
 	struct extent e;
 
 	cursor_start(list, &cursor);
 	while (cursor.at && cursor.at != rotated && *budget &&
 	       status != LRU_STOP) {
-		e = look(list, &cursor, *budget);
+		e = extent_at_cursor(list, &cursor, *budget);
 		*budget = e.room;
 		status = fn(list, &e, arg);
 		*budget = e.room;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Magic words: the first field of what lives long and comes back through a
- * pointer without a type.  A wrong one is a bug of ours, and ends the process
- * before it can write to what is not its own: the next worker goes on.
+ * Magic words: the first field of a long-lived structure that comes back
+ * through a void pointer.  A wrong word is a bug of poolfs.  The worker aborts
+ * before it writes to memory of something else, and the keeper starts the next
+ * one.
  */
 #ifndef POOLFS_POOL_LIB_MAGIC_H
 #define POOLFS_POOL_LIB_MAGIC_H
