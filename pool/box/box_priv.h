@@ -188,17 +188,17 @@ struct boxes {
 
 static inline struct box_rec *box_rec(struct pool *pool, uint32_t slot)
 {
-	return table_get(&pool->boxes->boxes, slot);
+	return table_record(&pool->boxes->boxes, slot);
 }
 
 static inline struct tx_rec *tx_rec(struct pool *pool, uint32_t slot)
 {
-	return table_get(&pool->boxes->txs, slot);
+	return table_record(&pool->boxes->txs, slot);
 }
 
 static inline struct handle_rec *handle_rec(struct pool *pool, uint32_t slot)
 {
-	return table_get(&pool->boxes->handles, slot);
+	return table_record(&pool->boxes->handles, slot);
 }
 
 static inline struct tx *tx_mem(struct pool *pool, uint32_t slot)

@@ -50,7 +50,7 @@ static int boxes_find_rec(struct boxes *b)
 	uint32_t slot;
 	int err;
 
-	b->rec = table_get(&b->txs, POOL_REC);
+	b->rec = table_record(&b->txs, POOL_REC);
 	if (table_live(&b->txs, POOL_REC))
 		return 0;
 	err = table_alloc(&b->txs, &slot);

@@ -111,7 +111,8 @@ void inode_place_name(struct inode_table *t, const struct inode_place *p,
 
 	memcpy(name, p->name, len < at ? len : at);
 	while (at < len) {
-		const struct inode_name_rec *rec = table_get(&t->table, more);
+		const struct inode_name_rec *rec = table_record(&t->table,
+								more);
 		unsigned int n = len - at;
 
 		if (n > sizeof(rec->name))
@@ -128,7 +129,7 @@ void inode_place_free(struct inode_table *t, const struct inode_place *p)
 	uint32_t more = p->more;
 
 	while (more) {
-		struct inode_name_rec *rec = table_get(&t->table, more);
+		struct inode_name_rec *rec = table_record(&t->table, more);
 		uint32_t next = rec->more;
 
 		rec->state = INODE_FREE;
@@ -160,7 +161,7 @@ static int place_make(struct pool *pool, struct inode_place *p, uint32_t parent,
 			inode_place_free(t, p);
 			return err;
 		}
-		rec = table_get(&t->table, i);
+		rec = table_record(&t->table, i);
 		if (n > sizeof(rec->name))
 			n = sizeof(rec->name);
 		memcpy(rec->name, name + at, n);

@@ -116,7 +116,7 @@ static inline struct inode_table *inodes_of(void *owner)
 
 static inline struct inode_rec *inode_rec(struct inode_table *t, uint32_t i)
 {
-	return table_get(&t->table, i);
+	return table_record(&t->table, i);
 }
 
 static inline struct inode *inode_mem(struct inode_table *t, uint32_t i)
@@ -179,8 +179,9 @@ void inode_place_free(struct inode_table *t, const struct inode_place *p);
 bool inode_is_at(struct inode_table *t, uint32_t inode, uint32_t parent,
 		 const char *name);
 /*
- * inode_prepare - a record for it, not to be seen yet.  inode_publish() makes it
- * live in the change that the caller has begun, inode_published() after that.
+ * inode_prepare - a record for it, not to be seen yet.  inode_publish() makes
+ * it live in the change that the caller has begun, inode_published() after
+ * that.
  */
 int inode_prepare(struct pool *pool, uint32_t parent, const char *name,
 		  uint64_t ino, mode_t mode, uint32_t *inode);

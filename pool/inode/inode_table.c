@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * All inodes of a pool: their table, as a worker finds it.  They are counted and
- * indexed anew, and what a kill has left half done is finished or dropped.
+ * All inodes of a pool: their table, as a worker finds it.  They are counted
+ * and indexed anew, and what a kill has left half done is finished or dropped.
  *
  * States: closed; the table open; adopted; tidied.  A mount that is new forgets
  * who referred to an inode.
@@ -157,8 +157,8 @@ static void inodes_tidy_names(struct inode_table *t)
 		if (inode_rec(t, i)->state != INODE_LIVE)
 			continue;
 		for (more = inode_rec(t, i)->place.more; more;
-		     more = ((struct inode_name_rec *)table_get(&t->table,
-								more))
+		     more = ((struct inode_name_rec *)table_record(&t->table,
+								   more))
 				    ->more)
 			named[more / 8] |= 1u << more % 8;
 	}

@@ -2,10 +2,10 @@
 /*
  * Files and directories whose modes keep their owner out.
  *
- * Who has a file open, or stands in a directory, goes on when it, or a directory
- * above it, is closed to its owner.  The worker of an ordinary user goes there by a
- * path each time, and has no privilege to pass.  So it lends them the
- * missing bits while one operation runs:
+ * Who has a file open, or stands in a directory, goes on when it, or a
+ * directory above it, is closed to its owner.  The worker of an ordinary user
+ * goes there by a path each time, and has no privilege to pass.  So it lends
+ * them the missing bits while one operation runs:
  *
  *	written down --> overrides --> operation --> given back --> forgotten
  *
@@ -23,7 +23,7 @@
 
 static struct mode_override_rec *override_rec(struct pool *pool, uint32_t slot)
 {
-	return table_get(&pool->inodes->table, slot);
+	return table_record(&pool->inodes->table, slot);
 }
 
 /* What @bits a file lacks whose own path can be passed. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The journal of one transaction: see journal.h for what it is for and for the
- * states and moves.
+ * The journal: atomic changes of the tables' records.
  *
+ * States: drawn in journal.h.  The intent record is empty (token 0) or written;
+ * its token is cleared before its fields are written and set after.
  * Locks: pool->lock (1), held by all callers.
- * Reclaim: never touches it.
+ * Reclaim: a purge of a file stores words outside the journal, and never while
+ * a change is active (struct journal).
  */
 #include "pool/store/journal.h"
 
@@ -32,18 +34,18 @@ struct journal_entry {
 
 struct journal_page {
 	_Atomic uint32_t state;
-	uint32_t nr;
-	uint64_t token;
+	uint32_t nr; /* entries */
+	uint64_t token; /* of the request, 0: none */
 	int64_t result;
-	_Atomic uint64_t intended; /* token, 0: none */
+	_Atomic uint64_t intent_token; /* of @intent's request, 0: no record */
 	struct journal_intent intent;
 	struct journal_entry entry[JOURNAL_ENTRIES];
 };
 
 /*
- * Who reads this is either the same thread or a worker that starts after it has
- * been killed, which the kernel orders.  So only the compiler must not move
- * stores across.
+ * The page is read by the thread that writes it, or by a worker that starts
+ * after this one has died; the kernel orders those two.  So it is enough to
+ * keep the compiler from moving stores across.
  */
 static void journal_state(struct journal *j, enum journal_state state)
 {
@@ -91,7 +93,7 @@ int journal_open(struct journal *j, int dirfd, struct table *const *tables,
 	if (forget) {
 		j->page->state = JOURNAL_EMPTY;
 		j->page->token = 0;
-		j->page->intended = 0;
+		j->page->intent_token = 0;
 	}
 	return 0;
 }
@@ -112,19 +114,20 @@ bool journal_replayed(const struct journal *j, uint64_t token, int64_t *result)
 	return true;
 }
 
-static void journal_set_intent(struct journal *j, uint64_t token)
+static void journal_set_intent_token(struct journal *j, uint64_t token)
 {
 	atomic_signal_fence(memory_order_seq_cst);
-	atomic_store_explicit(&j->page->intended, token, memory_order_relaxed);
+	atomic_store_explicit(&j->page->intent_token, token,
+			      memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
 void journal_intend(struct journal *j, uint64_t token,
 		    const struct journal_intent *intent)
 {
-	journal_set_intent(j, 0);
+	journal_set_intent_token(j, 0);
 	j->page->intent = *intent;
-	journal_set_intent(j, token);
+	journal_set_intent_token(j, token);
 }
 
 bool journal_intends(const struct journal *j, uint64_t token,
@@ -132,7 +135,7 @@ bool journal_intends(const struct journal *j, uint64_t token,
 {
 	int64_t done;
 
-	if (!token || j->page->intended != token ||
+	if (!token || j->page->intent_token != token ||
 	    journal_replayed(j, token, &done))
 		return false;
 	if (intent)
@@ -142,17 +145,17 @@ bool journal_intends(const struct journal *j, uint64_t token,
 
 bool journal_unfinished(const struct journal *j, struct journal_intent *intent)
 {
-	return journal_intends(j, j->page->intended, intent);
+	return journal_intends(j, j->page->intent_token, intent);
 }
 
 void journal_begin(struct journal *j, uint64_t token)
 {
-	if (token && token != j->page->intended)
-		journal_set_intent(j, 0);
+	if (token && token != j->page->intent_token)
+		journal_set_intent_token(j, 0);
 	journal_state(j, JOURNAL_EMPTY);
 	j->page->token = token;
 	j->nr_entries = 0;
-	j->begun = true;
+	j->active = true;
 }
 
 void journal_set(struct journal *j, void *to, const void *from, size_t len)
@@ -167,7 +170,7 @@ void journal_set(struct journal *j, void *to, const void *from, size_t len)
 		    (char *)to < table->base + table->map_size)
 			break;
 	}
-	/* Both can only be a mistake in this program, caught by its tests. */
+	/* These are bugs of poolfs, not of its users. */
 	if (t == JOURNAL_TABLES || j->nr_entries == JOURNAL_ENTRIES ||
 	    len > sizeof(e->data))
 		abort();
@@ -184,5 +187,5 @@ void journal_commit(struct journal *j, int64_t result)
 	j->page->result = result;
 	journal_state(j, JOURNAL_COMMITTED);
 	journal_apply(j);
-	j->begun = false;
+	j->active = false;
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The store of a pool: a detached tmpfs, a temporary directory, or one that
- * the user gave.
+ * The store of a pool: a detached tmpfs, a temporary directory, or a directory
+ * that the user named.
  *
  * States: open (locked against a second pool) or closed.
- * Locks: none; it is opened before there are threads, and its calls are single
- * system calls.
- * Reclaim: punches holes in region files through their own descriptors.
+ * Locks: none.  It is opened before there are threads; what is called later
+ * keeps no state in memory.
+ * Reclaim: punches holes in region files and plain files, and unlinks plain
+ * files, through their own descriptors and paths.
  */
 #include "pool/store/store.h"
 
@@ -27,9 +28,9 @@
 #include <linux/magic.h>
 #include <unistd.h>
 
-/* What events, journal and the first of the tables take. */
+/* Room for events, journal and the first blocks of the tables, in bytes. */
 #define STORE_TABLES (16u << 20)
-/* Descriptors that regions leave alone. */
+/* Descriptors that are not given to regions. */
 #define STORE_FDS_KEPT 64
 
 static const struct store store_closed = {
@@ -54,7 +55,7 @@ static int fs_set(int fs, const char *name, const char *value)
 		       : 0;
 }
 
-/* "a=1,b": what the user wants of tmpfs. */
+/* Sets the options of tmpfs that the user gave: "a=1,b". */
 static int fs_set_limits(int fs, const char *limits, char *why, int why_size)
 {
 	char *list = strdup(limits ? limits : "");
@@ -87,7 +88,7 @@ static int fs_set_size(int fs, uint64_t bytes)
 	return fs_set(fs, "size", text);
 }
 
-/* A tmpfs that no name space shows.  Return: its root, or -errno. */
+/* Mounts a tmpfs in no name space.  Return: its root, or -errno. */
 static int store_mount_detached(uint64_t size, const char *limits, bool *huge,
 				char *why, int why_size)
 {
@@ -97,7 +98,7 @@ static int store_mount_detached(uint64_t size, const char *limits, bool *huge,
 	if (fs < 0)
 		return -errno;
 	*huge = fs_set(fs, "huge", "within_size") == 0;
-	/* @size is for files; the pool's tables come on top of them. */
+	/* @size is for the content of files; tables come on top of it. */
 	err = fs_set_size(fs, size + STORE_TABLES);
 	if (!err)
 		err = fs_set_limits(fs, limits, why, why_size);
@@ -114,7 +115,7 @@ static int store_mount_detached(uint64_t size, const char *limits, bool *huge,
 	close(fs);
 	if (mnt < 0)
 		return err;
-	/* The mount's own descriptor is O_PATH; file handles need a real one. */
+	/* The descriptor of the mount is O_PATH: no good for file handles. */
 	root = openat(mnt, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	err = -errno;
 	close(mnt);
@@ -207,7 +208,7 @@ static int store_adopt(struct store *store, const char *dir, char *why,
 	return err;
 }
 
-/* Memory must come back when a hole is punched, or there is no reclaim. */
+/* Reclaim needs a file system that can punch holes. */
 static int store_probe_punch(int dirfd)
 {
 	int fd = openat(dirfd, "probe", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -258,7 +259,7 @@ static int store_lay_out(struct store *store)
 		store->openfd = err = store_subdir(fd, "open");
 	if (err >= 0)
 		store->orphanfd = err = store_subdir(fd, "orphan");
-	/* Its modes are the users'; nobody gets there but by the mount. */
+	/* Its modes are the users': "tree" above it keeps others out. */
 	if (err >= 0 && mkdirat(fd, "tree", 0700) < 0 && errno != EEXIST)
 		err = -errno;
 	if (err >= 0 && mkdirat(fd, STORE_FILES, 0755) < 0 && errno != EEXIST)
@@ -266,7 +267,7 @@ static int store_lay_out(struct store *store)
 	return err < 0 ? err : 0;
 }
 
-/* Is it one that a pool can live in, and nobody else's?  Then it is ours. */
+/* Locks the store against a second pool, probes it, and lays it out. */
 static int store_take(struct store *store, const char *limits, char *why,
 		      int why_size)
 {
@@ -279,7 +280,7 @@ static int store_take(struct store *store, const char *limits, char *why,
 			  limits);
 		return -EINVAL;
 	}
-	/* Descriptors that processes share by fork share the lock as well. */
+	/* Children of the keeper inherit the descriptor, and the lock. */
 	if (flock(store->dirfd, LOCK_EX | LOCK_NB) < 0) {
 		err = -errno;
 		store_say(why, why_size,
@@ -324,7 +325,7 @@ int store_open(struct store *store, const char *dir, uint64_t size,
 	return err;
 }
 
-/* Everything in the directory @dirfd, and it is closed. */
+/* Removes everything in the directory @dirfd, and closes it. */
 static void store_empty(int dirfd)
 {
 	DIR *d = fdopendir(dirfd);
@@ -339,7 +340,7 @@ static void store_empty(int dirfd)
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
 		    unlinkat(dirfd, e->d_name, 0) == 0)
 			continue;
-		/* Whatever modes its owner gave it. */
+		/* Its owner may have taken its permissions away. */
 		fchmodat(dirfd, e->d_name, 0700, 0);
 		sub = openat(dirfd, e->d_name,
 			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -390,7 +391,7 @@ int store_space(struct store *store, struct statvfs *out)
 	return fstatvfs(store->dirfd, out) < 0 ? -errno : 0;
 }
 
-/* The last descriptors are for what the pool needs besides its regions. */
+/* Is it one of the last descriptors, which regions must leave free? */
 static bool store_fd_is_kept(int fd)
 {
 	struct rlimit rl;

@@ -7,7 +7,7 @@
  *	box/SERIAL	the region of a box, one file each
  *	open/HANDLE	what an open control file was answered with
  *	tree/files/	plain files
- *	orphan/NODE	files that have no name in it any more (tree.h)
+ *	orphan/INODE	files of inodes that have lost their name (inode.h)
  */
 #ifndef POOLFS_POOL_STORE_H
 #define POOLFS_POOL_STORE_H
@@ -29,46 +29,51 @@ struct store {
 };
 
 /**
- * store_open - make or adopt one.
- * @dir: a directory of the user's to adopt, or NULL: a detached tmpfs, or for
- *	who may not mount, a new 0700 directory on $XDG_RUNTIME_DIR or /dev/shm.
+ * store_open - make a store or adopt one.
+ * @dir: a directory of the user's to adopt, or NULL: a detached tmpfs, or, if
+ *	the caller may not mount, a new 0700 directory on $XDG_RUNTIME_DIR or
+ *	/dev/shm.
  * @size: bytes the pool may hold.
- * @limits: comma-separated options of tmpfs for a detached one (nr_inodes=N,
- *	usrquota...), or NULL; it is an error for another store.
+ * @limits: comma-separated options of tmpfs for a detached store (nr_inodes=N,
+ *	usrquota...), or NULL; -EINVAL for another store.
  * @why, @why_size: out, on failure, a sentence that says what is wrong and what
  *	to do; the buffer's bytes.
- * Return: 0 or -errno.
+ * Return: 0; -EWOULDBLOCK: another pool uses it; or -errno of the system calls.
  */
 int store_open(struct store *store, const char *dir, uint64_t size,
 	       const char *limits, char *why, int why_size);
 
-/** store_set_inodes - files that its file system may hold.  Return: 0 or
- * -errno. */
+/**
+ * store_set_inodes - let its file system hold @nr inodes.  Errors as those of
+ * store_set_limit().
+ */
 int store_set_inodes(struct store *store, uint64_t nr);
 
 /**
- * store_set_limit - bytes that its file system may hold, all of it together.
- * Return: 0; -EBUSY: it holds more now; -EOPNOTSUPP: the file system is not
- * ours.
+ * store_set_limit - let its file system hold @bytes, all files together.
+ * Return: 0; -EBUSY: it holds more now; -EOPNOTSUPP: the store is not a
+ * detached tmpfs; or -errno of the system calls.
  */
 int store_set_limit(struct store *store, uint64_t bytes);
 
-/** store_close - and remove what was temporary. */
+/** store_close - close it; a temporary directory is removed. */
 void store_close(struct store *store);
 
-/** store_tables_bytes - memory that is not the content of any file. */
+/** store_tables_bytes - memory of tables, journal, events and settings. */
 uint64_t store_tables_bytes(struct store *store);
 
 struct statvfs;
-/** store_space - what its file system has.  Return: 0 or -errno. */
+/** store_space - fstatvfs() of its file system.  Return: 0 or -errno. */
 int store_space(struct store *store, struct statvfs *out);
 
 /**
- * store_region_open - the region file of box @serial; @create makes it.
- * Return: its descriptor or -errno; -ENFILE when only those are left that
- * .pool/ and a new worker's start need.
+ * store_region_open - open the region file of box @serial.
+ * @create: make it if it does not exist.
+ * Return: its descriptor, the caller's to close, or -errno; -ENFILE when only
+ * descriptors are left that .pool/ and the start of a worker need.
  */
 int store_region_open(struct store *store, uint64_t serial, bool create);
+/** store_region_unlink - remove the region file of box @serial. */
 int store_region_unlink(struct store *store, uint64_t serial);
 
 #endif

@@ -2,12 +2,12 @@
 /*
  * Tables of records in the store.
  *
- * States: a record is free (its first word is 0) or live.  Only the owner of
- * the table decides what other values mean.  A block is present or absent; a
- * record of an absent block is free, and must not be looked at: that would make
- * memory, and in a full store there is none.
+ * States: a record is free (its first word is 0) or live; the table's owner
+ * decides what other values mean.  A block is present (has memory) or absent.
+ * All records of an absent block are free, and they must not be read: that
+ * would allocate memory, or SIGBUS in a full store.
  * Locks: none of its own; pool->lock (1) is held by all callers.
- * Reclaim: never touches a table; its pages can be swapped, nothing more.
+ * Reclaim: never punches a table.
  */
 #include "pool/store/table.h"
 
@@ -34,13 +34,13 @@ static int table_need_blocks(struct table *t, uint32_t nr)
 	return 0;
 }
 
-/* Index 0 is nobody's. */
+/* Record 0 is not used. */
 static uint32_t block_capacity(const struct table *t, uint32_t block)
 {
 	return t->per_block - (block == 0);
 }
 
-/* Which of its records are free. */
+/* Finds out which records of the block are free. */
 static void block_scan(struct table *t, uint32_t block)
 {
 	struct table_block *s = &t->blocks[block];
@@ -97,14 +97,14 @@ static int table_grow(struct table *t)
 	return 0;
 }
 
-/* Whether a block of the file has memory. */
+/* Finds out whether a block of the file has memory. */
 static int block_probe(struct table *t, uint32_t block)
 {
 	off_t start = (off_t)block * TABLE_BLOCK;
 	off_t data = lseek(t->fd, start, SEEK_DATA);
 
 	t->blocks[block].present = data >= 0 && data < start + TABLE_BLOCK;
-	/* One that was torn is finished. */
+	/* A worker may have been killed while it allocated the block. */
 	return t->blocks[block].present ? block_fill(t, block) : 0;
 }
 
@@ -159,7 +159,7 @@ void table_release(struct table *t)
 	memset(t, 0, sizeof(*t));
 }
 
-/* The lowest block with a free record; it gets memory if need be. */
+/* The lowest present block with a free record, or else one made present. */
 static int table_find_block(struct table *t, uint32_t *block)
 {
 	uint32_t nr = table_nr_blocks(t), i;
@@ -208,11 +208,11 @@ int table_alloc(struct table *t, uint32_t *index)
 	if (t->spare == block)
 		t->spare = UINT32_MAX;
 	*index = block * t->per_block + i;
-	memset(table_get(t, *index), 0, t->rec_size);
+	memset(table_record(t, *index), 0, t->rec_size);
 	return 0;
 }
 
-/* Steps at the end that have no memory are no more. */
+/* Cuts absent blocks off the end of the file. */
 static void table_trim(struct table *t)
 {
 	uint32_t nr = table_nr_blocks(t), absent = 0;
@@ -227,7 +227,7 @@ static void table_trim(struct table *t)
 	t->nr_absent -= absent;
 	if (t->first > nr)
 		t->first = nr;
-	/* One more than there are, so that there is always an array. */
+	/* One more than there are, since realloc() to 0 would free it. */
 	table_need_blocks(t, nr + 1);
 }
 
@@ -242,7 +242,7 @@ static void block_drop(struct table *t, uint32_t block)
 	table_trim(t);
 }
 
-/* Of two that are empty the later one goes. */
+/* One empty block stays present, the lowest: it is the spare one. */
 static void block_emptied(struct table *t, uint32_t block)
 {
 	uint32_t last = block;
@@ -258,7 +258,7 @@ static void block_emptied(struct table *t, uint32_t block)
 	block_drop(t, last);
 }
 
-/* The one that is kept goes when the others have room for a while. */
+/* The spare block goes when the others have half a block of free records. */
 static void table_drop_spare(struct table *t)
 {
 	uint32_t block = t->spare;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Tables: arrays of fixed-size records that live in the store, so that a
- * worker which is killed at any instruction leaves them for the next one.
+ * Tables: arrays of fixed-size records in files of the store.  They outlive a
+ * worker that is killed at any instruction.
  *
  *	file in the store, mapped shared
  *	+--------+----------+----------+-- - - --+----------+
@@ -9,12 +9,12 @@
  *	+--------+----------+----------+-- - - --+----------+
  *	           ^ a uint32_t state first, 0 is a free record
  *
- * A record that is free may be filled in plainly; whatever others can see is
- * changed through the journal only.
+ * A free record may be filled in by plain stores.  A live record is changed
+ * through the journal, except where a single store makes the change.
  *
- * The file grows by blocks of 64 KiB, and a block whose records are all free is
- * given back to the kernel (but for one that may soon be needed: so nothing goes
- * back and forth):
+ * The file grows by blocks of 64 KiB.  A block whose records are all free is
+ * punched out, but for one spare block, so that an allocation and a free in
+ * turn do not allocate and punch each time:
  *
  *	block 0      block 1      block 2      block 3
  *	[1.11.1111] [..........] [ no memory ] [1........]
@@ -33,24 +33,24 @@
 #define TABLE_BLOCK_MAX 2048 /* records of a block, at most */
 
 struct table_block {
-	uint32_t nr_free;
-	bool present; /* has memory; if not, all of it is free */
-	uint64_t free[TABLE_BLOCK_MAX / 64]; /* a bit a record */
+	uint32_t nr_free; /* records */
+	bool present; /* has memory; if not, all its records are free */
+	uint64_t free[TABLE_BLOCK_MAX / 64]; /* a bit a record, 1: free */
 };
 
 struct table {
-	char *base;
-	size_t rec_size;
-	size_t map_size;
+	char *base; /* of the mapping */
+	size_t rec_size; /* bytes */
+	size_t map_size; /* bytes */
 	uint32_t max; /* records that fit the mapping */
-	uint32_t nr; /* records of all blocks, index 0 included */
-	uint32_t per_block;
+	uint32_t nr; /* records of all blocks, record 0 included */
+	uint32_t per_block; /* records */
 	struct table_block *blocks;
-	uint32_t
-		first; /* no block before it is present and has a free record */
-	uint32_t nr_absent;
-	uint32_t nr_free; /* records of blocks that are present */
-	uint32_t spare; /* a block that is empty and present, or nr of blocks */
+	/* No lower block is both present and not full. */
+	uint32_t first;
+	uint32_t nr_absent; /* blocks */
+	uint32_t nr_free; /* free records of present blocks */
+	uint32_t spare; /* the block that is empty and present; UINT32_MAX */
 	int fd;
 };
 
@@ -58,33 +58,35 @@ struct table {
  * table_open - open or create.
  * @dirfd, @name: the file.
  * @rec_size: bytes a record, a divisor of 64 KiB, at least 32.
- * @max: most records, index 0 (which is never used) included.
- * Return: 0, or -errno with *@t untouched.
+ * @max: most records, the unused record 0 included.
+ * Return: 0, or -errno of the system calls, or -ENOMEM, with *@t untouched.
  */
 int table_open(struct table *t, int dirfd, const char *name, size_t rec_size,
 	       uint32_t max);
 void table_release(struct table *t);
 
 /**
- * table_alloc - an unused record, zeroed and still marked free: the caller
- * publishes it by its state, or gives it back with table_free().
+ * table_alloc - an unused record, zeroed; its state still says free.  The
+ * caller sets its state, or gives it back with table_free().
+ * @index: out, 1 to max - 1.
  * Return: 0, -ENOSPC (store or table full), -ENOMEM.
  */
 int table_alloc(struct table *t, uint32_t *index);
 
 /**
- * table_rescan - find out anew which records are free, and give back what only
- * they have: the journal must have finished its work.
+ * table_rescan - find out anew which records are free, and punch empty blocks.
+ * To be called after journal_open() has applied what was committed.
  */
 void table_rescan(struct table *t);
 
-/** table_free - the record's state is 0 by now; its index may be given out. */
+/** table_free - the record, whose state is 0 by now, may be used again. */
 void table_free(struct table *t, uint32_t index);
 
-/** table_bytes - memory that it has in the store. */
+/** table_bytes - memory of the table in the store. */
 uint64_t table_bytes(const struct table *t);
 
-static inline void *table_get(const struct table *t, uint32_t index)
+/** table_record - the record @index, in a present block. */
+static inline void *table_record(const struct table *t, uint32_t index)
 {
 	return t->base + (size_t)index * t->rec_size;
 }
@@ -94,7 +96,7 @@ static inline int table_live(const struct table *t, uint32_t index)
 {
 	return index > 0 && index < t->nr &&
 	       t->blocks[index / t->per_block].present &&
-	       *(uint32_t *)table_get(t, index) != 0;
+	       *(uint32_t *)table_record(t, index) != 0;
 }
 
 #define table_for_each(t, i)                   \

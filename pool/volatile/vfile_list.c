@@ -5,8 +5,8 @@
  *
  *	oldest [aaaa] - [b] - [cc] youngest
  *
- * States: a file is listed while nobody has it open; it is idle while nobody has
- * it mapped either, as far as is known.
+ * States: a file is listed while nobody has it open; it is idle while nobody
+ * has it mapped either, as far as is known.
  * Locks: pool->lock (1).
  * Reclaim walks the list under it: vfile_purge.c.
  */
@@ -70,7 +70,7 @@ void vfile_recheck(struct pool *pool)
 	struct volatiles *v = pool->volatiles;
 	uint32_t inode;
 
-	if (!v->nr_recheck || pool->inodes->busy || pool->journal.begun)
+	if (!v->nr_recheck || pool->inodes->busy || pool->journal.active)
 		return;
 	inode = v->recheck[(v->next_recheck - v->nr_recheck--) % RECHECK_MAX];
 	if (!inode_valid(pool, inode) ||

@@ -188,7 +188,7 @@ unsigned long volatile_walk(struct pool *pool, struct extent_list *list,
 	uint64_t budget = sc->nr_to_scan;
 	bool mine = pool_is_mine(pool);
 
-	if (mine ? pool->inodes->busy || pool->journal.begun
+	if (mine ? pool->inodes->busy || pool->journal.active
 		 : !pool_trylock(pool))
 		return SHRINK_STOP;
 	extent_list_walk(list, fn, &walk, &budget);

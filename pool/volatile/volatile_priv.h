@@ -85,7 +85,7 @@ static inline struct vrange_rec *vrange_rec(struct volatiles *t,
 					    const struct vrange *v)
 {
 	/* It has the number of its record. */
-	return table_get(&t->ranges, v - t->range);
+	return table_record(&t->ranges, v - t->range);
 }
 
 /* --- vfile.c: looking at a file --- */
@@ -100,8 +100,8 @@ bool vfile_has_names(struct pool *pool, uint32_t inode);
 /* Does that error mean that there is no such file? */
 bool means_no_file(int err);
 /*
- * The file's descriptor, -EBUSY: somebody has it mapped, or -errno.  While it is
- * open nobody else can open it.
+ * The file's descriptor, -EBUSY: somebody has it mapped, or -errno.  While it
+ * is open nobody else can open it.
  */
 int vfile_purge_open(struct pool *pool, uint32_t inode, struct inode_path *p);
 /* Is nobody but us at the file of an inode that nobody has open? */

@@ -382,7 +382,7 @@ static int by_age(const void *a, const void *b)
 static void vrange_adopt(struct pool *pool, uint32_t id)
 {
 	struct volatiles *t = pool->volatiles;
-	struct vrange_rec *rec = table_get(&t->ranges, id);
+	struct vrange_rec *rec = table_record(&t->ranges, id);
 	struct vrange *v = &t->range[id];
 
 	if (!inode_valid(pool, rec->inode)) {
@@ -420,7 +420,7 @@ int vranges_adopt(struct pool *pool)
 	if (!all)
 		return -ENOMEM;
 	table_for_each (&t->ranges, i) {
-		struct vrange_rec *rec = table_get(&t->ranges, i);
+		struct vrange_rec *rec = table_record(&t->ranges, i);
 
 		if (rec->stamp > t->stamp)
 			t->stamp = rec->stamp;

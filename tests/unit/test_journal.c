@@ -45,7 +45,8 @@ static void open_world(const char *path, bool forget)
 	if (table_live(&w.a, 1))
 		return;
 	must(table_alloc(&w.a, &i) == 0 && table_alloc(&w.b, &i) == 0, "alloc");
-	*(uint32_t *)table_get(&w.a, 1) = *(uint32_t *)table_get(&w.b, 1) = 1;
+	*(uint32_t *)table_record(&w.a, 1) = *(uint32_t *)table_record(&w.b,
+								       1) = 1;
 }
 
 static void close_world(void)
@@ -58,7 +59,7 @@ static void close_world(void)
 
 static uint64_t *field(int i)
 {
-	struct rec *rec = table_get(i % 2 ? &w.b : &w.a, 1);
+	struct rec *rec = table_record(i % 2 ? &w.b : &w.a, 1);
 
 	return &rec->value[i / 2];
 }
@@ -127,7 +128,7 @@ static void test_limits(void)
 
 	dir = scratch_dir("limits");
 	open_world(dir, true);
-	rec = table_get(&w.a, 1);
+	rec = table_record(&w.a, 1);
 	journal_begin(&w.journal, 1);
 	for (int i = 0; i < JOURNAL_ENTRIES; i++)
 		journal_set(&w.journal, rec->value, bytes, sizeof(bytes));

@@ -25,7 +25,7 @@ static int dirfd_;
 
 static struct rec *rec(struct table *t, uint32_t i)
 {
-	return table_get(t, i);
+	return table_record(t, i);
 }
 
 static uint32_t publish(struct table *t, uint32_t value)
