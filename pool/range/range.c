@@ -32,7 +32,7 @@
 #define SLOTS_PER_CHUNK \
 	((CHUNK_BYTES - sizeof(struct slot_chunk)) / sizeof(union slot))
 
-/* Owns the two edges of every region, so that they do not look like holes. */
+/* The owner of both ends of every list, so that an end is not a hole. */
 static struct owner edge;
 
 static int order(uint64_t a, uint64_t b)
@@ -73,14 +73,14 @@ static int cmp_uid_key(const void *key, const struct avl_node *node)
 	return order(*(const uid_t *)key, owner_of(node)->uid);
 }
 
-static void slot_put(struct range_allocator *ra, union slot *slot)
+static void slot_free(struct range_allocator *ra, union slot *slot)
 {
 	slot->next = ra->spare;
 	ra->spare = slot;
 	ra->nr_spare++;
 }
 
-static union slot *slot_get(struct range_allocator *ra)
+static union slot *slot_alloc(struct range_allocator *ra)
 {
 	union slot *slot = ra->spare;
 
@@ -94,11 +94,11 @@ static void slots_add(struct range_allocator *ra, union slot *slots, int nr)
 {
 	ra->nr_slots += nr;
 	while (nr--)
-		slot_put(ra, &slots[nr]);
+		slot_free(ra, &slots[nr]);
 }
 
 /*
- * Before anything changes: see to it that nothing has to fail half way.  The
+ * Has enough free slots for one call, so that a call cannot fail half way.  The
  * first chunks are small, since most boxes hold few transactions.
  */
 static int slots_prepare(struct range_allocator *ra)
@@ -136,14 +136,14 @@ static struct owner *owner_find(const struct range_allocator *ra, uid_t uid)
 	return owner_of(avl_find(&ra->owners, &uid, cmp_uid_key));
 }
 
-/* Charge @bytes of one more range to @uid.  Slots are prepared. */
+/* Charges @bytes of one more range to @uid.  slots_prepare() was called. */
 static struct owner *owner_charge(struct range_allocator *ra, uid_t uid,
 				  uint64_t bytes)
 {
 	struct owner *owner = owner_find(ra, uid);
 
 	if (!owner) {
-		owner = &slot_get(ra)->owner;
+		owner = &slot_alloc(ra)->owner;
 		owner->uid = uid;
 		owner->bytes = 0;
 		owner->nr_ranges = 0;
@@ -161,14 +161,14 @@ static void owner_discharge(struct range_allocator *ra, struct owner *owner,
 	if (--owner->nr_ranges)
 		return;
 	avl_erase(&ra->owners, &owner->node);
-	slot_put(ra, (union slot *)owner);
+	slot_free(ra, (union slot *)owner);
 }
 
-/* Make a range that begins at @offset, behind @prev; it is in no tree yet. */
+/* Makes a range that begins at @offset, behind @prev; it is in no tree yet. */
 static struct range *range_add(struct range_allocator *ra, struct range *prev,
 			       uint64_t offset)
 {
-	struct range *range = &slot_get(ra)->range;
+	struct range *range = &slot_alloc(ra)->range;
 
 	range->offset = offset;
 	range->owner = NULL;
@@ -179,12 +179,12 @@ static struct range *range_add(struct range_allocator *ra, struct range *prev,
 	return range;
 }
 
-/* The range before it takes over its bytes. */
+/* Its bytes become those of the range before it. */
 static void range_del(struct range_allocator *ra, struct range *range)
 {
 	range->prev->next = range->next;
 	range->next->prev = range->prev;
-	slot_put(ra, (union slot *)range);
+	slot_free(ra, (union slot *)range);
 }
 
 /* A hole's length must not change while it is in the tree. */
@@ -208,7 +208,7 @@ static uint64_t reserved_before(const struct range *range)
 	return is_hole(prev) ? prev->offset : range->offset;
 }
 
-/* Where the nearest one after @range begins; the region's end if none. */
+/* Where the nearest reserved byte after @range is; the region's end if none. */
 static uint64_t reserved_after(const struct range *range)
 {
 	const struct range *next = range->next;
@@ -217,9 +217,9 @@ static uint64_t reserved_after(const struct range *range)
 }
 
 /*
- * The pages that bytes [from, to), which are not empty, touch and nothing else
- * does, when the nearest other reserved bytes end at @before and begin at
- * @after.
+ * The pages that bytes [from, to) touch and no other reserved bytes do.  The
+ * nearest of those end at @before and begin at @after.  @from < @to.
+ * (As binder_free_buf_locked() in binder_alloc.c and what it calls.)
  */
 static struct page_run lone_pages(const struct range_allocator *ra,
 				  uint64_t from, uint64_t to, uint64_t before,
@@ -255,7 +255,7 @@ static int round_size(uint64_t size, uint64_t *rounded)
 	return 0;
 }
 
-/* Reserve [offset, offset + size) out of @hole.  Slots are prepared. */
+/* Reserves [offset, offset + size) of @hole.  slots_prepare() was called. */
 static struct range *carve(struct range_allocator *ra, struct range *hole,
 			   uint64_t offset, uint64_t size, uid_t uid)
 {
@@ -275,7 +275,7 @@ static struct range *carve(struct range_allocator *ra, struct range *hole,
 	return range;
 }
 
-/* One hole, no owner, and the slots that need no chunk. */
+/* One hole, no owner, and the built-in slots. */
 static void make_empty(struct range_allocator *ra, uint64_t size)
 {
 	ra->end.offset = 0;
@@ -374,7 +374,7 @@ int range_reserve_at(struct range_allocator *ra, uint64_t offset, uint64_t size,
 	return 0;
 }
 
-/* Move the end of @range forward to @end, into the hole behind it. */
+/* Moves the end of @range forward to @end, into the hole behind it. */
 static struct page_run grow(struct range_allocator *ra, struct range *range,
 			    uint64_t end)
 {
@@ -391,7 +391,7 @@ static struct page_run grow(struct range_allocator *ra, struct range *range,
 	return lone_pages(ra, from, end, from, after);
 }
 
-/* Move the end of @range back to @end.  Slots are prepared. */
+/* Moves the end of @range back to @end.  slots_prepare() was called. */
 static struct page_run shrink(struct range_allocator *ra, struct range *range,
 			      uint64_t end)
 {

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The range allocator of a box: which bytes of the region belong to which
- * transaction.  Best fit, 8-byte alignment, O(log n).  It touches no memory of
- * the region and knows no pages' content: it only says which pages its answers
- * make used or unused.  A page is used when any reserved range touches it.
- * (Rules: binder_alloc.c and binder/range_alloc/ in the kernel's
- * drivers/android.)
+ * transaction.  Best fit, 8-byte alignment, O(log n).  It does not touch the
+ * region's memory.  It reports which pages a call makes used or unused; a page
+ * is used while any reserved range touches it.  (Rules: binder_alloc.c and
+ * binder/range_alloc/ in the kernel's drivers/android.)
  *
- * Memory: 56 bytes a reserved range, as much for each hole between two of them
- * and for each owner that holds something.  All of it comes in chunks of at
- * most 4 KiB that are kept for the next range: only a call that needs more than
- * there ever was at a time asks malloc() for another chunk.
+ * Memory: 56 bytes for each reserved range, each hole between two of them and
+ * each owner that holds a range.  It is allocated in chunks of at most 4 KiB,
+ * which are kept until the allocator is freed.
  *
  * No locks inside: the owner (a box) serialises all calls on one allocator.
  */
@@ -40,7 +38,7 @@ struct page_run {
  */
 struct range_allocator *range_allocator_new(uint64_t size, uint32_t page_size);
 
-/** range_allocator_free - and all its ranges; NULL is fine. */
+/** range_allocator_free - free it with all its ranges; NULL is fine. */
 void range_allocator_free(struct range_allocator *ra);
 
 /**
@@ -51,13 +49,13 @@ void range_allocator_free(struct range_allocator *ra);
  * @owner_quota: most bytes (rounded) @owner may hold after this, or
  *	UINT64_MAX.
  * @out: the range.
- * @used: pages that no reserved range touched before and this one does: the
- *	caller must use_range() them.
+ * @used: out, the pages that only this range touches: the caller must call
+ *	region_use_range() for them.
  *
  * Return: 0; -EINVAL (size overflows when rounded); -EMSGSIZE (larger than the
- * whole region); -EDQUOT; -ENOSPC (does not fit now); -ENOMEM; the first of
- * them that is true.  On failure nothing has changed, and *@out and *@used are
- * untouched.
+ * whole region); -EDQUOT; -ENOSPC (does not fit now); -ENOMEM.  They are
+ * checked in this order.  On failure nothing has changed, and *@out and *@used
+ * are untouched.
  */
 int range_reserve(struct range_allocator *ra, uint64_t size, uid_t owner,
 		  uint64_t owner_quota, struct range **out,
@@ -86,8 +84,8 @@ int range_resize(struct range_allocator *ra, struct range *range, uint64_t size,
 
 /**
  * range_free - give a range back; NULL is fine and makes no page unused.
- * @unused: pages that no reserved range touches any more: the caller must
- *	stop_using_range() them.
+ * @unused: out, pages that no reserved range touches any more: the caller must
+ *	call region_stop_using_range() for them.
  */
 void range_free(struct range_allocator *ra, struct range *range,
 		struct page_run *unused);
@@ -105,19 +103,23 @@ struct range_stat {
 };
 void range_stat(const struct range_allocator *ra, struct range_stat *out);
 
-/** range_owner_bytes - bytes (rounded) that @owner holds, and in how many. */
+/** range_owner_bytes - bytes (rounded) that @owner holds, and in how many
+ * ranges; @nr_ranges may be NULL. */
 uint64_t range_owner_bytes(const struct range_allocator *ra, uid_t owner,
 			   uint32_t *nr_ranges);
 
 /**
- * range_suspect - Binder's low-space rule, to be asked after @owner has been
- * given a range.  @quota is what all senders but the box's owner may hold
- * together, normally half of the region.  Once less than a fifth of @quota is
- * left of it (a tenth of the region), a sender that holds more than 50 ranges
- * or more than half of @quota (a quarter of the region) is named; then nobody
- * is until a call finds that space has recovered.
+ * range_suspect - Binder's low-space rule (debug_low_async_space_locked() in
+ * binder_alloc.c), to be called after @owner has been given a range.
+ * @quota: bytes that all senders but the box's owner may hold together,
+ *	normally half of the region.
  * @held: bytes that count against @quota.
- * Return: true when @owner is to be named now.
+ *
+ * While less than a fifth of @quota is left (a tenth of the region), a sender
+ * is suspect that holds more than 50 ranges or more than half of @quota (a
+ * quarter of the region).  After one was reported, none is reported until a
+ * call finds that more than a fifth is left.
+ * Return: true when @owner is to be reported now.
  */
 bool range_suspect(struct range_allocator *ra, uint64_t quota, uint64_t held,
 		   uid_t owner);

@@ -2,7 +2,8 @@
 /*
  * The invariants of a range allocator.
  *
- * What it is for: tests, which call range_check() after what they do.
+ * What it is for: tests and debug builds, which call range_check() after each
+ * operation.
  *
  * States and legal moves: those of range.c; nothing is moved here.
  *
@@ -12,7 +13,8 @@
  */
 #include "pool/range/range_impl.h"
 
-/* The list: covers the region, holes apart, and agrees with by_offset. */
+/* The list covers the region, has no two holes side by side, and agrees with
+ * by_offset. */
 static const char *check_list(const struct range_allocator *ra)
 {
 	const struct avl_node *node = avl_first(&ra->by_offset);

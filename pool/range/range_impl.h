@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What an allocator is made of; for range.c, which moves it, and range_check.c,
- * which looks at it.
+ * The inside of an allocator, for range.c and range_check.c.
  *
  *	  end            the list, by offset; "end" closes the ring at both ends
  *	+-------+      +----------+    +------+    +----------+
@@ -23,7 +22,7 @@
 
 #define RANGE_NR_BUILTIN 8 /* slots that cost no chunk */
 
-/* Who holds how much; in the tree while it holds anything. */
+/* A uid's account; in the tree while the uid holds a range. */
 struct owner {
 	struct avl_node node;
 	uint64_t bytes;
@@ -38,7 +37,7 @@ struct range {
 	struct owner *owner; /* NULL for a hole */
 };
 
-/* Where ranges and owners live; the spare ones are chained. */
+/* Memory of one range or owner; free slots are chained. */
 union slot {
 	struct range range;
 	struct owner owner;
@@ -78,7 +77,7 @@ static inline bool is_hole(const struct range *range)
 	return !range->owner;
 }
 
-/* Of any range, a hole as well. */
+/* Bytes of a range or hole. */
 static inline uint64_t length(const struct range *range)
 {
 	return range->next->offset - range->offset;

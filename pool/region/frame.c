@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The frame table: hands out chunks of page frames by id.
+ * The frame table: allocates chunks of page frames, by id.
  *
  * States: a chunk is idle (no region, all its bits 0) or belongs to one region.
- * chunk_get() and chunk_put() move it; nothing else does.
+ * chunk_alloc() and chunk_free() move it; nothing else does.
  *
  * Locks: table->lock, a leaf (4 in locks.h), around idle chunks and growth.
- * The frames of a chunk belong to the region's lock and the node lock, see
- * frame.h.
+ * Frames are guarded by the region's lock and the node lock, see frame.h.
  *
- * Reclaim finds a chunk's region through an extent on a list, under the node
- * lock; the region takes its extents off, under the same, before it puts the
- * chunk back.
+ * Reclaim: finds the region of a chunk through an extent on a list, under the
+ * node lock.  The region removes its extents under the same lock before it
+ * frees the chunk.
  */
 #include "pool/region/frame.h"
 
@@ -39,7 +38,7 @@ static void *reserve(size_t bytes)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* mprotect() of whole pages that hold the first @bytes. */
+/* Makes the pages that hold the first @bytes accessible. */
 static int open_up(void *base, size_t bytes)
 {
 	size_t page = sysconf(_SC_PAGESIZE);
@@ -61,8 +60,8 @@ static int grow_locked(struct frame_table *t)
 	return 0;
 }
 
-/* Chunks share their pages in pairs: 2n with 2n + 1. */
-static bool alone_locked(const struct frame_table *t, uint32_t id)
+/* Is the chunk idle that shares pages of memory with @id? */
+static bool sibling_is_idle_locked(const struct frame_table *t, uint32_t id)
 {
 	uint32_t other = id ^ 1;
 
@@ -99,7 +98,8 @@ void frame_table_release(struct frame_table *t)
 	t->chunks = NULL;
 }
 
-uint32_t chunk_get(struct frame_table *t, struct region *region, uint32_t index)
+uint32_t chunk_alloc(struct frame_table *t, struct region *region,
+		     uint32_t index)
 {
 	struct frame_chunk *c;
 	uint32_t id = 0;
@@ -112,7 +112,7 @@ uint32_t chunk_get(struct frame_table *t, struct region *region, uint32_t index)
 		id = t->nr++;
 	}
 	if (id) {
-		if (alone_locked(t, id))
+		if (sibling_is_idle_locked(t, id))
 			atomic_fetch_add(&t->pairs, 1);
 		c = &t->chunks[id];
 		c->region = region;
@@ -123,7 +123,7 @@ uint32_t chunk_get(struct frame_table *t, struct region *region, uint32_t index)
 	return id;
 }
 
-void chunk_put(struct frame_table *t, uint32_t id)
+void chunk_free(struct frame_table *t, uint32_t id)
 {
 	size_t pair = 2 * chunk_bytes(t);
 
@@ -131,7 +131,7 @@ void chunk_put(struct frame_table *t, uint32_t id)
 	t->chunks[id].region = NULL;
 	t->chunks[id].index = t->idle;
 	t->idle = id;
-	if (alone_locked(t, id)) {
+	if (sibling_is_idle_locked(t, id)) {
 		atomic_fetch_sub(&t->pairs, 1);
 		if (pair % sysconf(_SC_PAGESIZE) == 0)
 			madvise((char *)t->frames + pair * (id / 2), pair,

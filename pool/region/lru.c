@@ -9,8 +9,8 @@
  * Locks: callers that name frames hold the region's lock (2 in locks.h); the
  * node lock (3) is taken here, and a walk holds it around its callback.
  *
- * Reclaim is a walk of a node's list (extent_list.h), which anybody may change
- * whenever a callback lets go of the node lock.
+ * Reclaim: walks a node's list (extent_list.h).  Whenever its callback drops
+ * the node lock, other threads may change the list.
  */
 #include "pool/region/lru_priv.h"
 
@@ -55,14 +55,14 @@ static void set_len_locked(struct lru *lru, uint32_t head, uint32_t nr)
 	frames[head + nr - 1].len = nr;
 }
 
-/* Whether @f is in an extent of that node; region lock held. */
+/* Whether @f is in an extent of NUMA node @nid; region lock held. */
 static bool lies_on(const struct lru *lru, uint32_t f, int nid)
 {
 	return frame_state(&lru->table, f) == PAGE_AVAILABLE &&
 	       lru->table.frames[f].nid == nid;
 }
 
-/* The middle of an extent does not know its head: walk back to it. */
+/* The first frame of the extent that @f is in. */
 static uint32_t find_head(const struct lru *lru, uint32_t f, int nid)
 {
 	while (frame_place(&lru->table, f) && lies_on(lru, f - 1, nid))
@@ -70,7 +70,7 @@ static uint32_t find_head(const struct lru *lru, uint32_t f, int nid)
 	return f;
 }
 
-/* Take [f, f+nr) out of the extent at @head; the rests keep its place. */
+/* Cuts [f, f+nr) out of the extent at @head; what is left keeps its place. */
 static void cut_locked(struct lru *lru, struct extent_list *list, uint32_t head,
 		       uint32_t f, uint32_t nr)
 {

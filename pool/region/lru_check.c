@@ -5,7 +5,9 @@
  * States: what a frame says is compared with its extent, with the totals, and
  * with what the store's file says itself.
  *
- * Locks: none; nobody else may be at work.  That includes reclaim.
+ * Locks: none; no other thread may use the LRU or its regions.
+ *
+ * Reclaim: must not run.
  */
 #include "pool/region/region_priv.h"
 
@@ -106,7 +108,7 @@ static const char *check_chunk(const struct lru *lru, uint32_t id,
 	return NULL;
 }
 
-/* At the first of its chunks, a region is checked as a whole. */
+/* Checks a whole region, when @id is the lowest of its chunks. */
 static const char *check_region(const struct lru *lru,
 				const struct region *region, uint32_t id)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The inside of the extent LRU, for the files of pool/ that move pages. */
+/* The inside of the extent LRU, for the files of pool/region/. */
 #ifndef POOLFS_POOL_REGION_LRU_PRIV_H
 #define POOLFS_POOL_REGION_LRU_PRIV_H
 
@@ -9,7 +9,7 @@
 
 struct lru_node {
 	pthread_mutex_t lock; /* 3 in locks.h; guards the list */
-	struct extent_list list; /* an extent's number is its head's */
+	struct extent_list list; /* an extent's number: its first frame's */
 } __attribute__((aligned(64)));
 
 #define LRU_MAGIC 0x6c727521u
@@ -18,9 +18,9 @@ struct lru {
 	uint32_t magic;
 	struct frame_table table;
 	unsigned int page_shift;
-	int nr_nodes;
-	int (*nid_now)(void);
-	_Atomic uint64_t limit;
+	int nr_nodes; /* NUMA */
+	int (*nid_now)(void); /* lru_set_placement(); NULL: getcpu() */
+	_Atomic uint64_t limit; /* pages */
 	_Atomic uint64_t memory; /* pages, Available + Used */
 	_Atomic uint64_t used;
 	_Atomic uint64_t reused;
@@ -39,34 +39,35 @@ static inline struct lru *lru_of(void *owner)
 	return lru;
 }
 
-/** lru_charge - @nr more pages in memory.  Return: false: over the limit. */
+/** lru_charge - charge @nr more pages.  Return: false: over the limit. */
 bool lru_charge(struct lru *lru, uint64_t nr);
 
-/** lru_nid_now - node for a page that gets its memory now. */
+/** lru_nid_now - NUMA node of a page that is allocated now. */
 int lru_nid_now(const struct lru *lru);
 
 /**
- * lru_add - frames of one chunk and one node become Available: joined with
- * their Available neighbours, to the young end.  Region lock held.
+ * lru_add - frames of one chunk and one node become Available.  They are joined
+ * with Available neighbours, and the extent moves to the young end.  Region
+ * lock held.
  */
 void lru_add(struct lru *lru, uint32_t f, uint32_t nr);
 
 /**
- * lru_remove - take frames that lie in one extent off the list; their state is
- * the caller's to change.  Region lock held.
+ * lru_remove - remove frames of one extent from the list; the caller changes
+ * their state.  Region lock held.
  */
 void lru_remove(struct lru *lru, uint32_t f, uint32_t nr);
 
 /**
- * lru_isolate_locked - the same for what a walk was shown.  Node lock and
- * region lock held.
+ * lru_isolate_locked - lru_remove() for the extent that a walk shows.  Node
+ * lock and region lock held.
  */
 void lru_isolate_locked(struct lru *lru, struct lru_extent *e);
 
 /**
- * lru_isolate_next_locked - after that: if the next extent of the walk is its
- * neighbour in the file, take that too, as far as there is room and @e stays
- * within @most pages.  Return: whether @e has grown.
+ * lru_isolate_next_locked - if the next extent of the walk follows @e in the
+ * file, isolate it too and add it to @e.  @e grows to at most @most pages, and
+ * by no more than @e->room.  Return: whether @e has grown.
  */
 bool lru_isolate_next_locked(struct lru *lru, struct lru_extent *e,
 			     uint32_t most);

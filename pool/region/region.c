@@ -8,19 +8,19 @@
  *
  * Locks: region->lock (2 in locks.h) around every move; the node lock (3) is
  * taken inside lru_add() and lru_remove(), the frame table's (4) inside
- * chunk_get() and chunk_put().
+ * chunk_alloc() and chunk_free().
  *
- * Reclaim finds a region through an extent on a list and tries its lock.
- * Available pages can become Free whenever the lock is let go; Used pages
- * cannot.  region_free() needs each node lock to take extents off, so a
- * reclaimer that has found the region there has either given up on its lock by
- * then, or holds it and is waited for:
+ * Reclaim: finds a region through an extent on a list and tries its lock.
+ * Available pages can become Free whenever the lock is dropped; Used pages
+ * cannot.  region_free() takes each node lock to remove extents.  So a
+ * reclaimer that has found the region there has either failed to get its lock
+ * by then, or holds it and region_free() waits:
  *
  *	reclaimer			region_free()
  *	lock node, find the extent
  *	trylock region			lock region: waits, or was first
  *	isolate, unlock node
- *	punch, unlock region		lock node, take the others off
+ *	punch, unlock region		lock node, remove the others
  *	invalidate, with a reference	unlock, drop own reference
  */
 #include "pool/region/region_priv.h"
@@ -35,12 +35,12 @@
 
 #define MAX_PAGES (1ull << 31)
 
-static void count(_Atomic uint64_t *counter, int64_t by)
+static void counter_add(_Atomic uint64_t *counter, int64_t by)
 {
 	atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
 }
 
-/* Chunks that so many pages lie in. */
+/* Chunks for a file of @pages. */
 static uint32_t chunks_in(const struct lru *lru, uint64_t pages)
 {
 	uint64_t in_one = 1ull << lru->table.shift;
@@ -57,11 +57,11 @@ static uint32_t use_run_locked(struct region *region, uint32_t f, uint32_t nr)
 		return 0;
 	case PAGE_AVAILABLE:
 		lru_remove(lru, f, nr);
-		count(&region->available, -(int64_t)nr);
-		count(&lru->reused, nr);
+		counter_add(&region->available, -(int64_t)nr);
+		counter_add(&lru->reused, nr);
 		break;
 	case PAGE_FREE:
-		count(&lru->populated, nr);
+		counter_add(&lru->populated, nr);
 		break;
 	}
 	frames_change(&lru->table, f, nr, FRAME_STATE, PAGE_USED);
@@ -81,11 +81,11 @@ static void use_locked(struct region *region, uint32_t first, uint32_t end)
 			used += use_run_locked(region, s.f + i, n);
 		}
 	}
-	count(&region->used, used);
-	count(&region->lru->used, used);
+	counter_add(&region->used, used);
+	counter_add(&region->lru->used, used);
 }
 
-/* Pages of a range that are Free, and pages without memory. */
+/* Return: pages of a range without memory.  @nr_free: out, those Free. */
 static uint32_t missing_locked(struct region *region, uint32_t first,
 			       uint32_t end, uint32_t *nr_free)
 {
@@ -141,7 +141,7 @@ static uint32_t stop_run_locked(struct region *region, uint32_t f, uint32_t nr)
 		return 0;
 	if (lru->table.frames[f].bits & FRAME_POPULATED) {
 		lru_add(lru, f, nr);
-		count(&region->available, nr);
+		counter_add(&region->available, nr);
 	} else {
 		frames_change(&lru->table, f, nr, FRAME_STATE, PAGE_FREE);
 		atomic_fetch_sub(&lru->memory, nr);
@@ -167,15 +167,15 @@ int region_stop_using_range(struct region *region, uint32_t first, uint32_t nr)
 		}
 	}
 	region_idle_locked(region, first, end);
-	count(&region->used, -stopped);
-	count(&region->lru->used, -stopped);
+	counter_add(&region->used, -stopped);
+	counter_add(&region->lru->used, -stopped);
 	err = 0;
 out:
 	pthread_mutex_unlock(&region->lock);
 	return err;
 }
 
-/* Give every chunk of a range back, whatever is in it; on no list. */
+/* Frees the chunks of a range, whatever its pages are; none is on a list. */
 static void drop_chunks_locked(struct region *region, uint32_t first,
 			       uint32_t end)
 {
@@ -211,7 +211,7 @@ static int set_size_locked(struct region *region, uint64_t pages)
 	free(region->ids);
 	region->ids = ids;
 	region->pages = pages;
-	count(&lru->ids, ((int64_t)new_nr - old_nr) * sizeof(*ids));
+	counter_add(&lru->ids, ((int64_t)new_nr - old_nr) * sizeof(*ids));
 	return 0;
 }
 
@@ -240,7 +240,7 @@ int region_resize(struct region *region, uint64_t size)
 		goto out;
 	region_unlist_locked(region, 0, st.pages);
 	region_forget_locked(region, 0, st.pages);
-	count(&lru->dropped, st.available);
+	counter_add(&lru->dropped, st.available);
 	err = set_size_locked(region, size >> lru->page_shift);
 out:
 	pthread_mutex_unlock(&region->lock);
@@ -268,7 +268,7 @@ void region_put(struct region *region)
 	free(region);
 }
 
-/* All metadata; the file stays the caller's. */
+/* Frees all metadata; the file stays open. */
 static void empty_locked(struct region *region)
 {
 	struct lru *lru = region->lru;
@@ -276,8 +276,8 @@ static void empty_locked(struct region *region)
 	region_unlist_locked(region, 0, region->pages);
 	drop_chunks_locked(region, 0, region->pages);
 	unmap_locked(region);
-	count(&lru->ids, -(int64_t)chunks_in(lru, region->pages) *
-				 (int64_t)sizeof(*region->ids));
+	counter_add(&lru->ids, -(int64_t)chunks_in(lru, region->pages) *
+				       (int64_t)sizeof(*region->ids));
 	free(region->ids);
 	region->ids = NULL;
 }
@@ -309,7 +309,8 @@ struct region *region_new(struct lru *lru, int fd, uint64_t size,
 			     sizeof(*region->ids));
 	if (!region->ids)
 		goto fail;
-	count(&lru->ids, chunks_in(lru, region->pages) * sizeof(*region->ids));
+	counter_add(&lru->ids,
+		    chunks_in(lru, region->pages) * sizeof(*region->ids));
 	region->ops = ops;
 	region->owner = owner;
 	region->refs = 1;

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which pages of a region the kernel may hold copies of, in cached mode.
+ * Which pages of a region the kernel's page cache of the mount may hold copies
+ * of, in cached mode.
  *
- * States: a bit a page, of any state: a hole that was read is cached too, as
- * zeros.  It is set before the page is read, and cleared by whoever is about to
- * throw the copies away.
+ * States: a mark on each page, whatever its state; a hole that was read is
+ * cached too, as zeros.  The mark is set before the page is read, and cleared
+ * before its copies are dropped.
  *
  * Locks: region->lock (2 in locks.h).
  *
- * Reclaim clears the bits of what it drops and invalidates after it let go of
- * the lock.  Until that has returned, old copies can still be there, so that
- * meanwhile every page counts as cached: a sender who writes to one of them
- * then invalidates it as well, and no reader sees the old copy after that.
+ * Reclaim: clears the marks of pages that it drops, drops region->lock, and
+ * then has their copies dropped.  Until that has returned
+ * (region->invalidating), stale copies can still be there, and every page
+ * counts as cached.  A sender that writes to such a page meanwhile has its
+ * copies dropped as well, so no reader sees a stale copy after that.
  */
 #include "pool/region/region_priv.h"
 

@@ -2,17 +2,17 @@
 /*
  * Bytes of a region: reading, writing and zeroing.
  *
- * States: none is changed by intent; a write gives memory to pages that had
- * none, which region_wrote_locked() notes afterwards.  Pages that have memory
- * are reached through one shared mapping of the whole file.  Touching a hole
- * through it would make memory, or SIGBUS when the store is full: such pages
- * are written by system calls, which can fail.
+ * States: a write allocates memory for pages that had none;
+ * region_wrote_locked() marks them populated afterwards.  Pages that have
+ * memory are accessed through one shared mapping of the whole file.  Writing to
+ * a hole through it would be SIGBUS when the store is full: holes are written
+ * by system calls, which can fail.
  *
- * Locks: region->lock (2 in locks.h) while looking at the pages, and while
- * bytes move unless all the pages are Used.
+ * Locks: region->lock (2 in locks.h) while the frames are read, and during the
+ * copy unless all pages are Used.
  *
- * Reclaim leaves Used pages alone, so the lock may be let go around the copy;
- * it cannot take Available ones while the lock is held.
+ * Reclaim: does not take Used pages, so the lock may be dropped around the
+ * copy.  It cannot take Available pages while the lock is held.
  */
 #include "pool/region/region_priv.h"
 
@@ -30,10 +30,10 @@
 /* Fewer cold pages than this are left to fault one by one. */
 #define FAULT_AHEAD 4
 
-/* Bytes from which on a write may bring in a huge folio. */
+/* Writes of at least so many bytes may allocate a huge folio. */
 #define HUGE_WORTH (256u << 10)
 
-/* What there is behind a range of bytes. */
+/* The pages behind a range of bytes. */
 struct view {
 	uint32_t first, end; /* pages */
 	bool used; /* all of them are */
@@ -41,7 +41,7 @@ struct view {
 	uint32_t cold; /* not in the mapping's page table */
 };
 
-static struct view look_locked(const struct region *region, uint64_t off,
+static struct view view_locked(const struct region *region, uint64_t off,
 			       size_t len)
 {
 	const struct frame_table *t = &region->lru->table;
@@ -98,10 +98,10 @@ static void set_mapped_locked(struct region *region, const struct view *v)
 }
 
 /*
- * Have the kernel fill in page table entries sixteen at a time (it maps around
- * a read fault, not around a write fault) instead of faulting on each page.
+ * Has the kernel fill in page table entries sixteen at a time, instead of
+ * faulting on each page: it maps around a read fault, not around a write fault.
  */
-static void warm(const struct region *region, const struct view *v)
+static void prefault(const struct region *region, const struct view *v)
 {
 	unsigned int shift = region->lru->page_shift;
 
@@ -112,40 +112,40 @@ static void warm(const struct region *region, const struct view *v)
 }
 
 /*
- * Start an access: check the bounds and look.  Returns with the lock held only
- * if it has to stay so while bytes move.
+ * Starts an access: checks the bounds and reads the frames.  Returns with the
+ * lock held, on success, unless all pages are Used.
  */
-static int begin(struct region *region, uint64_t off, size_t len,
-		 struct view *v, bool *mapped)
+static int access_begin(struct region *region, uint64_t off, size_t len,
+			struct view *v, bool *mapped)
 {
 	pthread_mutex_lock(&region->lock);
 	if (!region_has_bytes_locked(region, off, len)) {
 		pthread_mutex_unlock(&region->lock);
 		return -EFAULT;
 	}
-	*v = look_locked(region, off, len);
+	*v = view_locked(region, off, len);
 	*mapped = v->populated && map_locked(region);
 	if (*mapped && v->cold)
 		set_mapped_locked(region, v);
 	if (v->used)
 		pthread_mutex_unlock(&region->lock);
 	if (*mapped)
-		warm(region, v);
+		prefault(region, v);
 	return 0;
 }
 
-static void end(struct region *region, const struct view *v)
+static void access_end(struct region *region, const struct view *v)
 {
 	if (!v->used)
 		pthread_mutex_unlock(&region->lock);
 }
 
-static int empty_range(struct region *region, uint64_t off)
+static int check_empty_access(struct region *region, uint64_t off)
 {
 	return off <= region_size(region) ? 0 : -EFAULT;
 }
 
-/* Return: 0, or how it failed; *@done bytes have arrived in any case. */
+/* Return: 0 or -errno.  *@done bytes were written in either case. */
 static int fill_file(int fd, uint64_t off, const char *buf, size_t len,
 		     size_t *done)
 {
@@ -163,9 +163,9 @@ static int fill_file(int fd, uint64_t off, const char *buf, size_t len,
 	return 0;
 }
 
-/* After a write by system call of @done bytes of the range. */
-static void note_memory(struct region *region, const struct view *v,
-			uint64_t off, size_t done, int err)
+/* After a pwrite() of the range: marks the pages of @done bytes populated. */
+static void record_memory(struct region *region, const struct view *v,
+			  uint64_t off, size_t done, int err)
 {
 	unsigned int shift = region->lru->page_shift;
 
@@ -183,10 +183,10 @@ static void note_memory(struct region *region, const struct view *v,
 }
 
 /*
- * A tmpfs mounted huge=within_size gives 2 MiB to whoever writes one byte into
- * a hole by a system call; a fault through a mapping that wants no huge pages
- * brings in just the pages it touches, and is ten times faster.  This is only a
- * preparation: what it cannot do, the write will do or fail at.
+ * A tmpfs mounted huge=within_size allocates 2 MiB when one byte is written
+ * into a hole by a system call.  A fault through a mapping with MADV_NOHUGEPAGE
+ * allocates just the pages it touches, and is ten times faster.  Errors are
+ * ignored: the pwrite() that follows meets them again.
  */
 static void populate_small(const struct region *region, const struct view *v)
 {
@@ -214,8 +214,8 @@ int region_write(struct region *region, uint64_t off, const void *buf,
 	int err;
 
 	if (!len)
-		return empty_range(region, off);
-	err = begin(region, off, len, &v, &mapped);
+		return check_empty_access(region, off);
+	err = access_begin(region, off, len, &v, &mapped);
 	if (err)
 		return err;
 	if (mapped) {
@@ -224,9 +224,9 @@ int region_write(struct region *region, uint64_t off, const void *buf,
 		if (!v.populated)
 			populate_small(region, &v);
 		err = fill_file(region->fd, off, buf, len, &done);
-		note_memory(region, &v, off, done, err);
+		record_memory(region, &v, off, done, err);
 	}
-	end(region, &v);
+	access_end(region, &v);
 	return err;
 }
 
@@ -253,14 +253,14 @@ int region_read(struct region *region, uint64_t off, void *buf, size_t len)
 	int err;
 
 	if (!len)
-		return empty_range(region, off);
-	err = begin(region, off, len, &v, &mapped);
+		return check_empty_access(region, off);
+	err = access_begin(region, off, len, &v, &mapped);
 	if (err)
 		return err;
 	if (mapped)
 		memcpy(buf, region->map + off, len);
 	else
 		err = read_file(region->fd, off, buf, len);
-	end(region, &v);
+	access_end(region, &v);
 	return err;
 }

@@ -3,13 +3,15 @@
  * What the files of a region share: page ranges in terms of frames, and the
  * part that destroying, resizing and reclaim have in common.
  *
- * States: a range is taken off the LRU, punched and forgotten, in an order that
- * is the caller's; forgetting makes it Free, whatever it was.
+ * States: region_unlist_locked(), region_punch_locked() and
+ * region_forget_locked() are the three parts of making pages Free; the caller
+ * decides on their order.
  *
- * Locks: region->lock (2 in locks.h) is held in all of it; lru_add(),
- * lru_remove() take a node lock (3), chunk_get(), chunk_put() the table's (4).
+ * Locks: region->lock (2 in locks.h) is held by all callers.  lru_add() and
+ * lru_remove() take a node lock (3), chunk_alloc() and chunk_free() the table's
+ * (4).
  *
- * Reclaim uses these functions itself, under the same lock.
+ * Reclaim: calls these functions itself, under the same lock.
  */
 #include "pool/region/region_priv.h"
 
@@ -75,7 +77,7 @@ void region_idle_locked(struct region *region, uint32_t first, uint32_t end)
 		if (!s.f || chunk_of(t, s.f)->busy)
 			continue;
 		region->ids[s.page >> t->shift] = 0;
-		chunk_put(t, s.f >> t->shift);
+		chunk_free(t, s.f >> t->shift);
 	}
 }
 
@@ -90,7 +92,7 @@ int region_chunks_locked(struct region *region, uint32_t first, uint32_t end)
 
 		if (s.f)
 			continue;
-		region->ids[index] = chunk_get(t, region, index);
+		region->ids[index] = chunk_alloc(t, region, index);
 		if (!region->ids[index]) {
 			region_idle_locked(region, first, s.page);
 			return -ENOMEM;
@@ -137,7 +139,7 @@ void region_forget_locked(struct region *region, uint32_t first, uint32_t end)
 	atomic_fetch_sub(&lru->memory, used + available);
 }
 
-/* Every run of Available pages of a range on the LRU, or off it. */
+/* Calls @fn, lru_add() or lru_remove(), for each run of Available pages. */
 static void
 each_available_locked(struct region *region, uint32_t first, uint32_t end,
 		      void (*fn)(struct lru *lru, uint32_t f, uint32_t nr))

@@ -17,14 +17,14 @@ struct region {
 	_Atomic uint64_t used; /* the same */
 	_Atomic uint64_t available; /* the same */
 	uint64_t nr_cached; /* frames with FRAME_CACHED */
-	bool all_cached; /* no memory to say which: take it so */
+	bool all_cached; /* any page may be: no memory to mark single ones */
 	bool map_failed;
 	char *map; /* all of the file, shared; NULL until needed */
 	uint32_t *ids; /* chunk id by chunk of the file, 0: all Free */
 	const struct region_ops *ops;
 	void *owner;
-	_Atomic unsigned int refs; /* the owner's, invalidations' */
-	_Atomic unsigned int invalidating; /* raised under the lock */
+	_Atomic unsigned int refs; /* the owner's, running invalidations' */
+	_Atomic unsigned int invalidating; /* running; raised under the lock */
 };
 
 /* The part of a page range that lies in one chunk. */
@@ -48,19 +48,19 @@ bool region_has_pages_locked(const struct region *region, uint32_t first,
 bool region_has_bytes_locked(const struct region *region, uint64_t off,
 			     uint64_t len);
 
-/** region_chunks_locked - have frames for a range.  Return: 0, -ENOMEM. */
+/** region_chunks_locked - allocate frames of a range.  Return: 0, -ENOMEM. */
 int region_chunks_locked(struct region *region, uint32_t first, uint32_t end);
 
-/** region_idle_locked - put chunks of a range back that nobody needs. */
+/** region_idle_locked - free chunks of a range whose frames are all unused. */
 void region_idle_locked(struct region *region, uint32_t first, uint32_t end);
 
-/** region_punch_locked - Return: 0 or what fallocate says. */
+/** region_punch_locked - punch a hole.  Return: 0 or -errno of fallocate(). */
 int region_punch_locked(struct region *region, uint32_t first, uint32_t nr);
 
-/** region_forget_locked - a range, punched and on no list, is Free. */
+/** region_forget_locked - make a range Free that is punched and on no list. */
 void region_forget_locked(struct region *region, uint32_t first, uint32_t end);
 
-/** region_unlist_locked - take the Available pages of a range off the LRU. */
+/** region_unlist_locked - remove Available pages of a range from the LRU. */
 void region_unlist_locked(struct region *region, uint32_t first, uint32_t end);
 
 /** region_list_locked - put them back, after a punch that failed. */
@@ -72,24 +72,25 @@ bool region_test_clear_locked(struct region *region, uint32_t first,
 bool region_is_cached_locked(const struct region *region, uint32_t first,
 			     uint32_t nr);
 
-/** region_put - drop a reference; the last one frees.  No lock held. */
+/** region_put - drop a reference (region->refs); the last one frees the region.
+ * No lock of the region held. */
 void region_put(struct region *region);
 
 /**
- * region_scan_locked - look where the file has memory behind pages that are
- * not known to have any.  Return: 0, -ENOMEM, or what lseek says.
+ * region_scan_locked - find memory behind pages that are not marked populated,
+ * and mark them.  Return: 0, -ENOMEM, or -errno of lseek().
  */
 int region_scan_locked(struct region *region, uint32_t first, uint32_t end);
 
 /**
- * region_wrote_locked - pages [first, end) were written, so they have memory,
- * and maybe the folio around them has.
+ * region_wrote_locked - pages [first, end) were written: mark them populated,
+ * and the rest of a huge folio that the write may have allocated.
  */
 void region_wrote_locked(struct region *region, uint32_t first, uint32_t end);
 
 /**
- * region_punched_locked - pages [first, end) were punched and forgotten; what
- * of them has memory all the same is Available again.
+ * region_punched_locked - pages [first, end) were punched and made Free: those
+ * that have memory all the same become Available again.
  */
 void region_punched_locked(struct region *region, uint32_t first, uint32_t end);
 

@@ -17,7 +17,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* Pages [first, end) have memory: note it.  Return: new ones, or -ENOMEM. */
+/* Marks pages [first, end) populated.  Return: how many were not, or -ENOMEM. */
 static int64_t mark_locked(struct region *region, uint32_t first, uint32_t end)
 {
 	struct lru *lru = region->lru;
@@ -52,7 +52,7 @@ static int64_t mark_locked(struct region *region, uint32_t first, uint32_t end)
 	return found;
 }
 
-/* The first page from @page on that is not known to have memory, or @end. */
+/* The first page from @page on that is not marked populated, or @end. */
 static uint32_t next_unknown_locked(struct region *region, uint32_t page,
 				    uint32_t end)
 {
@@ -99,8 +99,8 @@ int region_scan_locked(struct region *region, uint32_t first, uint32_t end)
 }
 
 /*
- * Whether a page has memory that we do not know of.  SEEK_DATA on that page is
- * cheap; SEEK_HOLE could run to the end of the file.
+ * Whether a page has memory and is not marked populated.  SEEK_DATA on that
+ * page is cheap; SEEK_HOLE could run to the end of the file.
  */
 static bool has_unknown_locked(struct region *region, uint32_t page)
 {
@@ -111,7 +111,7 @@ static bool has_unknown_locked(struct region *region, uint32_t page)
 	return lseek(region->fd, at, SEEK_DATA) == at;
 }
 
-/* A folio that reaches beyond what was written reaches the page next to it. */
+/* A huge folio that is larger than the write includes a page next to it. */
 void region_wrote_locked(struct region *region, uint32_t first, uint32_t end)
 {
 	unsigned int shift = region->lru->table.shift;
@@ -128,9 +128,10 @@ void region_wrote_locked(struct region *region, uint32_t first, uint32_t end)
 }
 
 /*
- * A huge folio is split when a part of it is punched, unless somebody (a system
- * call on another part) has it in his hands just then: the kernel only clears
- * the part, and the memory stays.  Such a folio reaches in from outside.
+ * A huge folio is split when a part of it is punched, unless it has an extra
+ * reference just then (from a system call on another part).  Then the kernel
+ * only clears the part, and the memory stays.  Such a folio lies across @first
+ * or @end.
  */
 void region_punched_locked(struct region *region, uint32_t first, uint32_t end)
 {

@@ -2,21 +2,23 @@
 /*
  * Reclaim: the walk that makes Available pages Free.
  *
- * States: only Available -> Free.  An extent is taken off its list first; from
- * then on until it is Free nobody else can see its pages, because their state
- * is the region's and its lock is held.
+ * States: only Available -> Free.  An extent is removed from its list first.
+ * From then on until it is Free, region->lock keeps other threads from its
+ * pages.
  *
- * Locks, against the order of locks.h: the node lock (3), then a try for
- * region->lock (2); whoever fails that leaves the extent where it is.  The node
- * lock is let go before the punch, the region's before the invalidation, and
- * the node lock is taken again with nothing else held.
+ * Locks, against the order of locks.h: the node lock (3), then a trylock of
+ * region->lock (2); if that fails, the extent stays where it is.  The node lock
+ * is dropped before the punch and region->lock before the invalidation; the
+ * node lock is taken again with no other lock of these held.
+ *
+ * Reclaim: this is it.  Several scans may run at a time.
  *
  * Extents that follow each other on the list and in the file are punched
- * together: what was stopped-using in one go leaves in one go.
+ * together: pages that became Available together become Free together.
  */
 #include "pool/region/region_priv.h"
 
-#define RUN_BYTES (8u << 20) /* most that one hole covers */
+#define RUN_BYTES (8u << 20) /* of one hole, at most */
 
 struct shrink {
 	bool may_invalidate;
@@ -34,8 +36,8 @@ static void invalidate(struct region *region, uint32_t first, uint32_t nr)
 }
 
 /*
- * Who may not call into the mount holds the lock that keeps the owner, and with
- * it the region, alive: it needs no reference.
+ * A caller without may_invalidate holds the lock that keeps the owner alive,
+ * and with it the region: no reference is needed.
  */
 static void invalidate_later(struct region *region, uint32_t first, uint32_t nr)
 {
@@ -46,8 +48,8 @@ static void invalidate_later(struct region *region, uint32_t first, uint32_t nr)
 }
 
 /*
- * Punch pages that are isolated, and make them Free.  Lets go of the region's
- * lock: from there on only a reference keeps it.  Return: pages without memory.
+ * Punches isolated pages and makes them Free.  Drops the region's lock; after
+ * that only a reference keeps the region.  Return: pages that became Free.
  */
 static uint32_t drop_unlock(struct region *region, uint32_t first, uint32_t nr,
 			    bool may_invalidate)
@@ -82,7 +84,7 @@ static uint32_t drop_unlock(struct region *region, uint32_t first, uint32_t nr,
 	return dropped;
 }
 
-/* Whether dropping it has to call into the mount, at once. */
+/* Whether dropping the extent needs region_ops.invalidate at once. */
 static bool needs_invalidate_locked(const struct region *region,
 				    const struct lru_extent *e)
 {
@@ -105,7 +107,7 @@ static enum lru_status shrink_one(struct lru *lru, struct lru_extent *e,
 	struct shrink *shrink = arg;
 	struct region *region = e->region;
 
-	/* Found by the number of a frame: the lists must be right. */
+	/* The region was found by a frame number: a broken list shows here. */
 	magic_check(region->magic, REGION_MAGIC);
 	if (pthread_mutex_trylock(&region->lock))
 		return LRU_SKIP;
