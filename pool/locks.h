@@ -3,18 +3,27 @@
  * The lock order of the whole program.  Take them in this order only; other
  * files cite the numbers.
  *
- *	1  pool->lock		boxes, their transactions, range allocators,
- *				open handles: everything a request changes
+ *	1  pool->lock		all that a request changes: tables and journal,
+ *				boxes, transactions, range allocators, open
+ *				files; inodes of plain files, volatile files
+ *				and ranges with their two LRU lists; the limit
+ *				of the store; requests that wait
  *	2  region->lock		the page frames of one region, its descriptor
- *	3  lru->node[n].lock	one node's list of extents
- *	4  leaf locks		event ring, log, reclaim status: nothing is
- *				taken under them
+ *	3  lru->node[n].lock	one NUMA node's list of extents
+ *	4  leaf locks		chunks of frames, event ring, log, reclaim
+ *				status: no other lock is taken under them
  *
- * The reclaimer comes from the other end: it finds an extent under 3 and needs
- * 2 to take it off.  It only ever *tries* 2 there, and skips the extent when
- * somebody has it.  It never takes 1.
+ * Reclaim takes them in the other direction, so it only tries those that are
+ * out of order, and never waits:
  *
- * Functions whose names end in _locked want their lock held by the caller.
+ *	box-pages	finds an extent under 3, tries 2, and skips the extent
+ *			if that fails.  It never takes 1.
+ *	volatile-files	try 1, which a purge needs, and stop the scan if that
+ *	volatile-ranges	fails.  A scan may also be called by the holder of 1
+ *			that needs room; it stops if that holder is in the
+ *			middle of a change (inode_table.busy, journal.active).
+ *
+ * A function whose name ends in _locked needs its lock held by the caller.
  */
 #ifndef POOLFS_POOL_LOCKS_H
 #define POOLFS_POOL_LOCKS_H

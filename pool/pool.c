@@ -3,10 +3,12 @@
  * The pool as a whole: opened over a store, layer by layer from the bottom up,
  * each rebuilt from its tables, and closed the other way round.
  *
- * States: open or closed.
- * Locks: pool_open() and pool_close() are called with none, and by one thread;
+ * States: closed -> tables open -> journal applied -> adopted (memory agrees
+ * with the tables) -> shrinkers registered -> closed.
+ * Locks: pool_open() and pool_close() are called with none held, by one thread;
  * all else with pool->lock (1) held.
- * Reclaim: its shrinkers are registered last and removed first.
+ * Reclaim: runs between the registration of the shrinkers, which is the last
+ * part of pool_open(), and their removal, which is the first of pool_close().
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,7 +21,7 @@
 #include "pool/pool.h"
 #include "pool/volatile/volatile.h"
 
-/* Tables that the journal changes: its records name them by their place. */
+/* Tables that the journal changes; its entries name them by their index. */
 #define JOURNAL_TABLES_NR 4
 
 static int pool_open_journal(struct pool *pool, bool fresh)
@@ -29,7 +31,7 @@ static int pool_open_journal(struct pool *pool, bool fresh)
 
 	if (err)
 		return err;
-	/* Free lists were made before the journal finished its work. */
+	/* The free records were counted before the journal was applied. */
 	for (int i = 0; i < pool->nr_tables; i++)
 		table_rescan(pool->tables[i]);
 	return 0;
@@ -78,7 +80,7 @@ static struct pool *pool_new(const struct pool_options *opts)
 }
 
 #ifdef POOL_DEBUG
-/* What is Available or Used is not among it: reclaim changes it meanwhile. */
+/* Page states are left out: reclaim changes them without pool->lock. */
 static const char *pool_check_some(struct pool *pool)
 {
 	static uint32_t n;
@@ -107,7 +109,7 @@ int pool_open(const struct pool_options *opts, struct pool **out)
 			    pool_overhead(pool);
 	pool_fit_limit(pool);
 	lru_set_limit(pool->lru, opts->size / pool->page_size);
-	/* Not before: what is rebuilt wakes nobody. */
+	/* Not earlier: no callback is called while records are adopted. */
 	pool->ops = opts->ops;
 	pool->arg = opts->arg;
 #ifdef POOL_DEBUG
@@ -144,6 +146,7 @@ static int pool_held(struct pool *pool, uint64_t *bytes)
 	return err;
 }
 
+/* @a - @b, but not below 0. */
 static uint64_t at_least_0(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : 0;

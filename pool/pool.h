@@ -24,30 +24,45 @@
 
 struct pool_options {
 	struct store *store;
-	uint64_t size; /* bytes, of all regions together */
+	uint64_t size; /* bytes that users' content may take */
 	int nr_nodes; /* NUMA */
-	/* Others map the store's files: only a lease tells whether they do. */
+	/*
+	 * Passthrough: clients open and map the store's files themselves, and
+	 * only a write lease tells whether they do.
+	 */
 	bool leases;
 	bool fresh; /* first worker of this mount: no open files yet */
 	const struct pool_ops *ops;
-	void *arg;
+	void *arg; /* of @ops */
 };
 
 /**
- * pool_open - over an open store.  Return: 0 or -errno, *@out untouched then.
+ * pool_open - open a pool over an open store: finish what a killed worker had
+ * committed, and rebuild what is kept in memory.
+ * Locks: none held; no other thread has the pool yet.
+ * Return: 0; -ENOMEM; -ENOSPC (no room for tables); -EUCLEAN (the tables are
+ * not a pool's); or -errno of the system calls.  *@out is untouched then.
  */
 int pool_open(const struct pool_options *opts, struct pool **out);
-/** pool_close - no lock is held, and nobody else has the pool; NULL is fine. */
+/**
+ * pool_close - free all memory; the store stays as it is.  No lock is held, and
+ * no other thread uses the pool.  NULL is fine.
+ */
 void pool_close(struct pool *pool);
 
-/** pool_check - all invariants (tests); NULL or what is broken. */
+/**
+ * pool_check - check all invariants (tests).  pool->lock (1) is held.
+ * Return: NULL or a sentence that names the first one broken.
+ */
 const char *pool_check(struct pool *pool);
 
-/** pool_used - pages of all files that somebody needs. */
+/** pool_used - pages of all files that are in use: not Available, not idle. */
 uint64_t pool_used(struct pool *pool);
 
-/** pool_excess - pages that the store holds beyond the pool's size.  Those are
- * Available, and to be reclaimed. */
+/**
+ * pool_excess - pages that the store holds beyond the pool's size and tables;
+ * so much has to be reclaimed.  0 if the store is not a file system of its own.
+ */
 uint64_t pool_excess(struct pool *pool);
 
 struct pool_stat {

@@ -3,9 +3,11 @@
  * The pool's context: its lock, the records of its tables, and how much the
  * store may hold.
  *
- * States: none of its own; the limit of the store follows what is in it.
- * Locks: pool->lock (1) is pool_lock(); all else is called with it held.
- * Reclaim: pool_make_room() asks for it.
+ * States: none of its own; pool_fit_limit() computes the limit from what is in
+ * the store.
+ * Locks: pool_lock() takes pool->lock (1); all else is called with it held.
+ * Reclaim: changes idle_pages, unpinned_pages and the limit, under pool->lock,
+ * also during pool_make_room() and pool_record().
  */
 #include "pool/core/core_priv.h"
 
@@ -73,7 +75,7 @@ struct pool_config *pool_config(struct pool *pool)
 
 /* --- the limit of the store --- */
 
-/* The limit is not raised for less than this part of the size. */
+/* A limit is raised by no less than this part of the size: it costs a call. */
 #define LIMIT_STEPS 256
 
 void pool_add_table(struct pool *pool, struct table *table)
@@ -104,7 +106,7 @@ void pool_fit_limit(struct pool *pool)
 	if (want == pool->limit ||
 	    (pool->limit && want > pool->limit && want - pool->limit < step))
 		return;
-	/* It may hold more now: then the limit stays until that is reclaimed. */
+	/* Fails while the store holds more: retried after reclaim. */
 	if (store_set_limit(pool->store, want) == 0)
 		pool->limit = want;
 }
@@ -137,12 +139,12 @@ int pool_record(struct pool *pool, struct table *table, uint32_t *slot)
 	uint64_t before = table_bytes(table);
 	int err;
 
-	/* Tables are not what the pool's size limits. */
+	/* Tables do not count against the pool's size. */
 	err = retry_with_room(table_alloc(table, slot),
 			      pool_raise_limit(pool, 2 * TABLE_BLOCK));
 	if (err == -ENOSPC && pool_make_room(pool, TABLE_BLOCK))
 		err = table_alloc(table, slot);
-	/* What a table takes is not taken from anybody. */
+	/* A larger table must not leave less room for content. */
 	if (table_bytes(table) != before)
 		pool_fit_limit(pool);
 	return err;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The pool's context, for the folders of pool/: what all of them use, and what
- * each keeps in it.
+ * The pool's context, for the folders of pool/: what all of them use, and where
+ * each finds its own state.
  *
  *	struct pool ---> store, journal, lru		core's own
  *	            \--> boxes				pool/box/
@@ -29,7 +29,7 @@
 struct pool {
 	uint32_t magic;
 	pthread_mutex_t lock; /* 1 in locks.h; guards all but the atomics */
-	_Atomic pthread_t holder; /* of it; 0: nobody */
+	_Atomic pthread_t holder; /* the thread that holds it, 0: none */
 	struct store *store;
 	struct table *tables[POOL_TABLES]; /* the journal's first: see pool.c */
 	int nr_tables;
@@ -39,30 +39,30 @@ struct pool {
 	struct inode_table *inodes;
 	struct volatiles *volatiles;
 	struct pool_config config;
-	const struct pool_ops
-		*ops; /* NULL while it is opened: nobody is told */
-	void *arg;
+	const struct pool_ops *ops; /* NULL until pool_open() is done */
+	void *arg; /* of @ops */
 	uint64_t size; /* bytes that users' content may take */
 	uint32_t page_size; /* bytes */
 	bool leases; /* see pool_options */
 	uint64_t fixed_bytes; /* of the store: neither content nor tables */
-	uint64_t limit; /* bytes, of the store's file system as it is now */
+	uint64_t limit; /* bytes; the present limit of the store, 0: none */
 	/*
-	 * Pages of plain files that nobody needs: of volatile files that nobody
-	 * has open or mapped, and of unpinned ranges.  Kept by pool/volatile/.
+	 * Pages of plain files that are not in use: idle_pages of volatile
+	 * files that are neither open nor mapped, unpinned_pages of unpinned
+	 * ranges.  Counted by pool/volatile/.
 	 */
 	uint64_t idle_pages;
 	uint64_t unpinned_pages;
 #ifdef POOL_DEBUG
 	/*
-	 * Some of the invariants, others each time: NULL or what is broken.  It
-	 * runs after each operation, when the lock is let go.
+	 * Checks a part of the invariants, another part each time.  Called by
+	 * pool_unlock().  Return: NULL or what is broken.
 	 */
 	const char *(*check_some)(struct pool *pool);
 #endif
 };
 
-/** pool_of - the pool that a callback was given. */
+/** pool_of - the pool that a callback was given as a void pointer. */
 static inline struct pool *pool_of(void *arg)
 {
 	struct pool *pool = arg;
@@ -80,40 +80,42 @@ static inline int64_t pool_now(void)
 	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
 }
 
-/** pool_extent_pages - pages of the 2 MiB that one hole should be. */
+/** pool_extent_pages - pages of an extent of EXTENT_BYTES. */
 static inline uint64_t pool_extent_pages(const struct pool *pool)
 {
 	return EXTENT_BYTES / pool->page_size;
 }
 
-/** pool_add_table - one that counts as overhead, and that the journal may know. */
+/** pool_add_table - count @table in pool_overhead(); see also JOURNAL_TABLES. */
 void pool_add_table(struct pool *pool, struct table *table);
 
 /**
- * pool_record - table_alloc(), for which room is made in a full store: by a
- * higher limit, or by reclaim.  Return: 0, -ENOSPC, -ENOMEM.
+ * pool_record - table_alloc().  In a full store it raises the limit, or has
+ * reclaim make room.  May purge volatile files, unless inode_table.busy.
+ * Return: 0, -ENOSPC, -ENOMEM.
  */
 int pool_record(struct pool *pool, struct table *table, uint32_t *slot);
 
-/** pool_overhead - bytes of the store that are not content. */
+/** pool_overhead - bytes of the store that are not content of users. */
 uint64_t pool_overhead(const struct pool *pool);
 
 /**
- * pool_fit_limit - the store's file system may hold the pool's size, the
- * overhead, and on top of them memory that nobody needs until reclaim has taken
- * it, or that would keep somebody from writing.
+ * pool_fit_limit - set the limit of the store's file system to the pool's size
+ * plus overhead plus memory that is not in use (Available pages, idle files,
+ * unpinned ranges).  So that memory never keeps a user from writing, and is
+ * kept until it is reclaimed.
  */
 void pool_fit_limit(struct pool *pool);
 
 /**
- * pool_make_room - have reclaim give back @bytes, and a page more.
- * Return: whether it is worth to try again.
+ * pool_make_room - have reclaim free @bytes and a page more.
+ * Return: whether anything was freed, so that a retry makes sense.
  */
 bool pool_make_room(struct pool *pool, uint64_t bytes);
 
 /*
- * retry_with_room - @call, and once more if the store was full (-ENOSPC) and
- * @room, which is asked only then, has made room.
+ * retry_with_room - evaluates @call; if it is -ENOSPC, evaluates @room, and if
+ * that is true, @call once more.
  */
 #define retry_with_room(call, room)            \
 	({                                     \
@@ -125,8 +127,9 @@ bool pool_make_room(struct pool *pool, uint64_t bytes);
 	})
 
 /**
- * pool_add_shrinker - registers one for the pool with what @kind has.  Its
- * private data is the pool, its batch an extent.  Return: 0 with *@out set.
+ * pool_add_shrinker - register a shrinker with the callbacks and seeks of
+ * @kind.  Its private data is the pool, its batch the pages of an extent.
+ * Return: 0 with *@out set, or -errno.
  */
 int pool_add_shrinker(struct pool *pool, const char *name, unsigned int flags,
 		      const struct shrinker *kind, struct shrinker **out);

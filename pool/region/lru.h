@@ -48,7 +48,7 @@ void lru_free(struct lru *lru);
  */
 void lru_set_placement(struct lru *lru, int (*nid_now)(void));
 
-/** lru_count - Available pages of a node; takes no lock.  0 for no such node. */
+/** lru_count - Available pages of a node, 0 for no such; takes no lock. */
 uint64_t lru_count(const struct lru *lru, int nid);
 
 /**

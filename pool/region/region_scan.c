@@ -17,7 +17,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* Marks pages [first, end) populated.  Return: how many were not, or -ENOMEM. */
+/* Marks pages [first, end) populated.  Return: newly marked, or -ENOMEM. */
 static int64_t mark_locked(struct region *region, uint32_t first, uint32_t end)
 {
 	struct lru *lru = region->lru;
