@@ -110,7 +110,7 @@ static void data_release(struct call *c, struct fuse_file_info *fi)
 
 	/* A RELEASE that was carried out before and comes again: the open files
 	 * that are left are others. */
-	if (handle_get(c->w->pool, fi->fh, &box) != HANDLE_DATA)
+	if (handle_lookup(c->w->pool, fi->fh, &box) != HANDLE_DATA)
 		return;
 	/* The last one.  Its mappings, if any, keep the file themselves. */
 	if (box_backing(box) > 0 && box_inode_opens(box, BOX_DATA) == 1) {

@@ -37,7 +37,7 @@ int box_inode_getattr(struct call *c, struct stat *st)
 
 	if (!box)
 		return -ENOENT;
-	box_attr_get(box, inode, &attr);
+	box_getattr(box, inode, &attr);
 	st->st_mode = attr.mode | (box_inode_is_dir(inode) ? S_IFDIR : S_IFREG);
 	st->st_nlink = box_inode_is_dir(inode) ? 2 : 1;
 	if (box_removed(box))
@@ -83,14 +83,14 @@ int box_inode_setattr(struct call *c, const struct stat *st, int to_set)
 	if (!(to_set &
 	      (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)))
 		return 0;
-	box_attr_get(box, inode, &attr);
+	box_getattr(box, inode, &attr);
 	if (to_set & FUSE_SET_ATTR_MODE)
 		attr.mode = st->st_mode & 07777;
 	if (to_set & FUSE_SET_ATTR_UID)
 		attr.uid = st->st_uid;
 	if (to_set & FUSE_SET_ATTR_GID)
 		attr.gid = st->st_gid;
-	return box_attr_set(c->w->pool, &c->op, box, inode, &attr);
+	return box_setattr(c->w->pool, &c->op, box, inode, &attr);
 }
 
 /*

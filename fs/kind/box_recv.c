@@ -78,7 +78,7 @@ static void recv_read(struct call *c, size_t size, off_t off,
 	struct box *box;
 	int err;
 
-	if (handle_get(c->w->pool, fi->fh, &box) != HANDLE_RECV) {
+	if (handle_lookup(c->w->pool, fi->fh, &box) != HANDLE_RECV) {
 		fuse_reply_err(c->req, EBADF);
 		return;
 	}
@@ -102,7 +102,7 @@ static void recv_poll(struct call *c, uint64_t key, struct fuse_file_info *fi)
 	struct box_stat bs;
 	struct box *box;
 
-	if (handle_get(c->w->pool, fi->fh, &box) != HANDLE_RECV) {
+	if (handle_lookup(c->w->pool, fi->fh, &box) != HANDLE_RECV) {
 		fuse_reply_err(c->req, EBADF);
 		return;
 	}
@@ -136,7 +136,7 @@ static int tx_getattr(struct call *c, struct stat *st)
 	err = tx_by_slot(c->w->pool, c->index >> 32, c->index, &box, &tx);
 	if (err)
 		return err;
-	box_attr_get(box, BOX_TX, &attr);
+	box_getattr(box, BOX_TX, &attr);
 	st->st_mode = S_IFREG | (attr.mode & 0444);
 	st->st_nlink = 1;
 	st->st_uid = attr.uid;
@@ -174,7 +174,7 @@ static void tx_file_read(struct call *c, size_t size, off_t off,
 	struct box *box;
 	int err = -ENOMEM;
 
-	if (handle_get(c->w->pool, fi->fh, &box) != HANDLE_TX)
+	if (handle_lookup(c->w->pool, fi->fh, &box) != HANDLE_TX)
 		err = -EBADF;
 	else if (buf)
 		err = tx_read(c->w->pool, fi->fh, off, buf, &len);

@@ -100,7 +100,7 @@ static void send_write(struct call *c, const void *buf, size_t size, off_t off,
 	struct box *box;
 	int err;
 
-	if (handle_get(c->w->pool, fi->fh, &box) != HANDLE_SEND) {
+	if (handle_lookup(c->w->pool, fi->fh, &box) != HANDLE_SEND) {
 		fuse_reply_err(c->req, EBADF);
 		return;
 	}
@@ -138,7 +138,7 @@ bool send_write_fast(struct worker *w, const void *buf, size_t len)
 	struct box *box;
 
 	if (!wire_parse_write(buf, len, &wr) ||
-	    handle_get(w->pool, wr.fh, &box) != HANDLE_SEND ||
+	    handle_lookup(w->pool, wr.fh, &box) != HANDLE_SEND ||
 	    send_must_queue(w, box, wr.fh))
 		return false;
 	send_note_writer(w, wr.fh, wr.pid);
@@ -174,7 +174,7 @@ static void send_poll(struct call *c, uint64_t key, struct fuse_file_info *fi)
 	struct box_stat bs;
 	struct box *box;
 
-	if (handle_get(c->w->pool, fi->fh, &box) != HANDLE_SEND) {
+	if (handle_lookup(c->w->pool, fi->fh, &box) != HANDLE_SEND) {
 		fuse_reply_err(c->req, EBADF);
 		return;
 	}

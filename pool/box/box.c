@@ -3,8 +3,8 @@
  * Boxes: made, found, described, resized and removed.
  *
  * States (of the record): FREE -> LIVE -> REMOVED -> FREE.  A removed box has
- * no name any more but keeps its region and its serial until the last file
- * that was open on it is closed.
+ * no name any more.  It keeps its region and its serial until the last file on
+ * it is closed and the last reference is dropped.
  * Locks: pool->lock (1) held by all callers; region calls take 2 and 3.
  * Reclaim: drops Available pages of box->region at any time, and reads
  * box->serial with no lock.
@@ -18,8 +18,8 @@
 #include "pool/box/box_priv.h"
 
 static const struct {
-	mode_t mask; /* of mkdir's mode */
-	mode_t always; /* what it has besides */
+	mode_t mask; /* bits that are taken from mkdir's mode */
+	mode_t always; /* bits that are set besides */
 } box_modes[BOX_INODES] = {
 	[BOX_DIR] = { 01777, 0 },
 	[BOX_DATA] = { 0444, 0200 }, /* the owner may resize it */
@@ -135,8 +135,8 @@ static struct box *box_new(struct pool *pool, uint32_t slot)
 	LIST_INIT(&box->handles);
 	box->nr_queued = box->nr_delivered = box->nr_writing = 0;
 	box->nr_held = box->nr_invalidating = box->nr_handles = 0;
-	box->nr_holds = 0;
-	memset(box->node_opens, 0, sizeof(box->node_opens));
+	box->nr_refs = 0;
+	memset(box->nr_opens, 0, sizeof(box->nr_opens));
 	pool->boxes->box_mem[slot] = box;
 	return box;
 }
@@ -154,8 +154,8 @@ static void box_free_memory(struct pool *pool, struct box *box)
 }
 
 /*
- * A worker that is killed while it enlarges a box leaves a file that is larger
- * than the record says.  The box was empty, so nothing is lost.
+ * A worker that was killed in box_resize() may have left a file that is larger
+ * than the record says.  The box was empty then: the file is truncated.
  */
 static int box_cut_file(struct box *box, int fd)
 {
@@ -304,17 +304,17 @@ void box_free_unused(struct pool *pool, struct box *box)
 	uint32_t slot = box->slot;
 
 	if (rec->state != BOX_REC_REMOVED || box->nr_handles || box->nr_held ||
-	    box->nr_holds)
+	    box->nr_refs)
 		return;
 	store_region_unlink(pool->store, box->serial);
 	avl_erase(&pool->boxes->by_serial, &box->by_serial);
 	box_free_memory(pool, box);
-	/* One word, so it needs no journal; the token must stay as it is. */
+	/* One word needs no journal, whose token must stay as it is. */
 	rec->state = BOX_REC_FREE;
 	table_free(&pool->boxes->boxes, slot);
 }
 
-/* An open sender that has written nothing is no obstacle. */
+/* Has an open sender written anything?  If not, the box may be removed. */
 static bool box_has_written(struct pool *pool, struct box *box)
 {
 	struct handle *handle;
@@ -346,7 +346,7 @@ int box_remove(struct pool *pool, const struct op *op, const char *name)
 	journal_commit(&pool->journal, 0);
 	avl_erase(&pool->boxes->by_name, &box->by_name);
 	pool->boxes->nr_boxes--;
-	/* Whoever waits is told, by looking again. */
+	/* Requests that wait are tried again, and find the box removed. */
 	if (pool->ops && pool->ops->queued)
 		pool->ops->queued(pool->arg, box);
 	if (pool->ops && pool->ops->space)
@@ -412,28 +412,28 @@ static struct timespec box_timespec(int64_t ns)
 				  .tv_nsec = ns % 1000000000 };
 }
 
-void box_attr_get(const struct box *box, enum box_inode node,
-		  struct box_attr *out)
+void box_getattr(const struct box *box, enum box_inode inode,
+		 struct box_attr *out)
 {
 	const struct box_rec *rec = box->rec;
 
-	out->mode = rec->mode[node];
-	out->uid = rec->uid[node];
-	out->gid = rec->gid[node];
+	out->mode = rec->mode[inode];
+	out->uid = rec->uid[inode];
+	out->gid = rec->gid[inode];
 	out->mtime = box_timespec(rec->mtime_ns);
 	out->ctime = box_timespec(rec->ctime_ns);
 }
 
-int box_attr_set(struct pool *pool, const struct op *op, struct box *box,
-		 enum box_inode node, const struct box_attr *attr)
+int box_setattr(struct pool *pool, const struct op *op, struct box *box,
+		enum box_inode inode, const struct box_attr *attr)
 {
 	struct box_rec *rec = box->rec;
 
-	/* Setting values twice is setting them once: no token is looked at. */
+	/* Idempotent, so journal_replayed() is not asked. */
 	journal_begin(&pool->journal, op->token);
-	jset(&pool->journal, rec->mode[node], attr->mode & 07777);
-	jset(&pool->journal, rec->uid[node], attr->uid);
-	jset(&pool->journal, rec->gid[node], attr->gid);
+	jset(&pool->journal, rec->mode[inode], attr->mode & 07777);
+	jset(&pool->journal, rec->uid[inode], attr->uid);
+	jset(&pool->journal, rec->gid[inode], attr->gid);
 	jset(&pool->journal, rec->ctime_ns, pool_now());
 	journal_commit(&pool->journal, 0);
 	return 0;
@@ -507,12 +507,12 @@ void box_rescan(struct pool *pool, struct box *box)
 
 void box_get(struct box *box)
 {
-	box->nr_holds++;
+	box->nr_refs++;
 }
 
 void box_put(struct pool *pool, struct box *box)
 {
-	box->nr_holds--;
+	box->nr_refs--;
 	box_free_unused(pool, box);
 }
 
@@ -536,9 +536,9 @@ void box_set_backing(struct box *box, int32_t id)
 	box->rec->backing = id;
 }
 
-uint32_t box_inode_opens(const struct box *box, enum box_inode node)
+uint32_t box_inode_opens(const struct box *box, enum box_inode inode)
 {
-	return box->node_opens[node];
+	return box->nr_opens[inode];
 }
 
 void box_stat(struct pool *pool, struct box *box, struct box_stat *out)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Boxes, their transactions, and the open files on them.  All of it lives in the
- * store's tables; what is in memory is rebuilt when the pool is opened.
+ * Boxes, their transactions, and open files.  Their records are in the store's
+ * tables; what is in memory beside them is rebuilt when the pool is opened.
+ *
+ * Calls that take a struct op are carried out once: see op.token.
  *
  * Locks: pool->lock (1) held by all callers.
  */
@@ -17,7 +19,7 @@
 #define BOX_NAME_MAX 255
 #define BOX_DEFAULT_SIZE (4u << 20)
 #define BOX_DEFAULT_QUOTA 50 /* percent: pool_config.sender_quota */
-#define BOX_SIZE_MAX (1ull << 42)
+#define BOX_SIZE_MAX (1ull << 42) /* bytes */
 
 /* --- boxes (box.c) --- */
 
@@ -40,18 +42,24 @@ struct box_attr {
 };
 
 /**
- * box_create - Return: 0, -EEXIST, -ENAMETOOLONG, -EINVAL, -ENOSPC, -ENOMEM.
+ * box_create - make a box with a region of pool_config.box_size bytes.
+ * @name: 1 to BOX_NAME_MAX bytes, no "/".
+ * @mode: of mkdir(2), umask applied.
+ * @out: the box; may be NULL.
+ * Return: 0, -EEXIST, -ENAMETOOLONG, -EINVAL, -ENOSPC, -ENOMEM.
  */
 int box_create(struct pool *pool, const struct op *op, const char *name,
 	       mode_t mode, struct box **out);
 
 /**
  * box_remove - Return: 0, -ENOENT, -ENOTEMPTY when a transaction is live,
- * -EBUSY when one is being written.  Files open on it stay open: their
- * receivers read end of file, their senders get -EPIPE.
+ * -EBUSY when one is being written.  Files open on the box stay open: receivers
+ * read end of file, senders get -EPIPE.
  */
 int box_remove(struct pool *pool, const struct op *op, const char *name);
 
+/** box_by_name, box_by_serial - a box, or NULL.  A box that is removed has no
+ * name any more. */
 struct box *box_by_name(struct pool *pool, const char *name);
 struct box *box_by_serial(struct pool *pool, uint64_t serial);
 /** box_next - the box with the smallest serial above @serial, or NULL. */
@@ -61,43 +69,44 @@ const char *box_name(const struct box *box);
 uint64_t box_serial(const struct box *box);
 uint64_t box_size(const struct box *box);
 bool box_removed(const struct box *box);
-void box_attr_get(const struct box *box, enum box_inode node,
-		  struct box_attr *out);
-/** box_attr_set - all fields of @attr but mtime and ctime.  Return: 0. */
-int box_attr_set(struct pool *pool, const struct op *op, struct box *box,
-		 enum box_inode node, const struct box_attr *attr);
+void box_getattr(const struct box *box, enum box_inode inode,
+		 struct box_attr *out);
+/** box_setattr - set all fields of @attr but mtime and ctime.  Return: 0. */
+int box_setattr(struct pool *pool, const struct op *op, struct box *box,
+		enum box_inode inode, const struct box_attr *attr);
 
 /**
- * box_resize - @size bytes, rounded up to pages.  Return: 0, -EBUSY while a
- * transaction is live or being written, -EINVAL (0), -EFBIG.
+ * box_resize - change the size of the region.
+ * @size: bytes, 1 to BOX_SIZE_MAX; rounded up to pages.
+ * Return: 0, -EBUSY while a transaction is live or being written, -EINVAL (0),
+ * -EFBIG, or as region_resize().
  */
 int box_resize(struct pool *pool, const struct op *op, struct box *box,
 	       uint64_t size);
 
-/** box_region - the region, made if need be.  Return: 0 or -errno. */
+/** box_region - the region, made at the first call.  Return: 0 or -errno. */
 int box_region(struct pool *pool, struct box *box, struct region **out);
 
 /**
- * box_get, box_put - a box that is removed stays until it is let go as often
- * as it was held.
+ * box_get, box_put - take and drop a reference.  A removed box stays until its
+ * last reference is dropped and its last open file is closed.
  */
 void box_get(struct box *box);
 void box_put(struct pool *pool, struct box *box);
 
-/* What the front end keeps for a box, from malloc(); freed with the box. */
+/* Memory of the front end for a box, from malloc(); freed with the box. */
 void box_set_private(struct box *box, void *data);
 void *box_private(const struct box *box);
 
 /* The passthrough backing id of the region's file, 0 for none. */
 int32_t box_backing(const struct box *box);
 void box_set_backing(struct box *box, int32_t id);
-/* Handles open on this node of the box. */
-uint32_t box_inode_opens(const struct box *box, enum box_inode node);
+/* Handles open on this inode of the box. */
+uint32_t box_inode_opens(const struct box *box, enum box_inode inode);
 
 /**
- * box_rescan - find memory that readers of the region made by touching its
- * holes, and make it Available.  @box: NULL for all of them, when pressure
- * finds nothing else.  Looks at every page: not for a hot path.
+ * box_rescan - region_rescan() of a box.  O(pages).
+ * @box: NULL for all boxes.
  */
 void box_rescan(struct pool *pool, struct box *box);
 
@@ -106,11 +115,11 @@ struct boxes_stat {
 	uint64_t boxes;
 	uint64_t transactions; /* live */
 	uint64_t handles;
-	uint64_t sent; /* ever, since the worker started */
+	uint64_t sent; /* from here on: since the worker started */
 	uint64_t sent_bytes;
 	uint64_t delivered;
 	uint64_t freed;
-	uint64_t dropped; /* half written, not delivered */
+	uint64_t dropped; /* incomplete, not delivered */
 };
 void boxes_stat(struct pool *pool, struct boxes_stat *out);
 
@@ -137,78 +146,92 @@ enum handle_kind {
 };
 
 /**
- * handle_open - Return: 0, -ENOENT (no such transaction), -ENOSPC, -ENOMEM.
+ * handle_open - open a file of a box, or a control file.
  * @box: NULL for HANDLE_CONTROL.
- * @tx: slot, for HANDLE_TX only.
- * @handle: out; stays valid across workers.
+ * @tx: slot of the transaction, for HANDLE_TX only.
+ * @handle: out; valid across workers, until handle_close().
+ * Return: 0, -ENOENT (no such transaction), -ENOSPC, -ENOMEM.
  */
 int handle_open(struct pool *pool, const struct op *op, enum handle_kind kind,
 		struct box *box, uint32_t tx, uint32_t *handle);
 
 /**
- * handle_close - the last use of it.  A sender's transaction is queued if it
- * is whole and dropped if not; a receiver that has not read its header to the
- * end gives it back to the head of the queue.
+ * handle_close - the last descriptor is closed.  A sender's transaction is
+ * queued if it is complete and dropped if not.  If a receiver has not read a
+ * header to its end, the transaction is queued again, in the order of ids.
+ * Return: 0, -EBADF.
  */
 int handle_close(struct pool *pool, const struct op *op, uint32_t handle);
 
-/** handle_get - its kind and box; HANDLE_NONE when there is no such handle. */
-enum handle_kind handle_get(struct pool *pool, uint32_t handle,
-			    struct box **box);
-/* The key under which the kernel wants to hear that poll() should look again;
- * 0 for none. */
+/**
+ * handle_lookup - the kind of a handle; HANDLE_NONE if there is no such handle.
+ * @box: out, NULL for HANDLE_CONTROL.
+ */
+enum handle_kind handle_lookup(struct pool *pool, uint32_t handle,
+			       struct box **box);
+/* The key of the FUSE poll notification that the kernel has asked for; 0 for
+ * none. */
 uint64_t handle_poll_key(struct pool *pool, uint32_t handle);
 void handle_set_poll_key(struct pool *pool, uint32_t handle, uint64_t key);
 /*
- * A cursor of the front end's (events).  A read starts at handle_cursor_start()
- * and sets the cursor before it answers: a request that comes again starts where
- * it did before, and one that was answered does not come again.
+ * A read position of the front end (events).  A read starts at
+ * handle_cursor_start() and sets the cursor before it answers.  A request that
+ * is sent again starts where it did the first time.
  */
 uint64_t handle_cursor(struct pool *pool, uint32_t handle);
 uint64_t handle_cursor_start(struct pool *pool, const struct op *op,
 			     uint32_t handle);
 void handle_set_cursor(struct pool *pool, const struct op *op, uint32_t handle,
 		       uint64_t cursor);
-/** handle_next_polling - handles of @box with a poll key, for wake-ups. */
+/**
+ * handle_next_polling - walk the handles of @box that have a poll key.
+ * @box: NULL for control files.
+ * @after: the handle before, 0 at first.  Return: a handle, 0 at the end.
+ */
 uint32_t handle_next_polling(struct pool *pool, struct box *box,
 			     uint32_t after);
 
 /* --- transactions (transaction.c) --- */
 
-/* Bytes to send. */
+/* Bytes to be sent. */
 struct payload {
 	const void *mem;
 	size_t len;
 };
 
 /**
- * tx_write - add to the transaction of a sender's handle.
- * @commit: and queue it at once, as write and fsync in one.
+ * tx_write - append to the transaction of a sender's handle.
+ * @commit: also queue it, as a write and an fsync in one.
  * Return: 0; -EAGAIN: the box is full, wait for pool_ops.space and call again;
- * -EMSGSIZE, -EDQUOT, -ENOSPC, -EPIPE (the box is gone), -ECANCELED (another
- * writer of it was killed), -EDEADLK (only half written transactions are in the
- * box, and none of them can go on), -ENOMEM.  After an error what was written
- * so far is not delivered, unless a later write succeeds (after -EAGAIN and
- * -ENOMEM only; after the others each write and the next fsync say it again).
+ * -EMSGSIZE, -EDQUOT, -ENOSPC, -EPIPE (the box is removed), -ECANCELED (another
+ * writer of it was killed), -EDEADLK (all transactions in the box are
+ * incomplete, and each waits for space), -ENOMEM.
+ *
+ * After -EAGAIN and -ENOMEM the transaction is not delivered unless a later
+ * write succeeds.  After another error it is dropped; if anything had been
+ * written, the error is returned by each later write and by the next
+ * tx_commit().
  */
 int tx_write(struct pool *pool, const struct op *op, uint32_t handle,
 	     const struct payload *p, bool commit);
 
-/** tx_has_space - has the sender reserved any of the box? */
+/** tx_has_space - does the sender's transaction have a range? */
 bool tx_has_space(struct pool *pool, uint32_t handle);
 
-/** tx_interrupted - a write that waited has been given up. */
+/** tx_interrupted - a write that waited for space was interrupted. */
 void tx_interrupted(struct pool *pool, uint32_t handle);
 
 /**
- * tx_commit - queue what was written.  Return: 0, or the error that an earlier
- * write met, after which the handle starts anew.
+ * tx_commit - queue what was written (fsync).
+ * Return: 0; or the error of an earlier write: then the transaction is dropped,
+ * and the next write starts another one.
  */
 int tx_commit(struct pool *pool, const struct op *op, uint32_t handle);
 
 /**
- * tx_writer - process @pid has written; tx_writer_gone - it has ended.
- * tx_is_writer - has it been named before, as a writer or by handle_open()?
+ * tx_writer - process @pid has written to the handle.
+ * tx_writer_gone - the process has closed it or exited; @killed: by a signal.
+ * tx_is_writer - has @pid written to the handle, or opened it?
  */
 bool tx_is_writer(struct pool *pool, uint32_t handle, pid_t pid);
 void tx_writer(struct pool *pool, uint32_t handle, pid_t pid);
@@ -216,13 +239,16 @@ void tx_writer_gone(struct pool *pool, uint32_t handle, pid_t pid, bool killed);
 
 /** tx_invalidated - see pool_ops.copies_stale. */
 void tx_invalidated(struct pool *pool, uint32_t slot);
-/** tx_invalidate_again - after pool_open(): ask again for those that a killed worker
- * left unsettled. */
+/**
+ * tx_invalidate_again - after pool_open(): call pool_ops.copies_stale for the
+ * transactions that a killed worker left in TX_INVALIDATING.
+ */
 void tx_invalidate_again(struct pool *pool);
 
 /**
  * tx_receive - the next bytes of the header line of the next transaction.
- * @len: out, bytes written to @buf; 0: end of file, the box is gone.
+ * @buf, @size: the buffer and its bytes.
+ * @len: out, bytes written to @buf; 0: end of file, the box is removed.
  * Return: 0, -EAGAIN: nothing is queued.
  */
 int tx_receive(struct pool *pool, const struct op *op, uint32_t handle,
@@ -240,25 +266,29 @@ struct tx_info {
 	bool delivered;
 };
 
-/* Those that tx/ shows.  Return: 0, -ENOENT. */
+/*
+ * Transactions that tx/ shows: QUEUED and DELIVERED.  Return: 0, -ENOENT.
+ * @id_low: the low 32 bits of the id that the slot must have.
+ */
 int tx_by_id(struct pool *pool, struct box *box, uint64_t id,
 	     struct tx_info *out);
 int tx_by_slot(struct pool *pool, uint32_t slot, uint32_t id_low,
 	       struct box **box, struct tx_info *out);
-/** tx_next - the one with the smallest id above @id. */
+/** tx_next - the one with the smallest id above @id.  Return: 0, -ENOENT. */
 int tx_next(struct pool *pool, struct box *box, uint64_t id,
 	    struct tx_info *out);
 
 /**
- * tx_read - payload bytes of the transaction that a HANDLE_TX holds.
- * @len: in, wanted; out, read; 0 at its end.
+ * tx_read - read the payload of the transaction of a HANDLE_TX.
+ * @len: in, bytes wanted; out, bytes read; 0 at the end.
+ * Return: 0, or as region_read().
  */
 int tx_read(struct pool *pool, uint32_t handle, uint64_t off, void *buf,
 	    size_t *len);
 
 /**
- * tx_free - remove it.  Its bytes are kept while files are open on it.
- * Return: 0, -ENOENT.
+ * tx_free - remove a transaction.  Its bytes are kept while files are open on
+ * it.  Return: 0, -ENOENT.
  */
 int tx_free(struct pool *pool, const struct op *op, struct box *box,
 	    uint64_t id);

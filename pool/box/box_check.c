@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The invariants of boxes, for tests: each is a sentence.
+ * The invariants of boxes, for tests and debug builds.  A broken one is
+ * returned as a sentence.
  *
- * Locks: pool->lock (1) held by the caller.
- * Reclaim: what it changes is not looked at here, but by lru_check().
+ * States: those of box_priv.h; none is changed here.
+ * Locks: pool->lock (1) held by all callers.
+ * Reclaim: may run.  Page states, which it changes, are checked by lru_check().
  */
 #include "pool/box/box_priv.h"
 
-/* Open files that the box, or no box, has. */
+/* The list of handles of @box, or of control files if it is NULL. */
 static const char *handles_check(struct pool *pool, const struct box *box)
 {
 	const struct handle_list *list = box ? &box->handles
@@ -57,7 +59,7 @@ static const char *box_check(struct pool *pool, struct box *box)
 	return handles_check(pool, box);
 }
 
-#define CHECK_MOST 64 /* transactions of a box that is looked at each time */
+#define CHECK_MOST 64 /* boxes with more transactions are checked rarely */
 
 const char *boxes_check_some(struct pool *pool, uint32_t n)
 {

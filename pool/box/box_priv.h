@@ -13,14 +13,15 @@
  * A transaction's states:
  *
  *	          reserve at open          commit
- *	FREE ----------------> WRITING --------------> QUEUED
- *	 ^                       |   '--> SETTLING --->  |  ^
- *	 |        drop           |   (old copies go)     |  | header not read
- *	 |<----------------------'                       v  | to the end
- *	 |<----------------------------------------- DELIVERED
- *	 |   rm, nobody holds it                         |
- *	 '<--------------- HELD <------------------------'
- *	   last holder      rm, while files are open on it
+ *	FREE ----------------> WRITING -----------------> QUEUED
+ *	 ^                       |   '-> INVALIDATING ->  |  ^
+ *	 |        drop           |   (stale copies are    |  | header not read
+ *	 |<----------------------'    dropped)            v  | to the end
+ *	 |<-------------------------------------------- DELIVERED
+ *	 |   rm                                           |
+ *	 '<--------------- HELD <-------------------------'
+ *	   last file       rm, while files are open on it
+ *	   closed
  */
 #ifndef POOLFS_POOL_BOX_PRIV_H
 #define POOLFS_POOL_BOX_PRIV_H
@@ -35,16 +36,16 @@
 #define TX_MAX (1u << 24)
 #define HANDLE_MAX (1u << 20)
 
-enum {
+enum box_state {
 	BOX_REC_FREE,
 	BOX_REC_LIVE,
 	BOX_REC_REMOVED
 };
 
 struct box_rec {
-	uint32_t state;
+	uint32_t state; /* enum box_state */
 	int32_t backing; /* passthrough id, 0 for none */
-	uint64_t serial; /* never used again */
+	uint64_t serial; /* unique for ever */
 	uint64_t size; /* bytes of the region */
 	int64_t ctime_ns;
 	int64_t mtime_ns;
@@ -56,60 +57,60 @@ struct box_rec {
 };
 _Static_assert(sizeof(struct box_rec) == 512, "box_rec");
 
-enum {
+enum tx_state {
 	TX_FREE,
 	TX_WRITING,
-	TX_INVALIDATING,
+	TX_INVALIDATING, /* complete; the kernel may have stale copies */
 	TX_QUEUED,
-	TX_DELIVERED,
-	TX_HELD
+	TX_DELIVERED, /* a receiver has had the header */
+	TX_HELD /* removed, but files are open on it */
 };
 
 struct tx_rec {
-	uint32_t state;
+	uint32_t state; /* enum tx_state */
 	uint32_t box; /* slot */
 	uint64_t id; /* in the order of queueing; 0 while WRITING */
-	uint64_t offset;
+	uint64_t offset; /* of the range; bytes, in the region */
 	uint64_t size; /* bytes of payload */
 	uint64_t reserved; /* bytes of the range, 0: none */
-	int64_t time_ns;
-	/* Above is what changes, in one piece; below is what does not. */
-	uint32_t uid, gid, pid;
+	int64_t time_ns; /* of queueing */
+	/* tx_journal() writes the fields above by one entry, none below. */
+	uint32_t uid, gid, pid; /* of the process that opened "send" */
 	uint32_t pad;
 };
 _Static_assert(sizeof(struct tx_rec) == 64, "tx_rec");
 
 #define HANDLE_WRITERS 4
 
-/* What the last close of a sender's file is to queue. */
+/* What the last close of a sender's file queues. */
 enum send_stage {
-	SEND_NOTHING, /* all of it is queued, or what there was is dropped */
-	SEND_OPENED, /* nothing was written: an empty transaction */
-	SEND_WRITTEN, /* what was written since */
+	SEND_NOTHING, /* nothing: all was queued or dropped */
+	SEND_OPENED, /* an empty transaction: nothing was written */
+	SEND_WRITTEN, /* what was written since it was opened or committed */
 };
 
 struct handle_rec {
-	uint32_t kind;
+	uint32_t kind; /* enum handle_kind */
 	uint32_t box; /* slot, 0 for none */
-	/* The part that sending changes, in one piece. */
+	/* What sending changes; written by one journal entry. */
 	struct handle_work {
-		uint32_t tx; /* slot: being written, received, or held */
+		uint32_t tx; /* slot: being written, received, or read */
 		uint32_t stage; /* send: enum send_stage */
-		uint32_t stalled; /* send: the last write was given up */
-		uint32_t nr_writers;
-		int32_t error; /* send: what a write met, told at fsync */
+		uint32_t stalled; /* send: the last write found no space */
+		uint32_t nr_writers; /* send: may be above HANDLE_WRITERS */
+		int32_t error; /* send: -errno of a write, for fsync */
 		uint32_t pad;
 	} work;
-	uint64_t cursor; /* recv: bytes of the header read; else the owner's */
-	uint64_t poll_key;
-	uint32_t uid, gid, pid;
-	uint32_t writer[HANDLE_WRITERS];
+	uint64_t cursor; /* recv: bytes of the header read; control: fs/'s */
+	uint64_t poll_key; /* see handle_poll_key() */
+	uint32_t uid, gid, pid; /* of the process that opened it */
+	uint32_t writer[HANDLE_WRITERS]; /* pids */
 	uint32_t header; /* recv: bytes of the header being read */
 	uint32_t pad[12];
 };
 _Static_assert(sizeof(struct handle_rec) == 128, "handle_rec");
 
-/* Record 1 of the transactions' table is the pool's own. */
+/* Record 1 of the transactions' table: counters of the pool. */
 #define POOL_REC 1
 struct pool_rec {
 	uint32_t state; /* always 1 */
@@ -127,40 +128,40 @@ struct tx {
 	struct box *box;
 	uint32_t slot;
 	struct range *range; /* NULL: none reserved */
-	uint32_t holders; /* files that are open on it or reading it */
+	uint32_t holders; /* open files that read it, or a part of its header */
 };
 TAILQ_HEAD(tx_queue, tx);
 
 /* An open file, beside its record. */
 struct handle {
-	LIST_ENTRY(handle) link; /* of its box's, or of those of no box */
+	LIST_ENTRY(handle) link; /* of box.handles, or boxes.control */
 	uint32_t slot;
 };
 LIST_HEAD(handle_list, handle);
 
 struct box {
 	uint32_t magic;
-	struct avl_node by_name; /* live ones only */
-	struct avl_node by_serial; /* removed ones too, while open */
+	struct avl_node by_name; /* LIVE only */
+	struct avl_node by_serial; /* LIVE and REMOVED */
 	struct box_rec *rec;
 	struct region *region; /* made at the first use */
-	struct range_allocator *ranges;
-	struct avl_tree txs;
-	struct tx_queue queue;
+	struct range_allocator *ranges; /* the same */
+	struct avl_tree txs; /* by id: QUEUED and DELIVERED */
+	struct tx_queue queue; /* QUEUED, by id */
 	uint32_t slot;
 	uint32_t nr_queued, nr_delivered, nr_writing, nr_held, nr_invalidating;
 	struct handle_list handles;
 	uint32_t nr_handles;
-	uint32_t nr_holds; /* the front end's */
-	uint32_t node_opens[BOX_INODES];
-	void *private;
+	uint32_t nr_refs; /* box_get() */
+	uint32_t nr_opens[BOX_INODES]; /* handles */
+	void *private; /* the front end's */
 	struct pool *pool;
 	_Atomic uint64_t serial; /* also read by reclaim, with no lock */
-	TAILQ_ENTRY(box) spare;
+	TAILQ_ENTRY(box) spare; /* in boxes.spare_boxes */
 };
 TAILQ_HEAD(box_list, box);
 
-/* So many of a kind come into being together. */
+/* So many of a kind are allocated together. */
 #define TX_CHUNK 1024
 #define HANDLE_CHUNK 1024
 
@@ -173,16 +174,17 @@ struct boxes {
 	struct box **box_mem; /* by slot */
 	uint32_t nr_box_mem;
 	/*
-	 * Reclaim calls region_ops.invalidate with no lock held, so it may look
-	 * at a box that has just gone: their memory is used again for boxes
-	 * only.  A needless invalidation does no harm.
+	 * Reclaim calls region_ops.invalidate with no lock held, so it may read
+	 * a box that has just been freed.  Memory of boxes is therefore reused
+	 * for boxes only, until the pool is closed.  An invalidation of another
+	 * box than meant does no harm.
 	 */
 	struct box_list spare_boxes;
 	struct tx *tx_chunk[TX_MAX / TX_CHUNK];
 	struct handle *handle_chunk[HANDLE_MAX / HANDLE_CHUNK];
-	struct handle_list control; /* those of no box: control files */
+	struct handle_list control; /* handles of control files, of no box */
 	struct shrinker *shrinker;
-	uint64_t nr_boxes, nr_live, nr_handles;
+	uint64_t nr_boxes, nr_live /* transactions */, nr_handles;
 	uint64_t sent, sent_bytes, delivered, freed, dropped;
 };
 
@@ -213,25 +215,25 @@ static inline struct handle *handle_mem(struct pool *pool, uint32_t slot)
 }
 
 /* boxes.c */
-/* Opens the tables, without a look at them. */
+/* Opens the tables, and reads no record.  Return: 0 or -errno. */
 int boxes_open(struct pool *pool);
 /*
- * What is in memory, from the records, which the journal has finished; @fresh:
- * nobody of before has anything open.
+ * Rebuilds what is in memory from the records, after the journal was applied.
+ * @fresh: a new mount, no file is open.  Return: 0 or -errno.
  */
 int boxes_adopt(struct pool *pool, bool fresh);
 void boxes_close(struct pool *pool);
 
 /* box_check.c: NULL or the first invariant that is broken (tests). */
 const char *boxes_check(struct pool *pool);
-/* The same of one box, the @n-th; bounded in time. */
+/* The same of one box, the @n-th, in bounded time. */
 const char *boxes_check_some(struct pool *pool, uint32_t n);
 
 /* box.c */
 struct box *box_of_slot(struct pool *pool, uint32_t slot);
 int box_adopt(struct pool *pool, uint32_t slot);
 int box_open_region(struct pool *pool, struct box *box);
-/* Frees a removed box that nothing needs any more. */
+/* Frees a removed box without handles, references and held transactions. */
 void box_free_unused(struct pool *pool, struct box *box);
 void box_forget_all(struct pool *pool);
 int box_cmp_name(const struct avl_node *a, const struct avl_node *b);
@@ -240,49 +242,55 @@ int box_cmp_serial(const struct avl_node *a, const struct avl_node *b);
 /* transaction.c */
 int tx_adopt(struct pool *pool, uint32_t slot);
 void tx_adopt_queue(struct pool *pool, struct box *box);
-/* A free record, with its memory, of a sender in @box. */
+/* A free record, with its memory, for a sender in @box.  Return: as
+ * pool_record(). */
 int tx_slot_alloc(struct pool *pool, struct box *box, uid_t uid, gid_t gid,
 		  pid_t pid, uint32_t *slot);
-/* It becomes visible: in tx/, and by tx_enqueue() to receivers. */
+/* Makes it visible: in tx/, and by tx_enqueue() to receivers. */
 void tx_show(struct pool *pool, struct box *box, uint32_t slot);
 void tx_enqueue(struct pool *pool, struct box *box, uint32_t slot);
 void tx_dequeue(struct pool *pool, struct box *box, uint32_t slot);
-/* The slot's state is FREE by now: let its range and record go. */
+/* The record's state is FREE by now: frees its range and the record. */
 void tx_forget(struct pool *pool, struct box *box, uint32_t slot);
 
 /* tx_space.c */
 /*
- * Space for @total bytes, of which tx_rec->size are written already.
- * @out: the range to use; the old one, if it is another, is still reserved.
- * Return: 0; -EAGAIN: no room in the box now; -ENOSPC: no memory in the pool.
+ * Finds a range for @total bytes, of which tx_rec->size are written already.
+ * @out: the range to use.  If it is not the present one, the bytes were copied
+ *	to it, and the present one is still reserved.
+ * Return: 0; -EAGAIN: no room in the box now; -ENOSPC: the pool or its store is
+ * full; -EDQUOT, -EMSGSIZE, -ENOMEM.
  */
 int tx_room(struct pool *pool, struct box *box, uint32_t slot, uint64_t total,
 	    uid_t uid, struct range **out);
 int tx_write_payload(struct pool *pool, struct box *box, uint64_t off,
 		     const struct payload *p);
+/* region_stop_using_range() of @run. */
 void tx_pages_unused(struct box *box, const struct page_run *run);
+/* Frees the range, if it is not NULL, and calls pool_ops.space. */
 void tx_release_range(struct pool *pool, struct box *box, struct range *range);
 
 /* send.c */
 /*
- * The journal part of queueing a transaction: @rec as it is to be, and what its
- * handle is to know after it.
+ * Queueing a transaction, the part in the journal: sets the new values of @rec
+ * and @work, for tx_journal(), and journals the next id.
  */
 void tx_commit_journal(struct pool *pool, struct tx_rec *rec,
 		       struct handle_work *work);
-/* @rec's and @work's new values go into the journal. */
+/* Journals the new values of @rec and @work. */
 void tx_journal(struct pool *pool, uint32_t slot, const struct tx_rec *rec,
 		struct handle_rec *h, const struct handle_work *work);
-/* The part in memory, after the journal's. */
+/* Queueing a transaction, the part in memory, after journal_commit(). */
 void tx_commit_finish(struct pool *pool, struct box *box, uint32_t slot);
 
 /* receive.c */
-/* Length of the header line; also in @line when that is not NULL. */
+/* Formats the header line into @line.  Return: its length. */
 size_t tx_header(struct pool *pool, uint32_t slot, char *line, size_t size);
+/* DELIVERED -> QUEUED, in memory. */
 void tx_requeue(struct pool *pool, struct box *box, uint32_t slot);
 
 /* handle.c */
-/* Is it a sender that has reserved any of its box? */
+/* Is it a sender whose transaction has a range? */
 bool handle_holds_range(struct pool *pool, const struct handle *handle);
 int handle_adopt(struct pool *pool, uint32_t slot);
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The shrinker of boxes: Available pages, which lie on the extent LRU.
+ * "box-pages": the shrinker of Available pages of boxes, on the extent LRU.
  *
- * States: Available -> Free, nothing else.
- * Locks: the callbacks run without pool->lock; lru_shrink() takes 3, then tries
- * 2.
- * Reclaim: box_pages_scan() is what it calls.
+ * States: Available -> Free, no other move.
+ * Locks: the callbacks neither need nor take pool->lock (1); lru_shrink() takes
+ * 3 and tries 2.
+ * Reclaim: calls box_pages_count() and box_pages_scan().
  */
 #include "pool/box/box_priv.h"
 
-/* The next sender makes them again: the cheapest there is. */
+/* A page costs the next sender an allocation and no more: the least of all. */
 #define BOX_PAGES_SEEKS 1
 
 static unsigned long box_pages_count(struct shrinker *shrinker,
@@ -30,7 +30,7 @@ static unsigned long box_pages_scan(struct shrinker *shrinker,
 	freed = lru_shrink(pool->lru, sc->nid, sc->nr_to_scan, sc->fs_allowed,
 			   &scanned);
 	sc->nr_scanned = scanned;
-	/* Everything is busy, or may not be touched from here. */
+	/* Nothing scanned: the list is empty. */
 	return scanned ? freed : SHRINK_STOP;
 }
 

@@ -3,10 +3,11 @@
  * All boxes of a pool: opened over the store's tables, rebuilt from them, and
  * closed.
  *
- * States: closed; tables open; adopted, when what is in memory says what they
- * say.
- * Locks: none yet, or pool->lock (1).
- * Reclaim: not running yet, or not any more.
+ * States: closed -> tables open -> adopted (memory agrees with the records) ->
+ * closed.
+ * Locks: none is needed while the pool is opened and closed; boxes_stat() is
+ * called with pool->lock (1) held.
+ * Reclaim: does not run while the pool is opened and closed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -44,7 +45,7 @@ int boxes_open(struct pool *pool)
 	return 0;
 }
 
-/* The record of the pool's own is the first of the transactions' table. */
+/* Finds or makes the pool's record, the first of the transactions' table. */
 static int boxes_find_rec(struct boxes *b)
 {
 	uint32_t slot;
@@ -94,7 +95,7 @@ static int boxes_adopt_records(struct pool *pool, bool fresh)
 	return 0;
 }
 
-/* Nothing is open in a new mount: what was half done before is dropped. */
+/* Nothing is open in a new mount: incomplete transactions are dropped. */
 static void boxes_close_handles(struct pool *pool)
 {
 	static const struct op op; /* no request's */
@@ -106,7 +107,7 @@ static void boxes_close_handles(struct pool *pool)
 	}
 }
 
-/* What a kill between two stores can leave, none of it visible. */
+/* Frees what a kill between two stores has left; none of it is visible. */
 static void boxes_tidy(struct pool *pool)
 {
 	struct boxes *b = pool->boxes;
@@ -127,7 +128,7 @@ static void boxes_tidy(struct pool *pool)
 			rec->state = TX_FREE;
 			tx_forget(pool, tx->box, i);
 		} else if (rec->state == TX_WRITING) {
-			/* Its sender was counted only to find those without. */
+			/* handle_adopt() counted its sender for this. */
 			tx->holders = 0;
 		}
 	}

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Open files on the pool.  They are recorded in the store, so that a number
- * the kernel was given at open() means the same to the next worker.
+ * Handles: open files of boxes and of .pool/.  They are recorded in the store,
+ * so that the number which the kernel was given at open() means the same to the
+ * next worker.
  *
- * States: NONE, or one of the kinds until handle_close().  A handle keeps its
- * box, and a HANDLE_TX its transaction's bytes, from being freed.
+ * States: NONE -> one of the kinds, by handle_open() -> NONE, by
+ * handle_close().  A handle keeps its box from being freed, and a HANDLE_TX the
+ * bytes of its transaction.
  * Locks: pool->lock (1) held by all callers.
- * Reclaim: does not know them.
+ * Reclaim: does not use them.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "pool/box/box_priv.h"
 
-static enum box_inode handle_node(enum handle_kind kind)
+static enum box_inode handle_inode(enum handle_kind kind)
 {
 	switch (kind) {
 	case HANDLE_DATA:
@@ -39,7 +41,7 @@ static struct handle *handle_slot_memory(struct pool *pool, uint32_t slot)
 	return handle_mem(pool, slot);
 }
 
-/* What an open handle counts for, in memory. */
+/* Lists and counts an open handle, in memory. */
 static void handle_show(struct pool *pool, struct box *box,
 			enum handle_kind kind, uint32_t slot)
 {
@@ -50,7 +52,7 @@ static void handle_show(struct pool *pool, struct box *box,
 	if (!box)
 		return;
 	box->nr_handles++;
-	box->node_opens[handle_node(kind)]++;
+	box->nr_opens[handle_inode(kind)]++;
 }
 
 static void handle_hide(struct pool *pool, struct box *box,
@@ -61,7 +63,7 @@ static void handle_hide(struct pool *pool, struct box *box,
 	if (!box)
 		return;
 	box->nr_handles--;
-	box->node_opens[handle_node(kind)]--;
+	box->nr_opens[handle_inode(kind)]--;
 }
 
 bool handle_holds_range(struct pool *pool, const struct handle *handle)
@@ -79,7 +81,7 @@ static bool tx_can_open(struct pool *pool, struct box *box, uint32_t slot)
 	       tx_mem(pool, slot)->box == box;
 }
 
-/* A record and memory for a new handle, and for what it may have to queue. */
+/* A record and memory for a new handle, and for a sender's transaction. */
 static int handle_alloc(struct pool *pool, const struct op *op,
 			enum handle_kind kind, struct box *box, uint32_t *slot,
 			uint32_t *tx)
@@ -91,7 +93,7 @@ static int handle_alloc(struct pool *pool, const struct op *op,
 	if (!handle_slot_memory(pool, *slot))
 		err = -ENOMEM;
 	else if (kind == HANDLE_SEND)
-		/* Taken now, so that queueing at close() cannot fail. */
+		/* Allocated here, so that queueing at close() cannot fail. */
 		err = tx_slot_alloc(pool, box, op->uid, op->gid, op->pid, tx);
 	if (err)
 		table_free(&pool->boxes->handles, *slot);
@@ -139,16 +141,17 @@ int handle_open(struct pool *pool, const struct op *op, enum handle_kind kind,
 }
 
 /*
- * What each kind does at its last use.  The first half adds to the journal's
- * transaction, the second carries on in memory once that is committed.
+ * Closing a handle.  handle_end_*(), one for each kind, add to the change in
+ * the journal; struct handle_end says what handle_close() does in memory after
+ * that change is committed.
  */
 
 struct handle_end {
 	uint32_t tx;
-	bool commit; /* queue it */
-	bool free; /* its record is free now */
-	bool requeue;
-	bool unhold;
+	bool commit; /* the transaction is queued */
+	bool free; /* its record is free */
+	bool requeue; /* it is QUEUED again */
+	bool unhold; /* one holder less */
 };
 
 static void handle_end_send(struct pool *pool, struct box *box,
@@ -186,7 +189,7 @@ static void handle_end_recv(struct pool *pool, struct handle_rec *h,
 	end->tx = h->work.tx;
 	end->unhold = true;
 	if (rec->state == TX_DELIVERED) {
-		/* Nobody has been told of it: it is the next one's. */
+		/* No receiver has read its header: it is delivered again. */
 		end->requeue = true;
 		jset(&pool->journal, rec->state, TX_QUEUED);
 	} else if (tx_mem(pool, h->work.tx)->holders == 1) {
@@ -265,8 +268,8 @@ int handle_adopt(struct pool *pool, uint32_t slot)
 	return 0;
 }
 
-enum handle_kind handle_get(struct pool *pool, uint32_t handle,
-			    struct box **box)
+enum handle_kind handle_lookup(struct pool *pool, uint32_t handle,
+			       struct box **box)
 {
 	if (!table_live(&pool->boxes->handles, handle))
 		return HANDLE_NONE;
@@ -305,7 +308,7 @@ void handle_set_cursor(struct pool *pool, const struct op *op, uint32_t handle,
 	struct handle_rec *h = handle_rec(pool, handle);
 	int64_t before;
 
-	/* What the journal has of it must stay until it is answered. */
+	/* A second journal change would overwrite where the read started. */
 	if (journal_replayed(&pool->journal, op->token, &before)) {
 		h->cursor = cursor;
 		return;

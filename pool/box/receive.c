@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Receiving: headers are handed out once each, in the order of queueing.
+ * Receiving: each header is handed out once, in the order of queueing.
  *
- * States: QUEUED to DELIVERED, and back when a header was not read to its end.
+ * States: QUEUED -> DELIVERED, and back when a header was not read to its end.
  * Locks: pool->lock (1) held by all callers.
- * Reclaim: does not know of it.
+ * Reclaim: does not touch the pages of a transaction, which are Used.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -27,7 +27,7 @@ size_t tx_header(struct pool *pool, uint32_t slot, char *line, size_t size)
 			rec->time_ns % 1000000000);
 }
 
-/* Copies what is left of the header that @h is reading. */
+/* Copies the header of @slot from byte @from on. */
 static void tx_receive_some(struct pool *pool, const struct op *op,
 			    struct handle_rec *h, uint32_t slot, uint64_t from,
 			    char *buf, size_t size, size_t *len)
@@ -48,7 +48,7 @@ static void tx_receive_some(struct pool *pool, const struct op *op,
 	journal_commit(&pool->journal, n - from);
 	memcpy(buf, line + from, n - from);
 	*len = n - from;
-	/* A header that is read in pieces must stay until its end. */
+	/* A header that is read in pieces must stay until it is read. */
 	if (from == 0 && !whole)
 		tx->holders++;
 	else if (from > 0 && whole)
@@ -100,7 +100,7 @@ void tx_requeue(struct pool *pool, struct box *box, uint32_t slot)
 {
 	struct tx *tx = tx_mem(pool, slot), *next;
 
-	/* Queues are in the order of their ids, also after a restart. */
+	/* A queue is in the order of ids, also after a restart. */
 	TAILQ_FOREACH(next, &box->queue, queue)
 	if (next->id > tx->id)
 		break;

@@ -2,12 +2,12 @@
 /*
  * Sending: what a handle writes becomes a transaction, whole or not at all.
  *
- * States: WRITING to QUEUED, by way of SETTLING when old copies must go first
- * (box_priv.h has the picture).  A payload is written straight to its
- * place in the region; what makes it a transaction is one journal commit after
- * that, so a worker killed anywhere leaves either all of it or nothing.
+ * States: WRITING -> QUEUED, by way of INVALIDATING while the kernel has stale
+ * copies of the pages (box_priv.h has the picture).  A payload is written to
+ * its place in the region.  One journal commit after that makes it a
+ * transaction, so a worker that is killed leaves either all of it or nothing.
  * Locks: pool->lock (1) held by all callers; region calls take 2 and 3.
- * Reclaim: does not touch what is being written: its pages are Used.
+ * Reclaim: does not touch the pages of a range, which are Used.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -16,7 +16,10 @@
 
 #include "pool/box/box_priv.h"
 
-/* Nobody who could make room will: every holder of space is waiting too. */
+/*
+ * Do all ranges of the box belong to senders that wait for space?  Then no call
+ * can make room.
+ */
 static bool tx_deadlocked(struct pool *pool, struct box *box, uint32_t slot)
 {
 	struct handle *handle;
@@ -44,8 +47,9 @@ void tx_journal(struct pool *pool, uint32_t slot, const struct tx_rec *rec,
 }
 
 /*
- * The transaction cannot be whole any more: give its space back now.
- * @stage, @error: what the handle goes on with.
+ * Frees the range of a transaction that cannot be completed.
+ * @stage, @error: the handle's new values.
+ * Return: @result.
  */
 static int tx_drop(struct pool *pool, const struct op *op, struct box *box,
 		   struct handle_rec *h, enum send_stage stage, int error,
@@ -72,7 +76,7 @@ static int tx_fail(struct pool *pool, const struct op *op, struct box *box,
 {
 	bool had = tx_rec(pool, h->work.tx)->size > 0;
 
-	/* With nothing lost there is nothing to report at fsync. */
+	/* fsync reports an error only if bytes were dropped. */
 	return tx_drop(pool, op, box, h, had ? SEND_WRITTEN : SEND_NOTHING,
 		       had ? err : 0, err);
 }
@@ -82,7 +86,7 @@ static bool tx_error_is_final(int err)
 	return err != -EAGAIN && err != -ENOMEM;
 }
 
-/* A slot for what the handle writes next. */
+/* Has a transaction for the handle's next write. */
 static int tx_begin(struct pool *pool, struct box *box, struct handle_rec *h)
 {
 	uint32_t slot;
@@ -94,8 +98,8 @@ static int tx_begin(struct pool *pool, struct box *box, struct handle_rec *h)
 	if (err)
 		return err;
 	/*
-	 * A kill in between leaves a record that no handle has: pool_open()
-	 * frees it.
+	 * A kill between the two stores leaves a record that no handle names:
+	 * boxes_tidy() frees it.
 	 */
 	tx_rec(pool, slot)->state = TX_WRITING;
 	atomic_signal_fence(memory_order_seq_cst);
@@ -104,7 +108,7 @@ static int tx_begin(struct pool *pool, struct box *box, struct handle_rec *h)
 	return 0;
 }
 
-/* Room for @p behind what is written already. */
+/* A range with room for @p behind what is written already. */
 static int tx_find_room(struct pool *pool, struct box *box,
 			struct handle_rec *h, const struct payload *p,
 			struct range **range)
@@ -122,7 +126,7 @@ static int tx_find_room(struct pool *pool, struct box *box,
 	return err;
 }
 
-/* The bytes are in their place: from this commit on they are part of it. */
+/* The bytes are written: this commit makes them a part of the transaction. */
 static void tx_add(struct pool *pool, const struct op *op, struct box *box,
 		   struct handle_rec *h, struct range *range, size_t len,
 		   bool commit)
@@ -205,7 +209,7 @@ void tx_interrupted(struct pool *pool, uint32_t handle)
 void tx_commit_journal(struct pool *pool, struct tx_rec *rec,
 		       struct handle_work *work)
 {
-	/* Whether old copies stand in front is settled before it is shown. */
+	/* tx_commit_finish() finds out whether there are stale copies. */
 	rec->state = pool->ops && pool->ops->copies_stale ? TX_INVALIDATING
 							  : TX_QUEUED;
 	rec->id = pool->boxes->rec->next_id;
@@ -304,7 +308,7 @@ int tx_commit(struct pool *pool, const struct op *op, uint32_t handle)
 	if (journal_replayed(&pool->journal, op->token, &done))
 		return done;
 	err = box_removed(box) ? -EPIPE : h->work.error;
-	/* A write that was given up leaves it a part of what it should be. */
+	/* After a write that found no space the transaction is incomplete. */
 	if (!err && h->work.stalled)
 		err = -EAGAIN;
 	if (err && slot)
@@ -350,7 +354,7 @@ void tx_writer_gone(struct pool *pool, uint32_t handle, pid_t pid, bool killed)
 	struct handle_rec *h = handle_rec(pool, handle);
 	uint32_t n = h->work.nr_writers;
 
-	/* Opened, but not to say nothing: it was not given the time to write. */
+	/* It was killed before it could write: no empty transaction is sent. */
 	if (killed && h->work.stage == SEND_OPENED && h->pid == (uint32_t)pid)
 		h->work.stage = SEND_NOTHING;
 	if (n > HANDLE_WRITERS) {
@@ -362,7 +366,7 @@ void tx_writer_gone(struct pool *pool, uint32_t handle, pid_t pid, bool killed)
 		if (h->writer[i] != (uint32_t)pid)
 			continue;
 		if (killed) {
-			/* Whoever else writes to it is told so. */
+			/* The other writers get the error. */
 			h->work.error = -ECANCELED;
 			return;
 		}

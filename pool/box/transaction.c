@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Transactions: their records, the order they are in, looking at them and
- * freeing them.  Sending is in send.c, receiving in receive.c, the memory in
- * tx_space.c.
+ * Transactions: their records, the queue, reading and freeing them.  Sending is
+ * in send.c, receiving in receive.c, ranges and pages in tx_space.c.
  *
  * States: drawn in box_priv.h.
  * Locks: pool->lock (1) held by all callers; region calls take 2 and 3.
- * Reclaim: only ever sees pages that no transaction touches.
+ * Reclaim: touches only pages that no transaction's range touches.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -92,7 +91,7 @@ void tx_dequeue(struct pool *pool, struct box *box, uint32_t slot)
 	box->nr_queued--;
 }
 
-/* --- looking and freeing --- */
+/* --- reading and freeing --- */
 
 void tx_forget(struct pool *pool, struct box *box, uint32_t slot)
 {
@@ -103,7 +102,7 @@ void tx_forget(struct pool *pool, struct box *box, uint32_t slot)
 	table_free(&pool->boxes->txs, slot);
 }
 
-static void tx_info_get(struct pool *pool, uint32_t slot, struct tx_info *out)
+static void tx_info_fill(struct pool *pool, uint32_t slot, struct tx_info *out)
 {
 	struct tx_rec *rec = tx_rec(pool, slot);
 
@@ -126,7 +125,7 @@ int tx_by_id(struct pool *pool, struct box *box, uint64_t id,
 
 	if (!n)
 		return -ENOENT;
-	tx_info_get(pool, avl_entry(n, struct tx, by_id)->slot, out);
+	tx_info_fill(pool, avl_entry(n, struct tx, by_id)->slot, out);
 	return 0;
 }
 
@@ -141,7 +140,7 @@ int tx_by_slot(struct pool *pool, uint32_t slot, uint32_t id_low,
 	if (rec->state < TX_QUEUED || (uint32_t)rec->id != id_low)
 		return -ENOENT;
 	*box = tx_mem(pool, slot)->box;
-	tx_info_get(pool, slot, out);
+	tx_info_fill(pool, slot, out);
 	return 0;
 }
 
@@ -154,7 +153,7 @@ int tx_next(struct pool *pool, struct box *box, uint64_t id,
 	n = avl_lower_bound(&box->txs, &id, tx_key_id);
 	if (!n)
 		return -ENOENT;
-	tx_info_get(pool, avl_entry(n, struct tx, by_id)->slot, out);
+	tx_info_fill(pool, avl_entry(n, struct tx, by_id)->slot, out);
 	return 0;
 }
 

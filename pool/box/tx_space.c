@@ -2,10 +2,11 @@
 /*
  * Space for transactions: ranges of the box's region and the pages under them.
  *
- * States: a range is reserved or free; the pages that only it touches are Used
- * while it is reserved and Available after.
+ * States: a range is reserved or free.  The pages that it touches are Used
+ * while it is reserved; those that no other range touches are Available after.
  * Locks: pool->lock (1) held by all callers; region calls take 2 and 3.
- * Reclaim: asked for memory when there is none; it takes 3 and tries 2.
+ * Reclaim: is called by pool_make_room(), with 1 held.  It does not touch pages
+ * of reserved ranges, but may purge volatile files and ranges.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -38,7 +39,7 @@ static uint64_t tx_quota(struct pool *pool, struct box *box, uid_t uid)
 	return box->rec->size * pool->config.sender_quota / 100;
 }
 
-/* Low on space, and this sender has most of it: say so, once. */
+/* Reports a sender that fills the box: see range_suspect(). */
 static void tx_suspect(struct pool *pool, struct box *box, uid_t uid)
 {
 	uid_t owner = box->rec->uid[BOX_DIR];
@@ -57,9 +58,9 @@ static void tx_suspect(struct pool *pool, struct box *box, uid_t uid)
 }
 
 /*
- * Have reclaim make room for @nr pages more.  Readers that touch holes make
- * memory without asking, so the pool can have more than it should.
- * Return: whether it is worth to try again.
+ * Has reclaim make room for @nr pages more.  Clients that read holes of a
+ * region allocate memory without a request, so the pool can be above its limit.
+ * Return: as pool_make_room().
  */
 static bool tx_make_room(struct pool *pool, uint32_t nr)
 {
@@ -73,7 +74,7 @@ static bool tx_make_room(struct pool *pool, uint32_t nr)
 	return pool_make_room(pool, (uint64_t)nr * pool->page_size);
 }
 
-/* Pages for a new range; memory is asked from reclaim if there is none. */
+/* region_use_range(), with reclaim if the pool is full. */
 static int tx_use_pages(struct pool *pool, struct box *box,
 			const struct page_run *run)
 {
@@ -83,7 +84,7 @@ static int tx_use_pages(struct pool *pool, struct box *box,
 	if (!run->nr)
 		return 0;
 	err = region_use_range(box->region, run->first, run->nr, &missing);
-	/* What the first finds may show how much there is to free. */
+	/* A first reclaim may find more memory than was counted: try twice. */
 	for (int i = 0; err == -ENOSPC && i < 2 && tx_make_room(pool, run->nr);
 	     i++)
 		err = region_use_range(box->region, run->first, run->nr,
@@ -91,13 +92,16 @@ static int tx_use_pages(struct pool *pool, struct box *box,
 	return err;
 }
 
-/* No room in the box can be waited for; no memory in the pool cannot. */
+/* -EAGAIN, no room in the box, is waited for; -ENOSPC, of the pool, is not. */
 static int tx_no_room(int err)
 {
 	return err == -ENOSPC ? -EAGAIN : err;
 }
 
-/* @moving: bytes of @uid's that are given back for it, so they do not count. */
+/*
+ * Reserves a new range.  @moving: bytes of a range of @uid that the new one
+ * replaces; they do not count against the quota.
+ */
 static int tx_reserve(struct pool *pool, struct box *box, uint64_t size,
 		      uid_t uid, uint64_t moving, struct range **out)
 {
@@ -121,7 +125,7 @@ static int tx_reserve(struct pool *pool, struct box *box, uint64_t size,
 	return 0;
 }
 
-/* Makes @range larger where it stands. */
+/* Makes @range larger in place. */
 static int tx_grow(struct pool *pool, struct box *box, struct range *range,
 		   uint64_t size, uid_t uid)
 {
@@ -178,7 +182,7 @@ int tx_room(struct pool *pool, struct box *box, uint32_t slot, uint64_t total,
 		*out = tx->range;
 		return err;
 	}
-	/* Somebody is behind it: move, with room to grow if there is. */
+	/* Another range is behind it: move, with room to grow if possible. */
 	moving = range_size(tx->range);
 	if (total <= box->rec->size / 2)
 		err = tx_reserve(pool, box, total * 2, uid, moving, &range);

@@ -86,7 +86,7 @@ static inline uint64_t pool_extent_pages(const struct pool *pool)
 	return EXTENT_BYTES / pool->page_size;
 }
 
-/** pool_add_table - count @table in pool_overhead(); see also JOURNAL_TABLES. */
+/** pool_add_table - count @table in pool_overhead(); see pool.c. */
 void pool_add_table(struct pool *pool, struct table *table);
 
 /**

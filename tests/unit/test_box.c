@@ -146,21 +146,21 @@ static void test_attributes(void)
 	must(box_create(pool, as(11, 22, 0), "box", 01775, &box) == 0,
 	     "box_create");
 	serial = box_serial(box);
-	box_attr_get(box, BOX_DIR, &attr);
+	box_getattr(box, BOX_DIR, &attr);
 	ok(attr.mode == 01775 && attr.uid == 11 && attr.gid == 22,
 	   "the box has mkdir's mode and its maker's ids");
-	box_attr_get(box, BOX_SEND, &attr);
+	box_getattr(box, BOX_SEND, &attr);
 	ok((attr.mode & ~0222) == 0 && attr.mode == (0775 & 0222),
 	   "send has the w of it");
-	box_attr_get(box, BOX_RECV, &attr);
+	box_getattr(box, BOX_RECV, &attr);
 	ok(attr.mode == (0775 & 0444), "recv has the r of it");
-	ok(box_attr_set(pool, &the_op, box, BOX_SEND, &set) == 0,
+	ok(box_setattr(pool, &the_op, box, BOX_SEND, &set) == 0,
 	   "chmod and chown");
 	box = reopened(serial);
-	box_attr_get(box, BOX_SEND, &attr);
+	box_getattr(box, BOX_SEND, &attr);
 	ok(attr.mode == 07654 && attr.uid == 8 && attr.gid == 9,
 	   "hold for the next worker");
-	box_attr_get(box, BOX_RECV, &attr);
+	box_getattr(box, BOX_RECV, &attr);
 	ok(attr.uid == 11, "and for that node only");
 	box_set_backing(box, 5);
 	box = reopened(serial);

@@ -264,7 +264,7 @@ static const char *differs(void)
 		return "one too many";
 	for (int i = 0; i < SENDERS; i++)
 		if (list.handle[i] &&
-		    handle_get(pool, list.handle[i], &box) != HANDLE_SEND)
+		    handle_lookup(pool, list.handle[i], &box) != HANDLE_SEND)
 			return "an open file is gone";
 	return NULL;
 }

@@ -115,7 +115,7 @@ static int64_t op_attr(void)
 {
 	struct box_attr attr = { .mode = 0123, .uid = 5, .gid = 6 };
 
-	return box_attr_set(pool, &the_op, the_box(), BOX_SEND, &attr);
+	return box_setattr(pool, &the_op, the_box(), BOX_SEND, &attr);
 }
 
 static void setup_removed_box(void)
