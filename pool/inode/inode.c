@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Inodes of plain files: their records, where they are, and who refers to them.
+ * Inodes of plain files: their records, the names in them, and the index by
+ * inode number.
  *
- * States: see tree.h.
+ * States: drawn in inode.h.  A record is made in two parts: inode_prepare(),
+ * inode_publish(); a name is changed in two: inode_move_prepare(),
+ * inode_move_journal().  A kill in between leaves records that inodes_tidy()
+ * frees.
  * Locks: pool->lock (1) held by all callers.
- * Reclaim: never touches an inode.
+ * Reclaim: a purge makes an inode dead or PURGED, with the same lock held, and
+ * never while inode_table.busy is not 0.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +24,7 @@
 
 static uint32_t *inode_bucket(struct inode_table *t, uint64_t ino)
 {
-	/* Numbers are mostly given out one after another. */
+	/* tmpfs numbers its inodes one after another: multiply to spread. */
 	uint64_t h = (ino ^ ino >> 32) * 0x9e3779b97f4a7c15ull;
 
 	return &t->bucket[h >> 32 & (t->nr_buckets - 1)];
@@ -52,7 +57,7 @@ void inode_unhash(struct inode_table *t, uint32_t i)
 		*at = inode_mem(t, i)->next;
 }
 
-/* Half as many buckets as inodes, to twice as many.  Without memory it is slow. */
+/* Without memory the number of buckets stays, and look-ups get slower. */
 void inode_rehash(struct inode_table *t)
 {
 	uint32_t nr = t->nr_buckets, *bucket;
@@ -77,7 +82,7 @@ void inode_rehash(struct inode_table *t)
 
 /* --- records --- */
 
-int inode_mem_get(struct inode_table *t, uint32_t i)
+int inode_mem_alloc(struct inode_table *t, uint32_t i)
 {
 	struct inode **chunk = &t->chunk[i / INODE_CHUNK];
 
@@ -86,8 +91,7 @@ int inode_mem_get(struct inode_table *t, uint32_t i)
 	return *chunk ? 0 : -ENOMEM;
 }
 
-/* Memory beside the records goes with the last of them. */
-void inode_mem_put(struct inode_table *t, uint32_t i)
+void inode_mem_free(struct inode_table *t, uint32_t i)
 {
 	uint32_t chunk = i / INODE_CHUNK;
 
@@ -102,7 +106,6 @@ static unsigned int place_len(const struct inode_place *p)
 	return (unsigned char)p->name_len;
 }
 
-/* The whole name, terminated. */
 void inode_place_name(struct inode_table *t, const struct inode_place *p,
 		      char name[INODE_NAME_MAX + 1])
 {
@@ -138,8 +141,8 @@ void inode_place_free(struct inode_table *t, const struct inode_place *p)
 	}
 }
 
-/* Records with the rest of a name are live before what they belong to; those
- * of a worker that was killed before it was are found at the next start. */
+/* Records with the rest of a name get their state before the inode that they
+ * belong to.  If a kill comes between, inodes_tidy_names() frees them. */
 static int place_make(struct pool *pool, struct inode_place *p, uint32_t parent,
 		      const char *name)
 {
@@ -212,7 +215,7 @@ int inode_prepare(struct pool *pool, uint32_t parent, const char *name,
 	if (err)
 		return err;
 	rec = inode_rec(t, i);
-	err = inode_mem_get(t, i);
+	err = inode_mem_alloc(t, i);
 	if (!err)
 		err = place_make(pool, &rec->place, parent, name);
 	if (err) {
@@ -291,8 +294,6 @@ bool inode_valid(struct pool *pool, uint32_t inode)
 	return table_live(&pool->inodes->table, inode) &&
 	       inode_rec(pool->inodes, inode)->state == INODE_LIVE;
 }
-
-/* --- what the kernel asks first --- */
 
 uint32_t inode_opens(struct pool *pool, uint32_t inode)
 {

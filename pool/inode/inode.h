@@ -1,28 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Inodes of plain files: the numbers under which the front end knows them.
+ * Inodes of plain files: the numbers by which the kernel names them in
+ * requests.
  *
- * The store's own file system is the inode table of the files themselves: names,
- * attributes, content and permissions are there and nowhere else.  What is kept
- * besides is a record for each inode that somebody refers to, and it lives in
- * the store, too:
+ * Names, attributes, content and permissions of files are those of the store's
+ * file system, and nothing of them is kept here.  The table "inodes" in the
+ * store has a record for each file that is referenced:
  *
  *	tree/files/a/b		the tree
- *	orphan/NODE		a file that has lost the name its inode had
+ *	orphan/INODE		the file of an inode that has lost its name
  *	inodes[]		record: inode number, (parent, name), counts
  *
  *	inode 1 (root) <--- parent --- inode 7 "a" <--- parent --- inode 9 "b"
  *
- * So an inode's path is found by going up, a rename changes one record, nothing
- * is open for a file that nobody has open, and a worker that starts finds every
- * number that was given out.
+ * So an inode's path is found by going from parent to parent, a rename changes
+ * one record, no descriptor is needed for a file that is not open, and a worker
+ * that starts finds every number that the kernel has.
  *
- *	      lookup, create             last forget, nobody's parent
+ *	      lookup, create             last forget, no child, not open
  *	FREE ----------------> LIVE ------------------------------------> FREE
- *	                        |  ^
- *	     unlink, rmdir, or  |  | found again by another name
- *	     renamed over       v  |
- *	                       ORPHAN (its file is in orphan/)
+ *	                       |  ^ |
+ *	    unlink, rmdir, or  |  | '------> DEAD (its file is removed; the
+ *	    renamed over       v  |                kernel has references still)
+ *	                      ORPHAN (its file is in orphan/; a lookup of
+ *	                              another name, or a link, ends that)
  *
  * Locks: pool->lock (1) held by all callers.
  */
@@ -39,48 +40,56 @@ struct pool;
 #define INODE_ROOT 1
 #define INODE_NAME_MAX 255
 
-/** inode_forget - @inode is referred to @n times less. */
+/** inode_forget - drop @n of the references that lookups have taken. */
 void inode_forget(struct pool *pool, uint32_t inode, uint64_t n);
 
-/** inode_valid - is it an inode that somebody refers to? */
+/** inode_valid - is there a record of this inode? */
 bool inode_valid(struct pool *pool, uint32_t inode);
 
-/** inode_stat - Return: 0, -ESTALE (no such inode), -ENOENT (it is removed). */
+/**
+ * inode_stat - attributes of the inode's file.
+ * Return: 0; -ESTALE (no such inode, or its file is dead or purged); or -errno
+ * of statx(), -ENOENT if its file was removed behind our back.
+ */
 int inode_stat(struct pool *pool, uint32_t inode, struct statx *out);
 
 /** inode_opens - open files on it; 0 for no such inode. */
 uint32_t inode_opens(struct pool *pool, uint32_t inode);
 
 /**
- * inode_fd - a descriptor of the inode's file.
+ * inode_fd - the descriptor of the inode's file, opened at the first call.
  * @write: it must be writable.
- * Valid until the same inode is closed; never the caller's to close.
- * Return: it, or -errno.
+ * It belongs to the inode: the caller calls inode_fd_done() and does not close
+ * it.
+ * Return: the descriptor, or -errno as inode_stat() and open().
  */
 int inode_fd(struct pool *pool, uint32_t inode, bool write);
-/** inode_fd_done - not needed any more: closed, unless the inode is open. */
+/** inode_fd_done - close the descriptor, unless the inode is open. */
 void inode_fd_done(struct pool *pool, uint32_t inode);
-/** inode_fd_close - the descriptor is not wanted for now. */
+/** inode_fd_close - close the descriptor; inode_fd() opens it again. */
 void inode_fd_close(struct pool *pool, uint32_t inode);
 
-/** inode_opendir - Return: a descriptor, the caller's to close, or -errno. */
+/**
+ * inode_opendir - open a directory for reading.
+ * Return: a descriptor, the caller's to close, or -errno as inode_fd().
+ */
 int inode_opendir(struct pool *pool, uint32_t inode);
 
 struct inode_usage {
 	uint64_t inodes; /* records in use */
-	uint64_t bytes; /* memory that inodes take, records included */
-	uint64_t open; /* descriptors */
+	uint64_t bytes; /* memory of inodes, records included */
+	uint64_t open; /* inodes with open files */
 };
 void inode_usage(struct pool *pool, struct inode_usage *out);
 
 enum inode_known {
 	INODE_KNOWN_DIR,
-	INODE_KNOWN_DEAD /* purged files, and other ones that are no more */
+	INODE_KNOWN_DEAD /* purged, or dead */
 };
 
 /**
- * inode_next_known - of those that the kernel knows.
- * Return: the next one behind @inode, which is 0 at first; 0: no more.
+ * inode_next_known - walk the inodes that the kernel has references to.
+ * @inode: the inode before, 0 at first.  Return: the next one, 0 at the end.
  */
 uint32_t inode_next_known(struct pool *pool, uint32_t inode,
 			  enum inode_known what);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Paths that can be used: long ones in two steps, and through directories that
- * keep an ordinary user's worker out.
+ * Paths for system calls: made by path_make(), and then completed.  One that is
+ * longer than PATH_MAX starts at an open directory on the way; one through
+ * directories that an ordinary user's worker may not enter gets mode overrides.
  *
- * States: made, used, released.
+ * States: made -> used -> released.  A path is valid until a name on it
+ * changes, which needs the lock.
  * Locks: pool->lock (1) held by all callers.
- * Reclaim: makes paths itself, to purge what is there.
+ * Reclaim: uses paths of its own for the files that it purges.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +25,7 @@ void inode_path_release(struct inode_path *p)
 	p->own = -1;
 }
 
-/* Is a directory on the way that an ordinary user's worker cannot enter? */
+/* Is there a directory on the way that the worker may not enter? */
 static bool path_is_closed(struct pool *pool, const struct inode_path *p)
 {
 	struct stat st;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Descriptors of the files of inodes, and looking at them.
+ * Descriptors of the files of inodes, and their attributes.
  *
- * States: a descriptor is kept only while the inode is open, and only once
- * something needed one; a worker that starts has none.
+ * States: an inode has no descriptor -> inode_fd() opens one -> inode_fd_done()
+ * closes it unless the inode is open, inode_fd_close() in any case.  A worker
+ * that starts has none.
  * Locks: pool->lock (1) held by all callers.
- * Reclaim: opens files itself, to purge them.
+ * Reclaim: opens descriptors of its own for the files that it purges; a
+ * volatile file that is on its list is not open.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +15,8 @@
 
 #include "pool/inode/inode_priv.h"
 
-/* An ordinary user's pool serves files whose modes keep their owner out, to
- * whoever has them open already. */
+/* A client that has opened a file goes on when its mode forbids it to the owner
+ * later; as an ordinary user, the worker is that owner. */
 int inode_openat(struct pool *pool, uint32_t inode, struct inode_path *p,
 		 int flags)
 {
@@ -104,7 +106,7 @@ int inode_stat(struct pool *pool, uint32_t inode, struct statx *out)
 	inode_path_release(&p);
 	if (err)
 		return err;
-	/* The name that keeps it is nobody's. */
+	/* The name in orphan/ does not count. */
 	if (inode_rec(pool->inodes, inode)->flags & INODE_ORPHAN)
 		stx.stx_nlink -= stx.stx_nlink > 0 && !S_ISDIR(stx.stx_mode)
 					 ? 1

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The life of an inode: who refers to it, and what becomes of it when nobody
- * does.
+ * The life of an inode: its references, and its end.
  *
- * States: LIVE -> FREE, when neither the kernel nor an open file nor a child
- * refers to it and the hooks let it go; its file may be dead before.
+ * References are lookups of the kernel (nlookup), open files (opens) and
+ * children.
+ *
+ * States: LIVE -> FREE, when there is no reference and inode_hooks.drop agrees;
+ * LIVE -> DEAD -> FREE, when its file is removed before that.
  * Locks: pool->lock (1) held by all callers.
- * Reclaim: ends inodes of files that it has purged, by inode_set_dead().
+ * Reclaim: calls inode_set_dead() for files that it has purged.
  */
 #include <fcntl.h>
 #include <unistd.h>
@@ -30,12 +32,12 @@ static void inode_free(struct pool *pool, uint32_t inode)
 	t->hooks->evict(pool, inode);
 	if (!(rec->flags & INODE_DEAD))
 		inode_unhash(t, inode);
-	/* First, or a worker that is killed here would leave a half of it. */
+	/* Before its name: a kill in between must not leave a cut name. */
 	rec->state = INODE_FREE;
 	inode_place_free(t, &rec->place);
 	table_free(&t->table, inode);
 	t->nr_inodes--;
-	inode_mem_put(t, inode);
+	inode_mem_free(t, inode);
 }
 
 void inode_free_unused(struct pool *pool, uint32_t inode)
@@ -59,7 +61,7 @@ void inode_free_unused(struct pool *pool, uint32_t inode)
 	inode_rehash(t);
 }
 
-/* An orphan is nobody's child. */
+/* An orphan has no parent. */
 void inode_moved(struct pool *pool, struct inode_move *m)
 {
 	struct inode_table *t = pool->inodes;
@@ -78,8 +80,8 @@ void inode_set_dead(struct pool *pool, uint32_t inode)
 	pool->inodes->hooks->evict(pool, inode);
 	inode_unhash(pool->inodes, inode);
 	/*
-	 * In one store, and not through the journal: this is done between
-	 * requests, and the last one's token must stay.
+	 * One store, and not through the journal: a purge is not a request, and
+	 * the token of the last request must stay.
 	 */
 	inode_rec(pool->inodes, inode)->flags = INODE_DEAD;
 	inode_free_unused(pool, inode);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where the file of an inode is: a path, made by going up from inode to inode.
+ * Where the file of an inode is: its path, made by going from parent to parent.
  *
- * States: none; a path holds until a name on it changes, which only the holder
- * of the lock can do.
+ * States: none; see inode_at.c for those of a path.
  * Locks: pool->lock (1) held by all callers.
- * Reclaim: makes paths itself, to purge what is there.
+ * Reclaim: uses paths of its own for the files that it purges.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -39,10 +38,7 @@ static bool path_prepend_top(struct inode_path *p, uint32_t inode, bool last)
 	return path_prepend(p, orphan, strlen(orphan), last);
 }
 
-/*
- * From @inode up.  A path that gets too long starts at a directory in between,
- * opened by a path of its own: *@stop is that inode then, else 0.
- */
+/* From @inode up to the root, or to an orphan. */
 int path_make(struct pool *pool, uint32_t inode, const char *name,
 	      struct inode_path *p, uint32_t *stop)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the folders of plain files share of inodes: records in the store, and
- * what is kept beside them in memory.
+ * Inodes, for the folders of plain files: the records in the store, and what is
+ * kept beside them in memory.
  */
 #ifndef POOLFS_POOL_INODE_PRIV_H
 #define POOLFS_POOL_INODE_PRIV_H
@@ -14,39 +14,39 @@
 
 #define INODE_MAX (1u << 24)
 #define INODE_BUCKETS_MIN 1024u
-#define INODE_CHUNK 1024 /* struct inode that come into being together */
+#define INODE_CHUNK 1024 /* struct inode that are allocated together */
 
-enum {
+/* What a record of the table is. */
+enum inode_state {
 	INODE_FREE,
-	INODE_LIVE,
-	INODE_NAME, /* the rest of another's name */
-	INODE_MODE_OVERRIDE /* a mode that must be given back */
+	INODE_LIVE, /* struct inode_rec */
+	INODE_NAME, /* struct inode_name_rec: a part of a long name */
+	INODE_MODE_OVERRIDE /* struct mode_override_rec */
 };
 
-#define INODE_ORPHAN (1u << 0) /* its file is orphan/NODE */
-#define INODE_DEAD (1u << 1) /* its file is no more */
+#define INODE_ORPHAN (1u << 0) /* its file is orphan/INODE */
+#define INODE_DEAD (1u << 1) /* its file is removed */
 #define INODE_DIR (1u << 2)
 #define INODE_VOLATILE (1u << 3) /* user.pool.volatile */
-#define INODE_PURGED (1u << 4) /* its names are still there, and mean nothing */
-
-#define INODE_RANGES (1u << 5) /* some of it is unpinned */
+#define INODE_PURGED (1u << 4) /* its file is empty; its names must not show */
+#define INODE_RANGES (1u << 5) /* it has unpinned or purged ranges */
 
 #define INODE_NAME_INLINE 79
 #define INODE_NAME_MORE 120
 
 struct inode_rec {
-	uint32_t state;
-	uint32_t flags;
-	uint64_t ino;
-	uint64_t nlookup; /* references that were given out */
-	uint32_t opens;
+	uint32_t state; /* enum inode_state */
+	uint32_t flags; /* INODE_* */
+	uint64_t ino; /* inode number in the store's file system */
+	uint64_t nlookup; /* references that the kernel has */
+	uint32_t opens; /* open files */
 	int32_t backing; /* passthrough id, 0 for none */
-	uint64_t stamp; /* volatile: when it was closed, by a count */
-	/* Above is what changes, in one piece; below is where it is. */
+	uint64_t stamp; /* volatile: of the last close; see volatiles.stamp */
+	/* Where its file is. */
 	struct inode_place {
-		uint32_t parent;
-		uint32_t more; /* record with the rest of the name */
-		char name_len; /* as an unsigned number */
+		uint32_t parent; /* 0: none: the root, orphans */
+		uint32_t more; /* record with the rest of the name, 0: none */
+		char name_len; /* bytes; as an unsigned number */
 		char name[INODE_NAME_INLINE];
 	} place;
 };
@@ -54,7 +54,7 @@ _Static_assert(sizeof(struct inode_rec) == 128, "inode_rec");
 
 struct inode_name_rec {
 	uint32_t state;
-	uint32_t more;
+	uint32_t more; /* the next one, 0: none */
 	char name[INODE_NAME_MORE];
 };
 _Static_assert(sizeof(struct inode_name_rec) == 128, "inode_name_rec");
@@ -62,7 +62,7 @@ _Static_assert(sizeof(struct inode_name_rec) == 128, "inode_name_rec");
 struct mode_override_rec {
 	uint32_t state;
 	uint32_t inode;
-	uint32_t mode; /* its real one */
+	uint32_t mode; /* permission bits, to be restored */
 	char rest[116];
 };
 _Static_assert(sizeof(struct mode_override_rec) == 128, "mode_override_rec");
@@ -70,20 +70,20 @@ _Static_assert(sizeof(struct mode_override_rec) == 128, "mode_override_rec");
 struct inode {
 	uint32_t next; /* in its bucket, 0: the last */
 	uint32_t children; /* inodes whose parent it is */
-	int fd; /* 0: none */
-	bool fd_writes;
-	/* Of a volatile file that nobody has open: see pool/volatile/. */
-	bool listed;
-	bool idle; /* nobody has it mapped either */
+	int fd; /* of inode_fd(); 0: none */
+	bool fd_writes; /* fd is writable */
+	/* Of a volatile file that is not open: see pool/volatile/. */
+	bool listed; /* on the LRU of files */
+	bool idle; /* not mapped either, when last checked */
 	struct extent_link link;
-	uint32_t pages;
+	uint32_t pages; /* memory, when last measured */
 };
 
-/* What pool/volatile/ knows of an inode; as the kernel's hooks of these names. */
+/* Hooks of pool/volatile/; as drop_inode and evict_inode of the kernel. */
 struct inode_hooks {
-	/* Nobody refers to it any more.  Return: whether its record may go. */
+	/* It has no reference any more.  Return: whether to free its record. */
 	bool (*drop)(struct pool *pool, uint32_t inode);
-	/* Its record goes now, or its file is no more. */
+	/* Its record is about to be freed, or its file was removed. */
 	void (*evict)(struct pool *pool, uint32_t inode);
 };
 
@@ -91,21 +91,21 @@ struct inode_table {
 	uint32_t magic;
 	struct table table;
 	struct inode *chunk[INODE_MAX / INODE_CHUNK];
-	uint16_t chunk_inodes[INODE_MAX / INODE_CHUNK]; /* live ones */
-	uint32_t *bucket; /* by inode number */
+	uint16_t chunk_inodes[INODE_MAX / INODE_CHUNK]; /* LIVE records */
+	uint32_t *bucket; /* first inode, by hash of the inode number */
 	uint32_t nr_buckets; /* a power of 2 */
 	uint32_t nr_inodes;
-	uint32_t nr_open;
-	int orphanfd;
-	bool root; /* may make files of other users' */
-	unsigned int busy; /* an inode must stay what it is meanwhile */
-	uint64_t blocks; /* of 512 bytes: see space_adopt() */
+	uint32_t nr_open; /* inodes with open files */
+	int orphanfd; /* of orphan/ */
+	bool root; /* the worker may make files of other users */
+	unsigned int busy; /* operations that no purge may interrupt */
+	uint64_t blocks; /* of 512 bytes, of plain files: see space.c */
 	const struct inode_hooks *hooks;
 };
 
 #define INODES_MAGIC 0x696e6f64u /* "inod" */
 
-/* The owner of a list of inodes. */
+/* The inode table that a list was given as its owner. */
 static inline struct inode_table *inodes_of(void *owner)
 {
 	struct inode_table *t = owner;
@@ -126,18 +126,21 @@ static inline struct inode *inode_mem(struct inode_table *t, uint32_t i)
 
 #define OVERRIDES_MAX 64
 
-/* A path from a descriptor on; released when it is used. */
+/* A path for the *at() calls; to be released by inode_path_release(). */
 struct inode_path {
 	struct pool *pool;
-	int dirfd;
-	int own; /* to close, or -1 */
+	int dirfd; /* where path starts */
+	int own; /* a descriptor to close, or -1 */
 	int nr_overrides;
-	uint32_t overrides[OVERRIDES_MAX]; /* records of modes to restore */
+	uint32_t overrides[OVERRIDES_MAX]; /* records, restored on release */
 	char *path; /* in buf */
 	char buf[PATH_MAX];
 };
 
-/* What an operation refers to stays while it runs. */
+/*
+ * INODES_BUSY() - to the end of the block, no file is purged that this thread
+ * does not purge itself: the shrinkers of pool/volatile/ stop.
+ */
 static inline void inodes_release(struct inode_table **t)
 {
 	(*t)->busy--;
@@ -148,114 +151,141 @@ static inline void inodes_release(struct inode_table **t)
 			(pool)->inodes;                            \
 	busy_inodes->busy++
 
-/* --- inode_table.c: all of them --- */
+/* --- inode_table.c: the table as a whole --- */
 
 int inodes_open(struct pool *pool);
-/* What is in memory, from the records; @fresh: nobody of before refers to them. */
+/*
+ * Rebuilds what is in memory from the records.  @fresh: a new mount, so the
+ * kernel has no reference to any inode.  Return: 0 or -errno.
+ */
 int inodes_adopt(struct pool *pool, bool fresh);
-/* What a kill has left half done, once pool/volatile/ has adopted its part. */
+/* Ends what a kill has interrupted, after volatile_adopt(). */
 void inodes_tidy(struct pool *pool);
 void inodes_close(struct pool *pool);
 /* NULL or the first invariant that is broken (tests). */
 const char *inodes_check(struct pool *pool);
-/* The same of some records, the @n-th lot, without a look at the store. */
+/* The same for the @n-th part of the records, without system calls. */
 const char *inodes_check_some(struct pool *pool, uint32_t n);
 
 /* --- inode.c: records and the index by inode number --- */
 
-/* Memory beside the record, and the index by inode number. */
-int inode_mem_get(struct inode_table *t, uint32_t i);
-void inode_mem_put(struct inode_table *t, uint32_t i);
+/*
+ * Memory of record @i, in chunks.  inode_mem_free() frees a chunk with its last
+ * LIVE record; each was counted in chunk_inodes.  Return: 0 or -ENOMEM.
+ */
+int inode_mem_alloc(struct inode_table *t, uint32_t i);
+void inode_mem_free(struct inode_table *t, uint32_t i);
+/* The index by inode number. */
 void inode_hash(struct inode_table *t, uint32_t i);
 void inode_unhash(struct inode_table *t, uint32_t i);
+/* Fits the number of buckets to that of inodes. */
 void inode_rehash(struct inode_table *t);
-/* The inode of an inode number, 0: nobody refers to it. */
+/* The inode with this inode number, 0: there is none. */
 uint32_t inode_by_ino(struct inode_table *t, uint64_t ino);
-/* The whole name, terminated. */
+/* The whole name, terminated by 0. */
 void inode_place_name(struct inode_table *t, const struct inode_place *p,
 		      char name[INODE_NAME_MAX + 1]);
+/* Frees the records with the rest of the name. */
 void inode_place_free(struct inode_table *t, const struct inode_place *p);
-/* Is this where the inode is known to be? */
+/* Is the inode's record for the name @name in @parent? */
 bool inode_is_at(struct inode_table *t, uint32_t inode, uint32_t parent,
 		 const char *name);
 /*
- * inode_prepare - a record for it, not to be seen yet.  inode_publish() makes
- * it live in the change that the caller has begun, inode_published() after
- * that.
+ * inode_prepare - a record for a file, still FREE.  inode_publish() makes it
+ * LIVE in the journal change of the caller; inode_published() adds it to what
+ * is in memory after the commit.  inode_unprepare() frees it instead.
+ * Return: 0, or as pool_record().
  */
 int inode_prepare(struct pool *pool, uint32_t parent, const char *name,
 		  uint64_t ino, mode_t mode, uint32_t *inode);
 void inode_unprepare(struct pool *pool, uint32_t inode);
 void inode_publish(struct pool *pool, uint32_t inode, uint32_t opens);
 void inode_published(struct pool *pool, uint32_t inode);
-/* Another place for an inode, in the change that the caller has begun. */
+/*
+ * Another place for an inode: prepare, then journal in the change of the
+ * caller, then inode_moved() after the commit; or cancel.
+ */
 struct inode_move {
 	uint32_t inode;
 	struct inode_place old, new;
 };
 int inode_move_prepare(struct pool *pool, struct inode_move *m, uint32_t inode,
 		       uint32_t parent, const char *name);
-/* To no place at all: its file has gone to orphan/, or is removed. */
+/* To no place: its file is moved to orphan/. */
 void inode_move_nowhere(struct pool *pool, struct inode_move *m,
 			uint32_t inode);
 void inode_move_journal(struct pool *pool, struct inode_move *m);
 void inode_move_cancel(struct pool *pool, struct inode_move *m);
 void inode_orphan_name(uint32_t inode, char *buf, size_t size);
 
-/* --- inode_life.c: who refers to it, and its end --- */
+/* --- inode_life.c: references, and its end --- */
 
-/* After the change: children are counted anew. */
+/* After the commit: counts children, and frees the old name and parent. */
 void inode_moved(struct pool *pool, struct inode_move *m);
-/* Frees it, and parents that only it needed, if nobody refers to it. */
+/* Frees it if it has no reference, and then its parents in the same way. */
 void inode_free_unused(struct pool *pool, uint32_t inode);
-/* Its file is gone, by no act of the kernel's. */
+/* Its file was removed, and not by a request: INODE_DEAD. */
 void inode_set_dead(struct pool *pool, uint32_t inode);
 
 /* --- inode_path.c, inode_at.c, mode_override.c: where its file is --- */
 
-/* Return: 0, -ESTALE, -ENOENT (its file is removed), or what openat says. */
+/*
+ * A path of @inode.  Return: 0; -ESTALE (no such inode, dead or purged);
+ * -ENOMEM; or -errno of openat().
+ */
 int inode_path(struct pool *pool, uint32_t inode, struct inode_path *p);
-/* @name in @parent. */
+/* The same for @name in @parent; -ENAMETOOLONG. */
 int inode_path_at(struct pool *pool, uint32_t parent, const char *name,
 		  struct inode_path *p);
 void inode_path_release(struct inode_path *p);
 /*
- * The same for @inode, or for @name in it, without what has to be released: a
- * path that is too long starts at *@stop, an inode on the way, and is 0 else.
+ * The same for @inode, or for @name in it, without anything to release.
+ * @stop: out, 0, or the inode at which the path starts, because the whole path
+ *	is longer than PATH_MAX.
  */
 int path_make(struct pool *pool, uint32_t inode, const char *name,
 	      struct inode_path *p, uint32_t *stop);
-/* inode_path(), where it is short and needs no mode override. */
+/* path_make() for a path that is not too long; -ENAMETOOLONG. */
 int path_build(struct pool *pool, uint32_t inode, struct inode_path *p);
-/* Has the path pass directories whose modes keep their owner out. */
+/* Overrides modes of @dir and directories above it that lack S_IXUSR. */
 int mode_override_path(struct pool *pool, uint32_t dir, struct inode_path *p);
-/* The same, to open what the path is of. */
+/* Overrides the mode of a file that lacks S_IRUSR or S_IWUSR. */
 int mode_override_file(struct pool *pool, uint32_t inode, struct inode_path *p);
+/* Restores all modes that were overridden for @p. */
 void mode_override_restore(struct inode_path *p);
-/* What a worker that was killed had overridden. */
+/* Restores all modes that a worker which was killed had overridden. */
 void mode_override_recover(struct pool *pool);
 
 /* --- inode_fd.c --- */
 
-/* Opens what is at @p.  As the owner, if modes forbid it to us. */
+/*
+ * Opens the file at @p, the path of @inode, with a mode override if that is
+ * needed.  Return: a descriptor, the caller's to close, or -errno.
+ */
 int inode_openat(struct pool *pool, uint32_t inode, struct inode_path *p,
 		 int flags);
 
 /* --- space.c --- */
 
 /*
- * What plain files take of a store that is not a file system of its own, where
- * nobody else counts.
+ * The space that plain files take, counted in a store that is not a file system
+ * of its own.  In a detached store none of these does anything.
  */
+/* Counts what is there.  Return: 0 or -errno. */
 int space_adopt(struct pool *pool);
-/* The file open at @fd has changed by what it had before. */
+/* Blocks of 512 bytes of the file at @fd. */
 uint64_t space_of(struct pool *pool, int fd);
+/* A file had @before blocks and has @after. */
 void space_changed(struct pool *pool, uint64_t before, uint64_t after);
-/* Is the file at @path about to lose its last name?  Then it is counted out. */
+/* The file at @path is about to be unlinked: subtracts it if that is its last
+ * name. */
 void space_unlinked(struct pool *pool, int dirfd, const char *path);
-/* May [off, off+len) of the file at @fd be written?  Return: 0 or -ENOSPC. */
+/*
+ * May bytes [off, off+len) of the file at @fd be written?  Has reclaim make
+ * room if not.  Return: 0 or -ENOSPC.
+ */
 int space_reserve(struct pool *pool, int fd, off_t off, size_t len);
-/* Bytes that plain files have. */
+/* Bytes of all plain files. */
 uint64_t space_used(struct pool *pool);
 
 #endif

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * All inodes of a pool: their table, as a worker finds it.  They are counted
- * and indexed anew, and what a kill has left half done is finished or dropped.
+ * The inode table as a whole: opened, adopted by a worker that starts, checked
+ * and closed.
  *
- * States: closed; the table open; adopted; tidied.  A mount that is new forgets
- * who referred to an inode.
- * Locks: none yet, or pool->lock (1).
- * Reclaim: not running yet, or not any more.
+ * States: closed -> open -> adopted (indexed and counted; in a new mount
+ * without references) -> tidied (what a kill has interrupted is ended) ->
+ * closed.  Locks: none is needed while the pool is opened and closed; all else
+ * is called with pool->lock (1) held.
+ * Reclaim: does not run while the pool is opened and closed.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -57,7 +58,7 @@ static int inodes_adopt_root(struct pool *pool)
 	rec->ino = st.st_ino;
 	rec->flags = INODE_DIR;
 	rec->state = INODE_LIVE;
-	return inode_mem_get(t, INODE_ROOT);
+	return inode_mem_alloc(t, INODE_ROOT);
 }
 
 static int inodes_adopt_records(struct pool *pool, bool fresh)
@@ -70,11 +71,11 @@ static int inodes_adopt_records(struct pool *pool, bool fresh)
 
 		if (rec->state != INODE_LIVE)
 			continue;
-		err = inode_mem_get(t, i);
+		err = inode_mem_alloc(t, i);
 		if (err)
 			return err;
 		if (fresh) {
-			/* Nobody of before refers to it. */
+			/* They were those of the mount before. */
 			rec->nlookup = rec->opens = 0;
 			rec->backing = 0;
 		}
@@ -111,9 +112,9 @@ int inodes_adopt(struct pool *pool, bool fresh)
 	return err ? err : space_adopt(pool);
 }
 
-/* --- what a kill between two stores can leave, none of it visible --- */
+/* --- what a kill between two stores has left; none of it is visible --- */
 
-/* Is it the file of an orphan, or of an inode that is becoming one? */
+/* Is orphan/@inode the file of an orphan, or of an inode to become one? */
 static bool orphan_is_needed(struct pool *pool, uint32_t inode)
 {
 	struct journal_intent intent;
@@ -124,7 +125,7 @@ static bool orphan_is_needed(struct pool *pool, uint32_t inode)
 		 intent.victim == inode));
 }
 
-/* What else orphan/ has. */
+/* Removes files from orphan/ that no inode needs. */
 static void inodes_tidy_orphans(struct pool *pool)
 {
 	struct inode_table *t = pool->inodes;
@@ -144,7 +145,7 @@ static void inodes_tidy_orphans(struct pool *pool)
 	closedir(d);
 }
 
-/* Records with the rest of a name that no inode has. */
+/* Frees records with the rest of a name that belong to no inode. */
 static void inodes_tidy_names(struct inode_table *t)
 {
 	uint8_t *named = calloc(1, t->table.nr / 8 + 1);
@@ -202,7 +203,7 @@ void inodes_close(struct pool *pool)
 	pool->inodes = NULL;
 }
 
-/* --- what is known of them --- */
+/* --- counters and checks --- */
 
 void inode_usage(struct pool *pool, struct inode_usage *out)
 {
@@ -237,7 +238,7 @@ uint32_t inode_next_known(struct pool *pool, uint32_t inode,
 	return 0;
 }
 
-/* What its record says, against the index and its parent. */
+/* Compares its record with the index and its parent. */
 static const char *inode_check(struct inode_table *t, uint32_t i)
 {
 	const struct inode_rec *rec = inode_rec(t, i);
@@ -254,7 +255,7 @@ static const char *inode_check(struct inode_table *t, uint32_t i)
 	return NULL;
 }
 
-/* The same against the store. */
+/* Compares its record with the store. */
 static const char *inode_check_file(struct pool *pool, uint32_t i)
 {
 	const struct inode_rec *rec = inode_rec(pool->inodes, i);
@@ -275,7 +276,7 @@ static const char *inode_check_file(struct pool *pool, uint32_t i)
 	return NULL;
 }
 
-#define CHECK_SOME 32 /* records that are looked at each time */
+#define CHECK_SOME 32 /* records of one inodes_check_some() */
 
 const char *inodes_check_some(struct pool *pool, uint32_t n)
 {

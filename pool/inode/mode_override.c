@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Files and directories whose modes keep their owner out.
+ * Mode overrides: access to files and directories whose modes forbid it to
+ * their owner.
  *
- * Who has a file open, or stands in a directory, goes on when it, or a
- * directory above it, is closed to its owner.  The worker of an ordinary user
- * goes there by a path each time, and has no privilege to pass.  So it lends
- * them the missing bits while one operation runs:
+ * A client that has a file open, or has a working directory, goes on when the
+ * owner's permission to it, or to a directory above it, is taken away.  The
+ * worker of an ordinary user opens a path for each operation, and has no
+ * privilege.  So it sets the missing bits while one operation runs.
  *
- *	written down --> overrides --> operation --> given back --> forgotten
- *
- * and a worker that starts gives back what is written down.
+ * States: mode as its user set it -> recorded in the table -> overridden (the
+ * operation runs) -> restored -> record freed.  A worker that starts restores
+ * what is recorded.
  *
  * Locks: pool->lock (1) held by all callers.
- * Reclaim: may come here itself, to purge a file.
+ * Reclaim: a purge overrides modes itself, between two operations.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,7 @@ static struct mode_override_rec *override_rec(struct pool *pool, uint32_t slot)
 	return table_record(&pool->inodes->table, slot);
 }
 
-/* What @bits a file lacks whose own path can be passed. */
+/* Sets @bits in the mode of @inode.  Its path must be passable. */
 static int mode_override(struct pool *pool, uint32_t inode, mode_t bits,
 			 struct inode_path *p)
 {
@@ -61,7 +62,7 @@ out:
 	return err;
 }
 
-/* From the top down. */
+/* From the top down: a path can be passed once those above can. */
 int mode_override_path(struct pool *pool, uint32_t dir, struct inode_path *p)
 {
 	struct inode_rec *rec;
@@ -93,21 +94,21 @@ static void restore_one(struct pool *pool, uint32_t slot)
 	table_free(&pool->inodes->table, slot);
 }
 
-/* From the bottom up: what is above must be passed. */
+/* From the bottom up: the path is needed to restore what is below. */
 void mode_override_restore(struct inode_path *p)
 {
 	while (p->nr_overrides)
 		restore_one(p->pool, p->overrides[--p->nr_overrides]);
 }
 
-/* More than one was overrides only along one path, the upper ones first. */
+/* Overrides of one worker are all along one path. */
 void mode_override_recover(struct pool *pool)
 {
 	struct inode_table *t = pool->inodes;
 	bool again = true;
 
-	/* A deeper one may have got a lower slot: those that can be reached
-	 * only through another must come before it. */
+	/* The deepest first, which need not be the record with the highest
+	 * number: it is reached through the others. */
 	while (again) {
 		uint32_t deepest = 0, depth_of = 0;
 

@@ -2,11 +2,12 @@
 /*
  * The space that plain files take.
  *
- * States: a store is either a file system of its own, which counts and says
- * ENOSPC itself, or a directory on somebody's file system: then every change
- * comes through here, is counted, and held against the pool's size.
+ * States: none.  A detached store is a file system of its own, which counts and
+ * returns ENOSPC itself.  In a directory of another file system, every change
+ * is counted here and compared with the pool's size.
  * Locks: pool->lock (1) held by all callers.
- * Reclaim: asked for room before anybody is refused.
+ * Reclaim: changes the count by purges; space_reserve() calls it before it
+ * returns -ENOSPC.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -53,8 +54,10 @@ uint64_t space_used(struct pool *pool)
 /* Directories below each other that a walk holds open. */
 #define SPACE_DEPTH 200
 
-/* Of the directory @fd, which is closed.  Files with several names are met that
- * often. */
+/*
+ * Counts the files below the directory @fd, and closes it.  A file with n names
+ * is found n times, and counted as a part of n each time.
+ */
 static void space_count(struct inode_table *t, int fd, int depth)
 {
 	DIR *d = fdopendir(fd);
@@ -113,14 +116,13 @@ static bool space_exceeds(struct pool *pool, uint64_t len)
 	       pool->size;
 }
 
-/* May [off, off+len) of the file be written? */
 int space_reserve(struct pool *pool, int fd, off_t off, size_t len)
 {
 	off_t hole;
 
 	if (!space_exceeds(pool, len))
 		return 0;
-	/* What has memory already takes no more. */
+	/* Bytes that have memory already take no more. */
 	hole = lseek(fd, off, SEEK_HOLE);
 	if (hole >= off + (off_t)len)
 		return 0;
