@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What users say of plain files: volatile as a whole, or ranges unpinned and
- * pinned.
+ * The requests of users: make a file volatile as a whole, unpin and pin ranges.
  *
  * States of a page of a file:
  *
@@ -11,8 +10,9 @@
  *	   |<----------------'      pin: "was purged"        |
  *	   '-------------------------------------------------'
  *
- * Locks: pool->lock (1).
- * Reclaim: vrange_purge.c, with the same lock held.
+ * Locks: pool->lock (1) held by all callers.
+ * Reclaim: purges unpinned ranges with the same lock held, between requests,
+ * and in pool_record() unless INODES_BUSY().
  */
 #include <errno.h>
 
@@ -27,14 +27,14 @@ int vfile_set_volatile(struct pool *pool, uint32_t inode, bool on)
 		return err;
 	if (!S_ISREG(stx.stx_mode) && !S_ISDIR(stx.stx_mode))
 		return -EOPNOTSUPP;
-	vfile_mark(pool->volatiles, inode_rec(pool->inodes, inode), on);
+	vfile_set_flag(pool->volatiles, inode_rec(pool->inodes, inode), on);
 	vrange_remeasure(pool, inode);
 	if (!inode_opens(pool, inode))
 		vfile_list(pool, inode);
 	return 0;
 }
 
-/* Pages of [off, off+len), and of it all when len is 0. */
+/* The pages of [off, off+len); @len 0: up to the end of the file. */
 static int vrange_pages_of(struct pool *pool, uint32_t inode, uint64_t off,
 			   uint64_t len, uint64_t *first, uint64_t *end)
 {
@@ -93,7 +93,7 @@ static bool vrange_any_purged(struct volatiles *t, uint32_t inode,
 	return false;
 }
 
-/* What was purged is noted, and said once more if the request comes again. */
+/* The intent record keeps the answer for a request that is sent again. */
 static int pin_result(struct pool *pool, const struct op *op, uint32_t inode,
 		      uint64_t first, uint64_t end)
 {

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Volatile files: content that may be purged while nobody uses it.
+ * Volatile files: files that may be purged while they are not in use.
  *
  * States of a volatile file:
  *
  *	        first open                  last close
  *	LISTED ------------> open (pinned) ------------> LISTED
  *	   |
- *	   | the shrinker, if nobody has it mapped either
+ *	   | the shrinker, if it is not mapped
  *	   v
- *	 removed, or PURGED while it has names that nobody has looked up yet
+ *	 removed (it had one name), or PURGED until its names are looked up
  *
- * That a file is volatile is a flag of its inode's record, which therefore stays
- * when the kernel has forgotten the inode.
+ * That a file is volatile is a flag of its inode's record.  So the record stays
+ * when the kernel has no reference to the inode any more.
  *
- * This is what can be seen of one; its place on the LRU is in vfile_list.c, the
- * end of it in vfile_purge.c.
+ * This file has what can be seen of a file.  Its place on the LRU is in
+ * vfile_list.c, its purge in vfile_purge.c.
  *
- * Locks: pool->lock (1).
- * Reclaim walks the LRU under it.
+ * Locks: pool->lock (1) held by all callers.
+ * Reclaim: purges listed files with the same lock held.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -76,27 +76,24 @@ bool vfile_has_names(struct pool *pool, uint32_t inode)
 	return !vfile_pages(pool, inode, &pages, &nlink) && nlink > 1;
 }
 
-/* Is that what is said of a file that is not there?  If not, it may only have
- * been that there was no descriptor or no memory to look. */
-bool means_no_file(int err)
+bool vfile_error_is_missing(int err)
 {
 	return err == -ENOENT || err == -ESTALE || err == -ENOTDIR;
 }
 
 /*
- * A mapping outlives its file's last close, and only the kernel knows it: a
- * lease is given to us exactly when nobody else has the file open or mapped.
+ * Takes a write lease (fcntl(2), F_SETLEASE).  The kernel grants it if and only
+ * if no other descriptor or mapping of the file exists.  A mapping outlives its
+ * file's last close, and no request tells of its end.
  */
 static bool vfile_lease(int fd)
 {
-	/* Whoever opens it meanwhile waits for us: no reason for a signal that
-	 * ends the process. */
+	/* An open meanwhile breaks the lease, with SIGIO by default, which
+	 * would kill the worker.  SIGURG is ignored. */
 	return fcntl(fd, F_SETSIG, SIGURG) == 0 &&
 	       fcntl(fd, F_SETLEASE, F_WRLCK) == 0;
 }
 
-/* Return: the file's descriptor, -EBUSY: somebody has it mapped, or -errno.
- * While it is open nobody else can open it. */
 int vfile_purge_open(struct pool *pool, uint32_t inode, struct inode_path *p)
 {
 	int fd;
@@ -104,7 +101,7 @@ int vfile_purge_open(struct pool *pool, uint32_t inode, struct inode_path *p)
 	pool->inodes->busy++;
 	fd = inode_openat(pool, inode, p, O_RDWR);
 	pool->inodes->busy--;
-	/* Without passthrough a mapping is one of our own open files. */
+	/* In cached mode a file that is mapped counts as open. */
 	if (fd < 0 || !pool->leases || vfile_lease(fd))
 		return fd;
 	close(fd);

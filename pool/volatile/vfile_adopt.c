@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The LRU of volatile files as a worker that starts makes it anew.
+ * Rebuilding the LRU of volatile files in a worker that starts.
  *
- * States: see vfile.c.
- * Locks: none yet, or pool->lock (1).
- * Reclaim: not running yet.
+ * States: files become LISTED, in the order of their stamps; see vfile.c.
+ * Locks: vfiles_adopt() needs none while the pool is opened; vfile_relist() is
+ * called with pool->lock (1) held.
+ * Reclaim: does not run during vfiles_adopt().
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,8 +24,8 @@ static int by_stamp(const void *a, const void *b)
 	return x->stamp < y->stamp ? -1 : x->stamp > y->stamp;
 }
 
-/* Is a file, or a directory that it is in, between two names? */
-static bool vfile_in_between(struct pool *pool)
+/* Was a request interrupted that moves a file, or a directory above one? */
+static bool vfile_rename_pending(struct pool *pool)
 {
 	struct journal_intent intent;
 
@@ -32,7 +33,7 @@ static bool vfile_in_between(struct pool *pool)
 	       (intent.inode || intent.victim);
 }
 
-/* Lists it, if it is where its inode says. */
+/* Lists it, if it is at its inode's path. */
 static void vfile_adopt(struct pool *pool, uint32_t inode)
 {
 	struct inode *mem = inode_mem(pool->inodes, inode);
@@ -44,10 +45,10 @@ static void vfile_adopt(struct pool *pool, uint32_t inode)
 		    (nlink > 1 ||
 		     !(inode_rec(pool->inodes, inode)->flags & INODE_ORPHAN))) {
 			vfile_list_add(pool, inode);
-			vfile_look(pool, inode);
+			vfile_update_idle(pool, inode);
 		}
-	} else if (means_no_file(err) && !vfile_in_between(pool)) {
-		inode_set_dead(pool, inode); /* the worker before did it */
+	} else if (vfile_error_is_missing(err) && !vfile_rename_pending(pool)) {
+		inode_set_dead(pool, inode); /* the last worker purged it */
 	}
 }
 

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The LRU of volatile files: one extent each, oldest first, because a file is
- * purged as a whole:
+ * The LRU of volatile files.  A file is purged as a whole, so it is one extent:
  *
  *	oldest [aaaa] - [b] - [cc] youngest
  *
- * States: a file is listed while nobody has it open; it is idle while nobody
- * has it mapped either, as far as is known.
- * Locks: pool->lock (1).
- * Reclaim walks the list under it: vfile_purge.c.
+ * States: a file is listed while it is not open.  A listed file is idle if it
+ * was not mapped either when that was last checked; else it is to be rechecked.
+ * Locks: pool->lock (1) held by all callers.
+ * Reclaim: walks the list with the same lock held (vfile_purge.c).
  */
 #include "pool/volatile/volatile_priv.h"
 
@@ -49,16 +48,16 @@ void vfile_not_idle(struct pool *pool, uint32_t inode)
 	vfile_set_idle(pool, inode_mem(pool->inodes, inode), false);
 }
 
-/* A file that was just closed may seem to be mapped for a moment. */
-void vfile_look(struct pool *pool, uint32_t inode)
+/* For a moment after its close a file may still seem to be open. */
+void vfile_update_idle(struct pool *pool, uint32_t inode)
 {
 	struct volatiles *v = pool->volatiles;
 
 	if (vfile_is_idle(pool, inode)) {
 		vfile_set_idle(pool, inode_mem(pool->inodes, inode), true);
 	} else {
-		/* The oldest is forgotten: until a walk comes by it counts as
-		 * mapped. */
+		/* A full ring drops its oldest file.  That one counts as mapped
+		 * until a scan comes to it. */
 		v->recheck[v->next_recheck++ % RECHECK_MAX] = inode;
 		if (v->nr_recheck < RECHECK_MAX)
 			v->nr_recheck++;
@@ -77,7 +76,7 @@ void vfile_recheck(struct pool *pool)
 	    !inode_mem(pool->inodes, inode)->listed ||
 	    inode_mem(pool->inodes, inode)->idle)
 		return;
-	vfile_look(pool, inode);
+	vfile_update_idle(pool, inode);
 	pool_fit_limit(pool);
 }
 
@@ -118,13 +117,13 @@ void vfile_list(struct pool *pool, uint32_t inode)
 	if (!vfile_is_purgeable(rec) ||
 	    vfile_pages(pool, inode, &pages, &nlink) || !pages)
 		return;
-	/* One without a name goes with whoever has its inode. */
+	/* An orphan without other names ends with its last reference. */
 	if (rec->flags & INODE_ORPHAN && nlink < 2)
 		return;
 	rec->stamp = ++pool->volatiles->stamp;
 	inode_mem(pool->inodes, inode)->pages = pages;
 	vfile_list_add(pool, inode);
-	vfile_look(pool, inode);
+	vfile_update_idle(pool, inode);
 }
 
 void vfile_remeasure(struct pool *pool, uint32_t inode)
@@ -149,10 +148,10 @@ void vfile_renamed(struct pool *pool, uint32_t inode)
 		vfile_list(pool, inode);
 }
 
-/* --- what is volatile --- */
+/* --- the flag --- */
 
-/* A flag in one store: nothing else has to change with it. */
-void vfile_mark(struct volatiles *v, struct inode_rec *rec, bool on)
+/* One store, no journal: nothing else has to change with it. */
+void vfile_set_flag(struct volatiles *v, struct inode_rec *rec, bool on)
 {
 	if (on == !!(rec->flags & INODE_VOLATILE))
 		return;
@@ -168,8 +167,8 @@ void vfile_inherit(struct pool *pool, uint32_t inode, uint32_t parent,
 {
 	if (inode_rec(pool->inodes, parent)->flags & INODE_VOLATILE &&
 	    (S_ISREG(mode) || S_ISDIR(mode)))
-		vfile_mark(pool->volatiles, inode_rec(pool->inodes, inode),
-			   true);
+		vfile_set_flag(pool->volatiles, inode_rec(pool->inodes, inode),
+			       true);
 }
 
 void vfile_evict(struct pool *pool, uint32_t inode)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Purging volatile files, as a whole.
+ * "volatile-files": purging volatile files, each as a whole.
  *
- * States: LISTED -> removed, or PURGED: see vfile.c.  A file that somebody has
- * mapped is in use, whoever has closed it: it goes to the young end.
+ * States: LISTED -> removed, or PURGED: see vfile.c.  A file that is mapped is
+ * in use, although it is closed: it moves to the young end.
  *
- * Locks: pool->lock (1).  The shrinker's callbacks come from the reclaimer,
- * which only tries it, or from whoever holds it and needs room.
- * Reclaim: vfile_scan() is what it calls.
+ * Locks: pool->lock (1).  vfile_scan() is called by the reclaimer, and tries
+ * it, or by a thread that holds it and needs room.  All else is called with it
+ * held.  Reclaim: calls vfile_count() and vfile_scan().
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,10 +16,10 @@
 
 #include "pool/volatile/volatile_priv.h"
 
-/* To make a file again costs more than to send a message again. */
+/* A purged file has to be made again by its user: the dearest of all. */
 #define VFILE_SEEKS 4
 
-/* The name that only kept it is not one that somebody could look up. */
+/* Removes a purged file's name in orphan/, which is never looked up. */
 static void vfile_purge_orphan(struct pool *pool, uint32_t inode)
 {
 	struct inode_rec *rec = inode_rec(pool->inodes, inode);
@@ -32,8 +32,11 @@ static void vfile_purge_orphan(struct pool *pool, uint32_t inode)
 	rec->flags &= ~INODE_ORPHAN;
 }
 
-/* The file as a whole: for one name it is removed; more names are left until
- * somebody looks, but what they name is gone. */
+/*
+ * Removes a file with one name.  Of a file with more, the other names are not
+ * known: it is emptied, and vfile_sweep() removes each name when it is looked
+ * up.
+ */
 static int vfile_purge_file(struct pool *pool, uint32_t inode,
 			    const struct inode_path *p, int fd, uint32_t nlink)
 {
@@ -76,10 +79,10 @@ void vfile_purge_finish(struct pool *pool, uint32_t inode)
 			  O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	/* Its name may be another file's by now. */
+	/* Another file may have its name by now. */
 	if (fstat(fd, &st) == 0 && st.st_ino == rec->ino &&
 	    ftruncate(fd, 0) < 0)
-		rec->stamp = 0; /* nobody sees what is left of it */
+		rec->stamp = 0; /* content is left; no name leads to it */
 	close(fd);
 	vfile_purge_orphan(pool, inode);
 }
@@ -96,7 +99,7 @@ bool vfile_sweep(struct pool *pool, uint32_t inode, const struct inode_path *p)
 	return true;
 }
 
-/* Where it was, for those who are told. */
+/* Counts a purge, and calls pool_ops.purged. */
 static void vfile_tell_purged(struct pool *pool, uint32_t inode,
 			      uint32_t parent, const char *path, uint64_t pages,
 			      bool more)
@@ -107,7 +110,7 @@ static void vfile_tell_purged(struct pool *pool, uint32_t inode,
 	pool->volatiles->purged_pages += pages;
 	if (!pool->ops || !pool->ops->purged)
 		return;
-	/* An orphan's other names are known to whoever looks them up. */
+	/* Of an orphan no name is known. */
 	if (strncmp(path, STORE_FILES "/", top))
 		pool->ops->purged(pool->arg, inode, 0, "", "", pages, true);
 	else
@@ -116,7 +119,7 @@ static void vfile_tell_purged(struct pool *pool, uint32_t inode,
 				  more);
 }
 
-/* Return: pages given back, 0: it is in use, or cannot be had. */
+/* Return: pages freed; 0: it is in use, or an error. */
 static uint64_t vfile_purge(struct pool *pool, uint32_t inode)
 {
 	struct inode_table *t = pool->inodes;
@@ -128,11 +131,11 @@ static uint64_t vfile_purge(struct pool *pool, uint32_t inode)
 
 	err = vfile_pages(pool, inode, &pages, &nlink);
 	if (err) {
-		if (means_no_file(err))
+		if (vfile_error_is_missing(err))
 			inode_set_dead(pool, inode);
 		return 0;
 	}
-	/* Ranges of it were purged since it was listed: nothing can be had. */
+	/* All of it was purged as ranges since it was listed. */
 	if (!pages) {
 		vfile_unlist(pool, inode);
 		return 0;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is volatile in a pool, as a whole: opened, adopted, counted and closed,
- * and what the inodes tell of themselves.
+ * Volatile files and ranges as a whole: opened, adopted, counted, checked and
+ * closed; and the hooks that inodes call.
  *
- * States: closed; the table open; adopted; shrinkers registered.
- * Locks: none yet, or pool->lock (1).
+ * States: closed -> table open -> adopted -> shrinkers registered -> closed.
+ * Locks: none is needed while the pool is opened and closed; all else is called
+ * with pool->lock (1) held.
  * Reclaim: runs between volatile_add_shrinkers() and volatile_close().
  */
 #include <errno.h>
@@ -12,7 +13,7 @@
 
 #include "pool/volatile/volatile_priv.h"
 
-/* What of it is volatile is known nowhere else. */
+/* The record is the only place that says what is volatile: it stays. */
 static bool volatile_drop(struct pool *pool, uint32_t inode)
 {
 	uint32_t flags = inode_rec(pool->inodes, inode)->flags;
@@ -96,7 +97,7 @@ const char *volatile_check(struct pool *pool)
 	return broken ? broken : vfiles_check(pool);
 }
 
-#define CHECK_MOST 64 /* extents of a list that is looked at each time */
+#define CHECK_MOST 64 /* extents of a list that is checked each time */
 
 const char *volatile_check_some(struct pool *pool)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the files of pool/volatile/ share, and what pool/tree/ tells them.
+ * What the files of pool/volatile/ share, and what pool/tree/ calls.
  *
- * Ranges are runs of pages of plain files that were unpinned, with a record of
- * each in the store:
+ * Ranges are runs of pages of plain files that were unpinned.  Each has a
+ * record in the store:
  *
  *	file 7	[0..........4)    [9..12)	by place, never overlapping
  *	file 9	      [2...5)
@@ -19,19 +19,23 @@
 #include "pool/lib/avl.h"
 #include "pool/volatile/volatile.h"
 
-enum {
-	VRANGE_FREE,
+/* A pinned page is in no range. */
+enum vrange_state {
+	VRANGE_FREE, /* no range */
 	VRANGE_UNPINNED,
-	VRANGE_PURGED,
-	VRANGE_PURGING /* its hole may not be punched yet */
+	VRANGE_PURGED, /* a hole; vrange_pin() has to say so */
+	VRANGE_PURGING /* PURGED, but the hole may not be punched yet */
 };
 
-/* Changed by plain stores: what they can be torn into is another range. */
+/*
+ * Changed by plain stores, in an order such that a kill leaves overlapping
+ * ranges at worst.  vranges_adopt() joins those.
+ */
 struct vrange_rec {
-	uint32_t state;
+	uint32_t state; /* enum vrange_state */
 	uint32_t inode;
 	uint64_t first, end; /* pages */
-	uint64_t stamp;
+	uint64_t stamp; /* of the unpin; see volatiles.stamp */
 };
 _Static_assert(sizeof(struct vrange_rec) == 32, "vrange_rec");
 #define VRANGE_MAX (1u << 20)
@@ -41,38 +45,39 @@ struct vrange {
 	struct extent_link link; /* on the LRU, unless purged */
 	uint32_t inode;
 	uint64_t first, end; /* pages */
-	uint64_t memory; /* pages of them that are not holes; as last seen */
-	bool purged;
+	uint64_t memory; /* pages that are not holes, when last measured */
+	bool purged; /* PURGED or PURGING */
 };
 
 #define RECHECK_MAX 64
 
 struct volatiles {
 	uint32_t magic;
-	/* Files that nobody has open, oldest first, one extent each. */
+	/* Volatile files that are not open, oldest first, one extent each. */
 	struct extent_list files;
-	/* Those that were mapped when they were looked at: a ring. */
+	/* To be rechecked: those that were mapped when closed.  A ring. */
 	uint32_t recheck[RECHECK_MAX];
 	uint32_t nr_recheck, next_recheck;
-	uint32_t nr_files, nr_purged;
+	uint32_t nr_files; /* INODE_VOLATILE */
+	uint32_t nr_purged; /* INODE_PURGED */
 	struct shrinker *file_shrinker;
 
 	/* Ranges that are unpinned or purged. */
 	struct table ranges;
 	struct avl_tree by_place;
 	struct vrange *range; /* by the number of its record */
-	uint32_t range_top; /* those above have no memory */
+	uint32_t range_top; /* no record above it was used */
 	uint32_t nr_ranges;
-	struct extent_list unpinned; /* oldest first */
+	struct extent_list unpinned; /* ranges not purged, oldest first */
 	struct shrinker *range_shrinker;
 
-	uint64_t stamp; /* the youngest of both; it only grows */
-	_Atomic uint64_t purged_files, purged_pages; /* ever */
+	uint64_t stamp; /* the last given to a file or range; it only grows */
+	_Atomic uint64_t purged_files, purged_pages; /* see volatile_stat */
 };
 
 #define VOLATILES_MAGIC 0x766f6c61u /* "vola" */
 
-/* The owner of a list of ranges. */
+/* The struct volatiles that a list was given as its owner. */
 static inline struct volatiles *volatiles_of(void *owner)
 {
 	struct volatiles *v = owner;
@@ -84,122 +89,135 @@ static inline struct volatiles *volatiles_of(void *owner)
 static inline struct vrange_rec *vrange_rec(struct volatiles *t,
 					    const struct vrange *v)
 {
-	/* It has the number of its record. */
+	/* Its index is the number of its record. */
 	return table_record(&t->ranges, v - t->range);
 }
 
-/* --- vfile.c: looking at a file --- */
+/* --- vfile.c: what can be seen of a file --- */
 
-/* A regular file that is volatile and not purged. */
+/* Is it a regular file that is volatile and neither purged nor dead? */
 bool vfile_is_purgeable(const struct inode_rec *rec);
-/* What it would give back; the file must be where the inode says. */
+/*
+ * Measures the file.  @pages, @nlink: out, pages of memory, and names.
+ * Return: 0; -ENOENT if another file is at the inode's path; or -errno.
+ */
 int vfile_pages(struct pool *pool, uint32_t inode, uint32_t *pages,
 		uint32_t *nlink);
-/* Has an orphan other names, which the kernel may have forgotten? */
+/* Has an orphan a name besides that in orphan/? */
 bool vfile_has_names(struct pool *pool, uint32_t inode);
-/* Does that error mean that there is no such file? */
-bool means_no_file(int err);
 /*
- * The file's descriptor, -EBUSY: somebody has it mapped, or -errno.  While it
- * is open nobody else can open it.
+ * Does @err of vfile_pages() mean that there is no such file?  Other errors may
+ * only mean that there was no descriptor or no memory to find out.
+ */
+bool vfile_error_is_missing(int err);
+/*
+ * Opens the file to purge it, in passthrough mode under a write lease: until
+ * the descriptor is closed, no other open of the file succeeds.
+ * Return: a descriptor, the caller's to close; -EBUSY: the file is open or
+ * mapped; or -errno.
  */
 int vfile_purge_open(struct pool *pool, uint32_t inode, struct inode_path *p);
-/* Is nobody but us at the file of an inode that nobody has open? */
+/* Is the file of an inode that is not open not mapped either? */
 bool vfile_is_idle(struct pool *pool, uint32_t inode);
 
 /* --- vfile_list.c: the LRU of files --- */
 
 void vfile_list_init(struct pool *pool);
-/* To the young end, without a new stamp. */
+/* Adds it at the young end, without a new stamp. */
 void vfile_list_add(struct pool *pool, uint32_t inode);
 void vfile_list_del(struct pool *pool, uint32_t inode);
-/* It is closed and listed: is it mapped? */
-void vfile_look(struct pool *pool, uint32_t inode);
-/* The flag, and how many have it. */
-void vfile_mark(struct volatiles *v, struct inode_rec *rec, bool on);
-/* An inode that was just made in @parent is about to be seen. */
+/* Of a listed file: sets whether it is idle; if not, it is to be rechecked. */
+void vfile_update_idle(struct pool *pool, uint32_t inode);
+/* Sets or clears INODE_VOLATILE, and counts it. */
+void vfile_set_flag(struct volatiles *v, struct inode_rec *rec, bool on);
+/* Makes a new inode volatile if its directory @parent is. */
 void vfile_inherit(struct pool *pool, uint32_t inode, uint32_t parent,
 		   mode_t mode);
-/* It is freed, or its file is dead. */
+/* For inode_hooks.evict. */
 void vfile_evict(struct pool *pool, uint32_t inode);
-/* Somebody opens it: off the LRU. */
+/* It was opened: removes it from the LRU. */
 void vfile_unlist(struct pool *pool, uint32_t inode);
-/* Nobody has it open any more, or its size has changed: to the young end. */
+/* It was closed, or its size has changed: moves it to the young end. */
 void vfile_list(struct pool *pool, uint32_t inode);
-/* It has less memory than before; its age stays. */
+/* A part of it was purged: measures it; its place stays. */
 void vfile_remeasure(struct pool *pool, uint32_t inode);
-/* It has got or lost its name. */
+/* It was given a name, or has lost one. */
 void vfile_renamed(struct pool *pool, uint32_t inode);
-/* It is mapped: the pool has to hold it, like what is open. */
+/* It was found to be mapped: the store's limit must not count on it. */
 void vfile_not_idle(struct pool *pool, uint32_t inode);
 const char *vfiles_check(struct pool *pool);
 
 /* --- vfile_adopt.c --- */
 
 int vfiles_adopt(struct pool *pool);
-/* Files that have come back to where their inodes say. */
+/* Lists volatile files that were not at their paths when this worker started. */
 void vfile_relist(struct pool *pool);
 
 /* --- vfile_purge.c --- */
 
 struct volatile_walk {
 	struct pool *pool;
-	uint64_t scanned, freed; /* pages; @fn counts */
+	uint64_t scanned, freed; /* pages; counted by the callback */
 };
-/* A shrinker's scan of one of the two lists; @fn is given a volatile_walk. */
+/*
+ * scan_objects of both shrinkers: walks @list under pool->lock, or returns
+ * SHRINK_STOP (see locks.h).  @fn: its @arg is a struct volatile_walk.
+ */
 unsigned long volatile_walk(struct pool *pool, struct extent_list *list,
 			    enum lru_status (*fn)(struct extent_list *list,
 						  struct extent *extent,
 						  void *arg),
 			    struct shrink_control *sc);
-/* Removes @name of a file that has been purged.  Return: whether it was. */
+/* If the file at @p was purged, removes that name.  Return: whether it was. */
 bool vfile_sweep(struct pool *pool, uint32_t inode, const struct inode_path *p);
-/* A worker may have been killed between its mark and the end of its content. */
+/* Truncates a purged file again: a worker may have been killed before it did. */
 void vfile_purge_finish(struct pool *pool, uint32_t inode);
 int vfile_add_shrinker(struct pool *pool);
 
 /* --- vrange.c: the set of ranges --- */
 
-/** vrange_find - the first that has a page in [first, end), or NULL. */
+/** vrange_find - the first range with a page in [first, end), or NULL. */
 struct vrange *vrange_find(struct volatiles *t, uint32_t inode, uint64_t first,
 			   uint64_t end);
 
-/** vrange_new - Return: one in no state yet, or NULL and *@err. */
+/** vrange_new - a range with a record, FREE.  Return: it, or NULL and *@err. */
 struct vrange *vrange_new(struct pool *pool, int *err);
-/** vrange_cancel - that was not shown after all; NULL is fine. */
+/** vrange_cancel - frees one that was not published; NULL is fine. */
 void vrange_cancel(struct volatiles *t, struct vrange *v);
 
 /** vrange_publish - place and state of a new one are set: it counts, youngest. */
 void vrange_publish(struct pool *pool, struct vrange *v);
 
-/** vrange_join - the same; it takes in whatever it touches. */
+/** vrange_join - the same for one that may overlap others: they become one. */
 void vrange_join(struct pool *pool, struct vrange *v);
 
-/** vrange_resize - its place in both orders stays. */
+/** vrange_resize - changes its pages; the order by place and age must stay. */
 void vrange_resize(struct pool *pool, struct vrange *v, uint64_t first,
 		   uint64_t end);
 
-/** vrange_set_purged - off the LRU; the next worker purges it, too. */
+/** vrange_set_purged - UNPINNED -> PURGING: removes it from the LRU. */
 void vrange_set_purged(struct pool *pool, struct vrange *v);
 
+/** vrange_drop - frees a published range. */
 void vrange_drop(struct pool *pool, struct vrange *v);
 
-/** vrange_update_flag - the ranges of an inode have changed. */
+/** vrange_update_flag - sets INODE_RANGES if the inode has ranges. */
 void vrange_update_flag(struct pool *pool, uint32_t inode);
 
-/**
- * vrange_punch - the hole where it is.  Return: pages given back, or -errno.
- * In vrange_purge.c.
- */
+/** vrange_punch - punches its hole.  Return: pages freed, or -errno. */
 int64_t vrange_punch(struct pool *pool, const struct vrange *v);
 
-/* [first, end) is taken out of all ranges; @spare is for one that is split. */
+/*
+ * Cuts [first, end) out of all ranges.  @spare: from vrange_new(), used for the
+ * second half of a range that is split; set to NULL then.
+ */
 void vrange_cut(struct pool *pool, uint32_t inode, uint64_t first, uint64_t end,
 		struct vrange **spare);
-/* A file has more or less memory than before. */
+/* The file's memory has changed: measures its ranges. */
 void vrange_remeasure(struct pool *pool, uint32_t inode);
-/* What is behind @size is no more. */
+/* The file was truncated to @size bytes. */
 void vrange_truncate(struct pool *pool, uint32_t inode, uint64_t size);
+/* The file has ended, or was purged as a whole. */
 void vrange_drop_all(struct pool *pool, uint32_t inode);
 int vranges_open(struct pool *pool);
 int vranges_adopt(struct pool *pool);

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The set of volatile ranges: see volatile_priv.h.
+ * The set of volatile ranges, in a table of the store, in a tree by place and
+ * on the LRU: see volatile_priv.h.
  *
- * States: a range is new until it is shown; then it is unpinned and on the LRU,
- * or purged, until it is dropped.  A range that is shown over others takes them
- * in, and is young again:
+ * States: FREE (vrange_new()) -> UNPINNED, on the LRU -> PURGED, off the LRU.
+ * Each becomes FREE by vrange_drop().  A range that is published over others is
+ * joined with them, and is young again:
  *
  *	before   [a)    [b)     [c)       unpinned, one of them purged
  *	join        [..............)
  *	after    [a..................c)   purged, if one of them was
  *
- * Locks: pool->lock (1).
- * Reclaim walks the LRU under it: vrange_purge.c.
+ * Locks: pool->lock (1) held by all callers.
+ * Reclaim: walks the LRU with the same lock held (vrange_purge.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,7 @@
 
 #include "pool/volatile/volatile_priv.h"
 
-#define RANGES_KEPT 1024 /* whose memory stays when there are none */
+#define RANGES_KEPT 1024 /* memory of so many is kept when there are none */
 
 /* --- by place --- */
 
@@ -94,8 +95,8 @@ static const struct extent_ops range_extents = {
 };
 
 /*
- * What of it is memory.  Whoever unpins a hole gives up nothing; and what a
- * volatile file has counts with the file.
+ * Pages of a range that have memory, not holes.  0 for a volatile file, whose
+ * memory counts as idle_pages.
  */
 static uint64_t vrange_memory(struct pool *pool, const struct vrange *v)
 {
@@ -186,7 +187,7 @@ void vrange_drop(struct pool *pool, struct vrange *v)
 
 	vrange_unlist(pool, v);
 	avl_erase(&t->by_place, &v->by_place);
-	vrange_rec(t, v)->state = 0;
+	vrange_rec(t, v)->state = VRANGE_FREE;
 	t->nr_ranges--;
 	vrange_cancel(t, v);
 }
@@ -259,10 +260,10 @@ int64_t vrange_punch(struct pool *pool, const struct vrange *v)
 		       : 0;
 }
 
-/* --- those of a file --- */
+/* --- the ranges of a file --- */
 
-/* The last of many takes the memory of all with it. */
-static void vranges_gone(struct volatiles *t)
+/* Gives the memory of struct vrange back to the kernel when there are none. */
+static void vranges_release_memory(struct volatiles *t)
 {
 	if (t->nr_ranges || t->range_top < RANGES_KEPT)
 		return;
@@ -292,10 +293,9 @@ void vrange_update_flag(struct pool *pool, uint32_t inode)
 		rec->flags |= INODE_RANGES;
 	else
 		rec->flags &= ~INODE_RANGES;
-	vranges_gone(pool->volatiles);
+	vranges_release_memory(pool->volatiles);
 }
 
-/* Takes [first, end) out of all ranges; @spare is for one that is split. */
 void vrange_cut(struct pool *pool, uint32_t inode, uint64_t first, uint64_t end,
 		struct vrange **spare)
 {
@@ -311,8 +311,8 @@ void vrange_cut(struct pool *pool, uint32_t inode, uint64_t first, uint64_t end,
 			rest->first = end;
 			rest->end = v->end;
 			rest->purged = v->purged;
-			/* First, or a kill would lose what is purged of it;
-			 * the next worker joins the two again. */
+			/* Published first: a kill here leaves two that
+			 * overlap, and not a purged part without a range. */
 			vrange_publish(pool, rest);
 			vrange_resize(pool, v, v->first, first);
 		} else if (v->first < first) {
@@ -335,7 +335,7 @@ void vrange_truncate(struct pool *pool, uint32_t inode, uint64_t size)
 {
 	struct vrange *none = NULL;
 
-	/* Also if they are pinned by now. */
+	/* Also without ranges: purged ones may have been pinned since. */
 	vrange_tell_cut(pool, inode, size);
 	if (!(inode_rec(pool->inodes, inode)->flags & INODE_RANGES))
 		return;
@@ -386,7 +386,7 @@ static void vrange_adopt(struct pool *pool, uint32_t id)
 	struct vrange *v = &t->range[id];
 
 	if (!inode_valid(pool, rec->inode)) {
-		rec->state = 0;
+		rec->state = VRANGE_FREE;
 		table_free(&t->ranges, id);
 		return;
 	}
@@ -400,7 +400,7 @@ static void vrange_adopt(struct pool *pool, uint32_t id)
 	vrange_update_flag(pool, v->inode);
 }
 
-/* In the order of age.  It takes no record: there may be none. */
+/* In the order of age.  Needs no new record: the table may be full. */
 int vranges_adopt(struct pool *pool)
 {
 	struct volatiles *t = pool->volatiles;

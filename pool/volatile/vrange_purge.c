@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Purging volatile ranges.
+ * "volatile-ranges": purging volatile ranges.
  *
- * States: UNPINNED -> PURGED, the oldest first.  What a scan wants less of than
- * a range has is cut off its front, at 2 MiB of the file, so that huge folios go
- * as a whole.
+ * States: UNPINNED -> PURGING -> PURGED, the oldest first.  If a range has more
+ * pages than a scan wants, its front is cut off, at a 2 MiB boundary of the
+ * file, so that huge folios are freed as a whole.
  *
- * Locks: pool->lock (1), which the reclaimer only tries.
- * Reclaim: vrange_scan() is what it calls.
+ * Locks: pool->lock (1).  vrange_scan() is called by the reclaimer, and tries
+ * it, or by a thread that holds it and needs room.  All else is called with it
+ * held.  Reclaim: calls vrange_count() and vrange_scan().
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,10 +16,10 @@
 
 #include "pool/volatile/volatile_priv.h"
 
-/* Dearer than a message, cheaper than a file. */
+/* Between an Available page and a file. */
 #define VRANGE_SEEKS 2
 
-/* What is to be purged of @v: its front, up to a 2 MiB boundary. */
+/* The part of @v that is to be purged: @pages of it, up to a 2 MiB boundary. */
 static struct vrange *vrange_front(struct pool *pool, struct vrange *v,
 				   uint64_t pages)
 {
@@ -32,7 +33,7 @@ static struct vrange *vrange_front(struct pool *pool, struct vrange *v,
 		cut = cut / step * step;
 	front = vrange_new(pool, &err);
 	if (!front)
-		return v; /* then all of it */
+		return v; /* no record for another range: all of it */
 	front->inode = v->inode;
 	front->first = v->first;
 	front->end = cut;
@@ -46,7 +47,7 @@ static uint64_t vrange_purge(struct pool *pool, struct vrange *v)
 	struct volatiles *t = pool->volatiles;
 	int64_t freed;
 
-	/* First, so that nobody is ever told that it is whole when it is not. */
+	/* Before the hole: vrange_pin() must never take a hole for content. */
 	vrange_set_purged(pool, v);
 	freed = vrange_punch(pool, v);
 	vrange_rec(t, v)->state = VRANGE_PURGED;
@@ -62,9 +63,9 @@ static uint64_t vrange_purge(struct pool *pool, struct vrange *v)
 	return freed;
 }
 
-/* The holes in [at, end) of the file. */
+/* Calls @fn for each hole in bytes [at, end) of the file. */
 static void each_hole(uint32_t inode, int fd, off_t at, off_t end,
-		      vrange_stale_fn *lost, void *arg)
+		      vrange_stale_fn *fn, void *arg)
 {
 	off_t hole, data;
 
@@ -72,11 +73,11 @@ static void each_hole(uint32_t inode, int fd, off_t at, off_t end,
 	       hole < end) {
 		data = lseek(fd, hole, SEEK_DATA);
 		at = data < 0 || data > end ? end : data;
-		lost(arg, inode, hole, at - hole);
+		fn(arg, inode, hole, at - hole);
 	}
 }
 
-void vrange_each_stale(struct pool *pool, vrange_stale_fn *lost, void *arg)
+void vrange_each_stale(struct pool *pool, vrange_stale_fn *fn, void *arg)
 {
 	struct volatiles *t = pool->volatiles;
 	uint32_t inode = 0; /* whose file is open */
@@ -95,7 +96,7 @@ void vrange_each_stale(struct pool *pool, vrange_stale_fn *lost, void *arg)
 		}
 		if (fd >= 0)
 			each_hole(inode, fd, v->first * pool->page_size,
-				  v->end * pool->page_size, lost, arg);
+				  v->end * pool->page_size, fn, arg);
 	}
 	if (fd >= 0)
 		inode_fd_done(pool, inode);
