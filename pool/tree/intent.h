@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The frame of an operation that changes names:
+ * The frame of an operation that changes names by system calls and records:
  *
- *	checked --note--> begun --system calls--> done --journal--> answered
+ *	checked --intent record--> intended --system calls--> changed
+ *	                               |                         | journal
+ *	                               '- killed: sent again     v
+ *	                                  and continued here  committed
  *
- * It is entered anew at "begun" when its request comes again after a kill.
- * Nobody else changes the tree, so what was checked before still holds, and
- * what is found done was done by the same request.
+ * A request that is sent again after a kill continues at "intended".  No other
+ * operation changes the tree in between, so the checks are not repeated, and a
+ * change that is found in the tree was made by the same request.
  */
 #ifndef POOLFS_POOL_TREE_INTENT_H
 #define POOLFS_POOL_TREE_INTENT_H
@@ -16,18 +19,19 @@
 
 #include "pool/tree/tree_priv.h"
 
-/* Has the request been answered, or begun, before? */
 struct intent {
-	bool again;
+	bool again; /* a worker that was killed wrote the record */
 	struct journal_intent what;
 };
 
+/* Was the request committed before?  @result: out, what it returned. */
 static inline bool intent_is_done(struct pool *pool, const struct op *op,
 				  int64_t *result)
 {
 	return journal_replayed(&pool->journal, op->token, result);
 }
 
+/* Writes the intent record, or reads it into @in if the request has one. */
 static inline void intent_begin(struct pool *pool, const struct op *op,
 				struct intent *in)
 {
@@ -37,8 +41,8 @@ static inline void intent_begin(struct pool *pool, const struct op *op,
 }
 
 /*
- * The same for a name that is to be made.  One that was there before must not be
- * taken for the work of a worker that was killed.
+ * The same for a name that is to be made.  -EEXIST if it exists, unless the
+ * request has an intent record: then it may have made the name itself.
  */
 static inline int intent_begin_name(struct pool *pool, const struct op *op,
 				    struct intent *in,

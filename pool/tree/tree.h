@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Plain files: the tree of ordinary files in the store, as the system calls of
- * these names have it.
+ * Plain files: operations on the tree of ordinary files in the store.  They do
+ * what the system calls of these names do.
  *
- * Operations that change the tree write down in the journal first what they are
- * about to do, so a request that comes again is carried out once.
+ * An operation that changes the tree writes an intent record first (journal.h),
+ * so a request that is sent again is carried out once.
  *
  * Locks: pool->lock (1) held by all callers.
  */
@@ -15,9 +15,10 @@
 #include "pool/inode/inode.h"
 
 /**
- * tree_lookup - the inode of @name in directory @parent, referred to once more.
- * Return: 0, or -ENOENT, -ENAMETOOLONG, -ENOTDIR, -ESTALE (@parent is gone),
- * -ENOSPC or -ENOMEM (no record).
+ * tree_lookup - the inode of @name in directory @parent, with one reference
+ * more (see inode_forget()).
+ * Return: 0, or -ENOENT, -ENAMETOOLONG, -ENOTDIR, -ESTALE (there is no inode
+ * @parent, or it is dead), -ENOSPC or -ENOMEM (no record).
  */
 int tree_lookup(struct pool *pool, const struct op *op, uint32_t parent,
 		const char *name, uint32_t *inode);
@@ -25,9 +26,9 @@ int tree_lookup(struct pool *pool, const struct op *op, uint32_t parent,
 /* --- names (tree_make.c, tree_name.c, tree_rename.c) --- */
 
 /*
- * Each makes @name in @parent and refers to its inode once.  Return: 0 or -errno
- * as the system call of that name; -EPERM when the pool may not make files of
- * another user's.
+ * Each makes @name in @parent and takes one reference to its inode.
+ * Return: 0 or -errno as the system call of that name; -EPERM when the worker
+ * may not make files of another user.
  */
 int tree_mkdir(struct pool *pool, const struct op *op, uint32_t parent,
 	       const char *name, mode_t mode, uint32_t *inode);
@@ -40,19 +41,23 @@ int tree_link(struct pool *pool, const struct op *op, uint32_t from,
 
 struct tree_opened {
 	uint32_t inode;
-	int32_t backing; /* id for passthrough; 0: none is registered */
-	/* Registered, and open for writing, with set-ID bits: a write by the
-	 * kernel could keep them, so writes have to come through the worker. */
+	int32_t backing; /* passthrough id, 0 for none */
+	/*
+	 * It has a backing id, is open for writing, and has set-ID bits.  The
+	 * kernel's own writes would keep the bits, so all writes have to come
+	 * through the worker.
+	 */
 	bool setid;
 };
 
 /**
  * tree_create - make, or find, a regular file and open it.
- * @name: NULL: one without a name (O_TMPFILE), in @parent's file system.
+ * @name: NULL: a file without a name (O_TMPFILE).
  * @flags: of open(2); O_EXCL and O_TRUNC are honoured.
  * @stx: out, its attributes.
- * The inode is referred to once, and open once.  Return: 0, as open(2), -EPERM
- * (see above), or what pool_ops.backing_open says.
+ * Takes one reference to the inode, and opens it once.
+ * Return: 0, or -errno as open(2), -EPERM (see above), or of
+ * pool_ops.backing_open.
  */
 int tree_create(struct pool *pool, const struct op *op, uint32_t parent,
 		const char *name, int flags, mode_t mode,
@@ -70,15 +75,17 @@ int tree_rename(struct pool *pool, const struct op *op, uint32_t parent,
 /* --- open files (tree_open.c) --- */
 
 /**
- * tree_open - one more open file on it, registered for passthrough if the front
- * end does that.  It counts from when this returns 0, or not at all.
+ * tree_open - open a plain file; in passthrough mode it gets a backing id.
  * @flags: of open(2); O_TRUNC is honoured.
- * Return: 0, -ESTALE (no such inode, or purged), or what open(2), ftruncate(2)
- * and pool_ops.backing_open say.
+ * Return: 0; -ESTALE (no such inode, dead or purged); or -errno of open(2),
+ * ftruncate(2) or pool_ops.backing_open.  On failure it is not opened.
  */
 int tree_open(struct pool *pool, const struct op *op, uint32_t inode, int flags,
 	      struct tree_opened *out);
-/** tree_close - one less.  Return: how many are left, -ESTALE, -EBADF (none). */
+/**
+ * tree_close - close a plain file.
+ * Return: open files that are left; -ESTALE (no such inode), -EBADF (not open).
+ */
 int tree_close(struct pool *pool, const struct op *op, uint32_t inode);
 
 /* --- attributes and content (tree_attr.c, tree_xattr.c, tree_io.c) --- */
@@ -91,7 +98,7 @@ struct tree_attr {
 	gid_t gid;
 	uint64_t size;
 	struct timespec atime, mtime; /* tv_nsec may be UTIME_NOW */
-	/* TREE_KILL_*: the groups its caller is in. */
+	/* For TREE_KILL_*: the groups of the calling process. */
 	const gid_t *groups;
 	int nr_groups;
 };
@@ -101,13 +108,13 @@ struct tree_attr {
 #define TREE_SET_SIZE (1u << 3)
 #define TREE_SET_ATIME (1u << 4)
 #define TREE_SET_MTIME (1u << 5)
-#define TREE_KILL_SUIDGID (1u << 6) /* as a write by its caller does */
-#define TREE_KILL_SGID (1u << 7) /* as an access list that its caller sets */
+#define TREE_KILL_SUIDGID (1u << 6) /* as a write by the caller does */
+#define TREE_KILL_SGID (1u << 7) /* as setting an ACL by the caller does */
 int tree_setattr(struct pool *pool, uint32_t inode, const struct tree_attr *a);
 
 /*
- * Bytes of a regular file, as the system calls of these names.  A full store is
- * -ENOSPC, after reclaim was asked for room.
+ * Bytes of a regular file, as the system calls of these names; @off, @len in
+ * bytes.  -ENOSPC is returned after reclaim could not make room.
  */
 ssize_t tree_write(struct pool *pool, uint32_t inode, const void *buf,
 		   size_t len, off_t off);
@@ -116,7 +123,8 @@ int tree_fallocate(struct pool *pool, uint32_t inode, int mode, off_t off,
 ssize_t tree_copy_range(struct pool *pool, uint32_t from, off_t off,
 			uint32_t to, off_t to_off, size_t len);
 
-/** tree_readlink - @buf gets a string.  Return: its length or -errno. */
+/** tree_readlink - @buf gets a string of at most @size - 1 bytes and a 0.
+ * Return: its length or -errno. */
 ssize_t tree_readlink(struct pool *pool, uint32_t inode, char *buf,
 		      size_t size);
 

@@ -2,9 +2,9 @@
 /*
  * Attributes of plain files.
  *
- * States: none; they are the store's.
+ * States: none; attributes are those of the store's files.
  * Locks: pool->lock (1) held by all callers.
- * Reclaim: does not come here.
+ * Reclaim: does not run here; a file whose size changes is listed anew.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,14 +37,14 @@ static int kill_suidgid(const struct inode_path *p, const struct tree_attr *a)
 	if (!S_ISREG(st.st_mode))
 		return 0;
 	mode = st.st_mode & ~S_ISUID;
-	/* Without group execution it means something else: their group's own
-	 * may write without losing it. */
+	/* Without S_IXGRP the bit is no set-group-ID: a member of the group may
+	 * write and keep it. */
 	if (mode & S_IXGRP || !is_in_groups(a, st.st_gid))
 		mode &= ~S_ISGID;
 	return mode == st.st_mode ? 0 : path_chmod(p, mode);
 }
 
-/* As the kernel's posix_acl_update_mode(): of any kind of file. */
+/* As the kernel's posix_acl_update_mode(), for any type of file. */
 static int kill_sgid(const struct inode_path *p, const struct tree_attr *a)
 {
 	struct stat st;
@@ -108,7 +108,7 @@ int tree_setattr(struct pool *pool, uint32_t inode, const struct tree_attr *a)
 		return err;
 	if (a->set & (TREE_SET_UID | TREE_SET_GID))
 		err = set_owner(&p, a);
-	/* After the owner, whose change takes bits away. */
+	/* After fchownat(), which clears set-ID bits. */
 	if (!err && a->set & TREE_SET_MODE)
 		err = path_chmod(&p, a->mode);
 	if (!err && a->set & TREE_SET_SIZE)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Bytes of plain files, as far as they come through the worker.
+ * Content of plain files, for requests that come to the worker.
  *
- * States: none; they are the store's.
+ * States: none; content is that of the store's files.
  * Locks: pool->lock (1) held by all callers.
- * Reclaim: asked for room before anybody is refused.
+ * Reclaim: is called to make room before -ENOSPC is returned.  The file itself
+ * is open, so it is not purged; unpinned ranges of it may be.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,7 @@
 #include "pool/tree/tree.h"
 #include "pool/volatile/volatile_priv.h"
 
-/* Most bytes that one copy moves. */
+/* Bytes of one tree_copy_range(), at most. */
 #define COPY_MAX (16u << 20)
 
 static ssize_t write_some(int fd, const char *buf, size_t len, off_t off)
@@ -99,7 +100,7 @@ ssize_t tree_copy_range(struct pool *pool, uint32_t from, off_t off,
 
 	if (in < 0 || out < 0)
 		return in < 0 ? in : out;
-	/* One request of the loop must not take for ever. */
+	/* Other requests wait meanwhile; the caller asks for the rest. */
 	if (len > COPY_MAX)
 		len = COPY_MAX;
 	n = space_reserve(pool, out, to_off, len);

@@ -2,10 +2,11 @@
 /*
  * Looking up names of plain files.
  *
- * States: an inode that is found is referred to once more; one that was an
- * orphan is known by the name it was found by from then on.
+ * States: FREE -> LIVE for a file without an inode; ORPHAN -> LIVE for an
+ * orphan with another name, which its record gets.  See inode.h.
  * Locks: pool->lock (1) held by all callers.
- * Reclaim: what it has purged is not found any more.
+ * Reclaim: does not run during a lookup (INODES_BUSY()).  A name of a purged
+ * file is removed here, and not found.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +15,7 @@
 #include "pool/tree/tree.h"
 #include "pool/volatile/volatile_priv.h"
 
-/* An orphan that has another name: it is known by that from now on. */
+/* An orphan was found by another name: the name becomes that of its record. */
 static int inode_adopt_name(struct pool *pool, uint32_t inode, uint32_t parent,
 			    const char *name)
 {
@@ -36,7 +37,7 @@ static int inode_adopt_name(struct pool *pool, uint32_t inode, uint32_t parent,
 	return 0;
 }
 
-/* The file at @name; *@inode is 0 when nobody refers to it yet. */
+/* Finds the file; *@inode stays 0 if it has no inode yet. */
 static int lookup_find(struct pool *pool, uint32_t parent, const char *name,
 		       struct stat *st, uint32_t *inode)
 {

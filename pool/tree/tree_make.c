@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Plain files, directories and all the rest are made, on their makers' behalf.
+ * Making files of all types, on behalf of the calling process.
  *
- * States: see intent.h.
+ * States: those of intent.h.  A file is made in the store, gets a prepared
+ * record, and is published by one commit.
  * Locks: pool->lock (1) held by all callers.
- * Reclaim: asked for room when the store is full.
+ * Reclaim: is called to make room in a full store (tree_make_room()), and
+ * purges nothing while INODES_BUSY() otherwise.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +21,7 @@
 
 /* --- on whose behalf --- */
 
-/* Without the securebit a change of the user takes these away. */
+/* setfsuid() clears effective capabilities: sets them again. */
 static void cred_keep_capabilities(void)
 {
 	struct __user_cap_header_struct h = {
@@ -35,9 +37,9 @@ static void cred_keep_capabilities(void)
 }
 
 /*
- * What is made belongs to its maker, and the kernel applies what goes with that:
- * set-group-ID directories, default ACLs, limits by user.  Whether the maker may
- * has been decided already.
+ * Takes the credentials of the caller, so that the file is owned by the caller,
+ * and the kernel applies set-group-ID directories, default ACLs and quotas.
+ * Permissions were checked before.
  */
 static int cred_take(const struct inode_table *t, const struct op *op,
 		     mode_t *mask)
@@ -70,21 +72,21 @@ static void cred_back(const struct inode_table *t, const struct op *op,
 
 /* --- making --- */
 
-/* What is to be made, and what has come of it. */
+/* What is to be made, and the result. */
 struct making {
 	mode_t mode;
 	dev_t rdev;
-	const char *target; /* a symbolic link's */
-	bool open; /* a file to be opened: */
+	const char *target; /* of a symbolic link, else NULL */
+	bool open; /* a regular file, to be opened */
 	int fd; /* its descriptor, -1: none */
-	int32_t backing; /* its id, 0: none */
-	uint32_t orphan; /* made without a name: the one in orphan/ */
-	struct statx stx;
+	int32_t backing; /* passthrough id, 0: none */
+	uint32_t orphan; /* O_TMPFILE: its inode, else 0 */
+	struct statx stx; /* out */
 };
 
 /*
- * A file without a name, by the rules of the directory @p.  It gets one in
- * orphan/ at once: a worker to come must find it.
+ * Makes a file without a name in the directory @p, and links it to orphan/ at
+ * once, where a worker that starts finds it.
  */
 static int make_nameless(struct inode_table *t, const struct inode_path *p,
 			 struct making *m)
@@ -98,7 +100,7 @@ static int make_nameless(struct inode_table *t, const struct inode_path *p,
 		return -errno;
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", m->fd);
 	inode_orphan_name(m->orphan, orphan, sizeof(orphan));
-	/* One of a worker that was killed here. */
+	/* A worker that was killed here may have left one. */
 	unlinkat(t->orphanfd, orphan, 0);
 	if (linkat(AT_FDCWD, proc, t->orphanfd, orphan, AT_SYMLINK_FOLLOW) < 0)
 		err = -errno;
@@ -107,8 +109,8 @@ static int make_nameless(struct inode_table *t, const struct inode_path *p,
 	return err;
 }
 
-static int make_it(struct inode_table *t, const struct inode_path *p,
-		   struct making *m)
+static int make_in_store(struct inode_table *t, const struct inode_path *p,
+			 struct making *m)
 {
 	int err = 0;
 
@@ -136,7 +138,7 @@ static int make_once(struct pool *pool, const struct op *op,
 
 	if (err)
 		return err;
-	err = make_it(pool->inodes, p, m);
+	err = make_in_store(pool->inodes, p, m);
 	cred_back(pool->inodes, op, mask);
 	return err;
 }
@@ -147,7 +149,7 @@ static int make_as(struct pool *pool, const struct op *op,
 	return retry_with_room(make_once(pool, op, p, m), tree_make_room(pool));
 }
 
-/* Of the file that was opened, or of what is at @p. */
+/* Attributes of the file that was opened, or of that at @p. */
 static int make_stat(const struct inode_path *p, struct making *m)
 {
 	bool open = m->fd >= 0;
@@ -159,7 +161,7 @@ static int make_stat(const struct inode_path *p, struct making *m)
 		       : 0;
 }
 
-/* One that an earlier worker has made is opened here. */
+/* Registers the file for passthrough; opens it if an earlier worker made it. */
 static int make_register(struct pool *pool, const struct inode_path *p,
 			 struct making *m)
 {
@@ -181,7 +183,7 @@ static void make_close(struct making *m)
 	m->fd = -1;
 }
 
-/* From this commit on it is known, and open if that was asked for. */
+/* Publishes the inode, open if that was asked for. */
 static void make_commit(struct pool *pool, const struct op *op, uint32_t parent,
 			uint32_t inode, struct making *m)
 {
@@ -194,7 +196,7 @@ static void make_commit(struct pool *pool, const struct op *op, uint32_t parent,
 	journal_commit(&pool->journal, inode);
 	inode_published(pool, inode);
 	pool_fit_limit(pool);
-	/* Where the kernel has it registered, nobody needs our descriptor. */
+	/* In passthrough mode the worker needs no descriptor. */
 	if (m->backing)
 		make_close(m);
 	if (m->fd < 0)
@@ -203,7 +205,7 @@ static void make_commit(struct pool *pool, const struct op *op, uint32_t parent,
 	inode_mem(pool->inodes, inode)->fd_writes = true;
 }
 
-/* It is there, and nobody has seen it: a record for it, or nothing of it. */
+/* A prepared record for a file that was made; on failure the file is removed. */
 static int make_record(struct pool *pool, uint32_t parent, const char *name,
 		       const struct inode_path *p, struct making *m,
 		       uint32_t *inode)
@@ -254,7 +256,7 @@ static int tree_make(struct pool *pool, const struct op *op, uint32_t parent,
 	return 0;
 }
 
-/* The same for what is not opened; one that comes again is answered again. */
+/* tree_make() for what is not opened, carried out once. */
 static int tree_make_once(struct pool *pool, const struct op *op,
 			  uint32_t parent, const char *name, struct making *m,
 			  uint32_t *inode)
@@ -335,7 +337,7 @@ static int create_nameless(struct pool *pool, const struct op *op,
 	return 0;
 }
 
-/* It may have come to be after the kernel last looked. */
+/* The file exists, although the kernel did not know: opens it. */
 static int create_existing(struct pool *pool, const struct op *op,
 			   uint32_t parent, const char *name, int flags,
 			   struct tree_opened *out, struct statx *stx)
@@ -344,8 +346,8 @@ static int create_existing(struct pool *pool, const struct op *op,
 	uint32_t i;
 	int err;
 
-	/* Referred to on its own: a kill between the two leaves one reference
-	 * too many, which is better than one too few. */
+	/* The lookup and the open are two changes.  A kill between them leaves a
+	 * reference too many, and not one too few. */
 	uncounted.token = 0;
 	err = tree_lookup(pool, &uncounted, parent, name, &i);
 	if (err)
@@ -358,7 +360,7 @@ static int create_existing(struct pool *pool, const struct op *op,
 	return err;
 }
 
-/* It was created by the worker before: what it is by now. */
+/* The request was carried out by the worker before: the same answer. */
 static int create_again(struct pool *pool, uint32_t inode, int flags,
 			struct tree_opened *out, struct statx *stx)
 {

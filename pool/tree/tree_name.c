@@ -2,9 +2,11 @@
 /*
  * Names of plain files: linked and removed.
  *
- * States: see intent.h.
+ * States: those of intent.h; an inode becomes an orphan when the name in its
+ * record is removed, and LIVE again when it is linked.
  * Locks: pool->lock (1) held by all callers.
- * Reclaim: asked for room when the store is full.
+ * Reclaim: is called to make room in a full store (tree_make_room()), and
+ * purges nothing while INODES_BUSY() otherwise.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -15,7 +17,7 @@
 
 #include "pool/tree/intent.h"
 
-/* Memory for a name or an inode, roughly. */
+/* Memory of a name and an inode of tmpfs, roughly. */
 #define NAME_BYTES (12u << 10)
 
 bool tree_make_room(struct pool *pool)
@@ -23,7 +25,7 @@ bool tree_make_room(struct pool *pool)
 	unsigned int busy = pool->inodes->busy;
 	bool made;
 
-	/* Volatile files may go: the caller starts anew. */
+	/* Volatile files may be purged: the caller starts anew. */
 	pool->inodes->busy = 0;
 	made = pool_make_room(pool, NAME_BYTES);
 	pool->inodes->busy = busy;
@@ -32,7 +34,7 @@ bool tree_make_room(struct pool *pool)
 
 /* --- linking --- */
 
-/* An orphan gets its name back by a move of its file. */
+/* Links an orphan, by moving its file from orphan/. */
 static int link_orphan(struct pool *pool, const struct op *op, uint32_t from,
 		       uint32_t parent, const char *name,
 		       const struct inode_path *to)
@@ -48,7 +50,7 @@ static int link_orphan(struct pool *pool, const struct op *op, uint32_t from,
 	if (renameat2(pool->inodes->orphanfd, orphan, to->dirfd, to->path,
 		      RENAME_NOREPLACE) < 0) {
 		err = -errno;
-		/* Begun and done by the worker before. */
+		/* The worker before may have moved it. */
 		if (err != -ENOENT ||
 		    !journal_intends(&pool->journal, op->token, NULL)) {
 			inode_move_cancel(pool, &m);
@@ -65,7 +67,7 @@ static int link_orphan(struct pool *pool, const struct op *op, uint32_t from,
 	return 0;
 }
 
-/* From now on the inode is known by its newest name, which is likely to stay. */
+/* The record gets the newest name, which is likely to stay the longest. */
 static int link_named(struct pool *pool, const struct op *op, uint32_t from,
 		      const struct inode_path *old, uint32_t parent,
 		      const char *name, const struct inode_path *to, bool again)
@@ -137,7 +139,7 @@ int tree_link(struct pool *pool, const struct op *op, uint32_t from,
 
 /* --- removing --- */
 
-/* Names of files that were purged do not count. */
+/* Removes the names of purged files, which do not count. */
 static bool dir_is_empty(struct pool *pool, const struct inode_path *p)
 {
 	int fd = openat(p->dirfd, p->path,
@@ -197,7 +199,7 @@ void tree_lost_a_name(struct pool *pool, uint32_t inode)
 	inode_free_unused(pool, inode);
 }
 
-/* Nobody has its inode by this name. */
+/* Removes a name that is in no record. */
 static int remove_unknown(struct pool *pool, const struct inode_path *p,
 			  bool dir)
 {

@@ -2,11 +2,10 @@
 /*
  * Opening and closing plain files.
  *
- * States: an inode is open as long as its count of opens, which lives in the
- * store, is above 0.  Meanwhile it may be registered for passthrough, under one
- * id for all that have it open.
- * Locks: pool->lock (1) held by all callers.
- * Reclaim: leaves alone what is open.
+ * States: an inode is open while the count of opens in its record is above 0.
+ * In passthrough mode it has a backing id meanwhile, the same for all open
+ * files.  Locks: pool->lock (1) held by all callers.
+ * Reclaim: does not purge a file that is open; unpinned ranges of it may be.
  */
 #include "pool/tree/tree_priv.h"
 
@@ -21,7 +20,10 @@ int tree_register(struct pool *pool, int fd)
 	return pool->ops->backing_open(pool->arg, fd);
 }
 
-/* Before the last close counts: killed in between, there is no id to close. */
+/*
+ * Closes the backing id.  Before the commit of the last close: a worker that is
+ * killed in between has cleared the id in the record.
+ */
 static void drop_backing(struct pool *pool, struct inode_rec *rec)
 {
 	if (rec->backing <= 0)
@@ -31,8 +33,8 @@ static void drop_backing(struct pool *pool, struct inode_rec *rec)
 	rec->backing = 0;
 }
 
-/* The kernel has the file by then: our descriptor is not needed. */
-static int need_backing(struct pool *pool, uint32_t inode)
+/* Has a backing id in passthrough mode; the descriptor is not kept. */
+static int ensure_backing(struct pool *pool, uint32_t inode)
 {
 	struct inode_rec *rec = inode_rec(pool->inodes, inode);
 	int fd, id;
@@ -110,7 +112,7 @@ int tree_open(struct pool *pool, const struct op *op, uint32_t inode, int flags,
 	if (rec->flags & (INODE_DEAD | INODE_PURGED))
 		return -ESTALE;
 	if (!journal_replayed(&pool->journal, op->token, &done)) {
-		err = need_backing(pool, inode);
+		err = ensure_backing(pool, inode);
 		if (!err && flags & O_TRUNC)
 			err = open_truncate(pool, inode);
 		if (err) {
@@ -129,7 +131,7 @@ int tree_close(struct pool *pool, const struct op *op, uint32_t inode)
 	struct inode_rec *rec;
 	int64_t done;
 
-	/* With the last close the inode may have gone. */
+	/* The last close may have freed the inode. */
 	if (journal_replayed(&pool->journal, op->token, &done))
 		return inode_opens(pool, inode);
 	if (!inode_valid(pool, inode))

@@ -7,16 +7,19 @@
 #include "pool/volatile/volatile_priv.h"
 
 /* tree_name.c */
-/* After -ENOSPC; return: whether to try once more. */
+/*
+ * pool_make_room() for a name, to be called at the end of an operation that
+ * will be tried again as a whole: volatile files may be purged.
+ */
 bool tree_make_room(struct pool *pool);
-/* The name goes; who has the file's inode goes on with orphan/NODE. */
+/* Moves the file at @p, of inode @victim, to orphan/.  Return: 0 or -errno. */
 int tree_to_orphan(struct pool *pool, const struct inode_path *p,
 		   uint32_t victim);
-/* The inode's file has lost a name that it is not known by: maybe the last. */
+/* The inode's file has lost a name, and not the one in its record. */
 void tree_lost_a_name(struct pool *pool, uint32_t inode);
 
 /* tree_open.c */
-/* Registers an open file.  Return: its id, 0: the front end has none, -errno. */
+/* pool_ops.backing_open().  Return: the id; 0 in cached mode; or -errno. */
 int tree_register(struct pool *pool, int fd);
 /* See tree_opened.setid. */
 bool open_is_setid(int32_t backing, int flags, mode_t mode);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Renaming of plain files, in the store's tree and in the inodes.
+ * Renaming plain files, in the store's tree and in the inodes' records.
  *
- * States: see intent.h.
+ * States: those of intent.h.
  * Locks: pool->lock (1) held by all callers.
- * Reclaim: asked for room when the store is full.
+ * Reclaim: is called to make room in a full store (tree_make_room()), and
+ * purges nothing while INODES_BUSY() otherwise.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,11 +16,12 @@
 #include "pool/tree/intent.h"
 
 /*
- *	A  --.             an inode that is known by the name B is the victim:
- *	      '--> B       its file is linked (a directory: moved) to orphan/
- *	                   first
+ *	A  --.             An inode whose record has the name B is the victim.
+ *	      '--> B       Its file is linked (a directory: moved) to orphan/
+ *	                   first.
  *
- * The note has the inode number of A's file: where that is tells how far it is.
+ * The intent record has the inode number of A's file.  If B is that file when
+ * the request is sent again, the rename was done.
  */
 struct renaming {
 	struct inode_path from, to;
@@ -29,10 +31,10 @@ struct renaming {
 	struct intent intent;
 	struct inode_move moves[2];
 	int nr_moves;
-	uint32_t other; /* the inode of B's file, however it is known */
+	uint32_t other; /* the inode of B's file, whatever name it has */
 };
 
-/* The inode that loses B, 0: nobody knows it by that name. */
+/* Checks the rename, and finds the inodes of the intent record. */
 static int rename_find(struct pool *pool, const struct op *op,
 		       struct renaming *r)
 {
@@ -57,7 +59,7 @@ static int rename_find(struct pool *pool, const struct op *op,
 		return errno == ENOENT ? 0 : -errno;
 	if (r->flags & RENAME_NOREPLACE)
 		return -EEXIST;
-	/* Before a victim is out of the way. */
+	/* renameat2() would find it too late: the victim is moved before. */
 	if (!(r->flags & RENAME_EXCHANGE) &&
 	    S_ISDIR(mode) != S_ISDIR(st.st_mode))
 		return S_ISDIR(mode) ? -ENOTDIR : -EISDIR;
@@ -193,7 +195,7 @@ static int rename_run(struct pool *pool, const struct op *op,
 			inode_move_cancel(pool, &r->moves[--r->nr_moves]);
 	else
 		rename_commit(pool, op, r);
-	/* They were not where they should be when this worker started. */
+	/* vfiles_adopt() may not have found files on their paths. */
 	if (!err && r->intent.again)
 		vfile_relist(pool);
 	return err;

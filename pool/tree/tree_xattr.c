@@ -2,9 +2,9 @@
 /*
  * Extended attributes of plain files.
  *
- * States: none; they are the store's.
+ * States: none; attributes are those of the store's files.
  * Locks: pool->lock (1) held by all callers.
- * Reclaim: does not come here.
+ * Reclaim: does not run here.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include "pool/inode/inode_priv.h"
 #include "pool/tree/tree.h"
 
-/* There are no *at() calls for them in most kernels: through /proc. */
+/* Kernels before 6.13 have no *at() calls for them: through /proc. */
 struct xattr_path {
 	int fd;
 	char path[40];
@@ -66,7 +66,7 @@ ssize_t tree_listxattr(struct pool *pool, uint32_t inode, char *list,
 	return n;
 }
 
-/* Before it is noted: what was there is no work of the worker before. */
+/* Checks XATTR_CREATE and XATTR_REPLACE, before the intent record is written. */
 static int xattr_refuse(const struct xattr_path *x, const char *name, int flags)
 {
 	bool is = getxattr(x->path, name, NULL, 0) >= 0;

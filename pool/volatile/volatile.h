@@ -51,8 +51,10 @@ const char *volatile_check_some(struct pool *pool);
 int vfile_set_volatile(struct pool *pool, uint32_t inode, bool on);
 bool vfile_is_volatile(struct pool *pool, uint32_t inode);
 
-/** vfile_is_purged - was the file with inode number @ino purged?  Then a listing
- * leaves out its names. */
+/**
+ * vfile_is_purged - was the file with inode number @ino purged?  Listings leave
+ * out its names then.
+ */
 bool vfile_is_purged(struct pool *pool, uint64_t ino);
 
 /**

@@ -150,7 +150,7 @@ const char *vfiles_check(struct pool *pool);
 /* --- vfile_adopt.c --- */
 
 int vfiles_adopt(struct pool *pool);
-/* Lists volatile files that were not at their paths when this worker started. */
+/* Lists volatile files that were not at their paths in vfiles_adopt(). */
 void vfile_relist(struct pool *pool);
 
 /* --- vfile_purge.c --- */
@@ -170,7 +170,7 @@ unsigned long volatile_walk(struct pool *pool, struct extent_list *list,
 			    struct shrink_control *sc);
 /* If the file at @p was purged, removes that name.  Return: whether it was. */
 bool vfile_sweep(struct pool *pool, uint32_t inode, const struct inode_path *p);
-/* Truncates a purged file again: a worker may have been killed before it did. */
+/* Empties a purged file: a worker may have been killed before it did. */
 void vfile_purge_finish(struct pool *pool, uint32_t inode);
 int vfile_add_shrinker(struct pool *pool);
 
@@ -185,7 +185,7 @@ struct vrange *vrange_new(struct pool *pool, int *err);
 /** vrange_cancel - frees one that was not published; NULL is fine. */
 void vrange_cancel(struct volatiles *t, struct vrange *v);
 
-/** vrange_publish - place and state of a new one are set: it counts, youngest. */
+/** vrange_publish - adds one from vrange_new(), its fields set; it is young. */
 void vrange_publish(struct pool *pool, struct vrange *v);
 
 /** vrange_join - the same for one that may overlap others: they become one. */
