@@ -44,7 +44,7 @@ struct box_attr {
 /**
  * box_create - make a box with a region of pool_config.box_size bytes.
  * @name: 1 to BOX_NAME_MAX bytes, no "/".
- * @mode: of mkdir(2), umask applied.
+ * @mode: of mkdir(2), after the umask.
  * @out: the box; may be NULL.
  * Return: 0, -EEXIST, -ENAMETOOLONG, -EINVAL, -ENOSPC, -ENOMEM.
  */

@@ -5,7 +5,8 @@
  *
  * States: closed -> open -> adopted (indexed and counted; in a new mount
  * without references) -> tidied (what a kill has interrupted is ended) ->
- * closed.  Locks: none is needed while the pool is opened and closed; all else
+ * closed.
+ * Locks: none is needed while the pool is opened and closed; all else
  * is called with pool->lock (1) held.
  * Reclaim: does not run while the pool is opened and closed.
  */

@@ -8,7 +8,7 @@
  * adopted file has what it has.
  *
  * Locks: region->lock (2 in locks.h).  Reads of the file's offset by lseek()
- * disturb nobody: all other access names its offset.
+ * do no harm: all other accesses name their offset.
  *
  * Reclaim cannot punch what is being looked at, it needs the same lock.
  */

@@ -205,7 +205,7 @@ static void make_commit(struct pool *pool, const struct op *op, uint32_t parent,
 	inode_mem(pool->inodes, inode)->fd_writes = true;
 }
 
-/* A prepared record for a file that was made; on failure the file is removed. */
+/* A prepared record for a new file; on failure the file is removed. */
 static int make_record(struct pool *pool, uint32_t parent, const char *name,
 		       const struct inode_path *p, struct making *m,
 		       uint32_t *inode)
@@ -346,7 +346,7 @@ static int create_existing(struct pool *pool, const struct op *op,
 	uint32_t i;
 	int err;
 
-	/* The lookup and the open are two changes.  A kill between them leaves a
+	/* The lookup and the open are two changes.  A kill in between leaves a
 	 * reference too many, and not one too few. */
 	uncounted.token = 0;
 	err = tree_lookup(pool, &uncounted, parent, name, &i);

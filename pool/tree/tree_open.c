@@ -4,7 +4,8 @@
  *
  * States: an inode is open while the count of opens in its record is above 0.
  * In passthrough mode it has a backing id meanwhile, the same for all open
- * files.  Locks: pool->lock (1) held by all callers.
+ * files.
+ * Locks: pool->lock (1) held by all callers.
  * Reclaim: does not purge a file that is open; unpinned ranges of it may be.
  */
 #include "pool/tree/tree_priv.h"

@@ -66,7 +66,7 @@ ssize_t tree_listxattr(struct pool *pool, uint32_t inode, char *list,
 	return n;
 }
 
-/* Checks XATTR_CREATE and XATTR_REPLACE, before the intent record is written. */
+/* Checks XATTR_CREATE and XATTR_REPLACE, before the intent record exists. */
 static int xattr_refuse(const struct xattr_path *x, const char *name, int flags)
 {
 	bool is = getxattr(x->path, name, NULL, 0) >= 0;

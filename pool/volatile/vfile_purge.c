@@ -7,7 +7,8 @@
  *
  * Locks: pool->lock (1).  vfile_scan() is called by the reclaimer, and tries
  * it, or by a thread that holds it and needs room.  All else is called with it
- * held.  Reclaim: calls vfile_count() and vfile_scan().
+ * held.
+ * Reclaim: calls vfile_count() and vfile_scan().
  */
 #include <errno.h>
 #include <fcntl.h>

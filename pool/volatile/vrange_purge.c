@@ -8,7 +8,8 @@
  *
  * Locks: pool->lock (1).  vrange_scan() is called by the reclaimer, and tries
  * it, or by a thread that holds it and needs room.  All else is called with it
- * held.  Reclaim: calls vrange_count() and vrange_scan().
+ * held.
+ * Reclaim: calls vrange_count() and vrange_scan().
  */
 #include <errno.h>
 #include <fcntl.h>
