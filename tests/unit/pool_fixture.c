@@ -153,7 +153,7 @@ static void dump_box(FILE *f, struct box *box)
 		box_name(box), box_serial(box), st.size, st.queued,
 		st.delivered, st.handles);
 	for (int i = 0; i < BOX_INODES; i++) {
-		box_attr_get(box, i, &attr);
+		box_getattr(box, i, &attr);
 		fprintf(f, " %o/%d/%d", attr.mode, (int)attr.uid,
 			(int)attr.gid);
 	}
@@ -175,7 +175,7 @@ char *pool_dump(void)
 	while ((box = box_next(pool, box ? box_serial(box) : 0)))
 		dump_box(f, box);
 	for (uint32_t i = 1; i < DUMP_HANDLES; i++) {
-		enum handle_kind kind = handle_get(pool, i, &box);
+		enum handle_kind kind = handle_lookup(pool, i, &box);
 
 		if (kind == HANDLE_NONE)
 			continue;
@@ -195,7 +195,7 @@ void pool_close_all_handles(void)
 
 	the_op.token = 0;
 	for (uint32_t i = 1; i < DUMP_HANDLES; i++)
-		if (handle_get(pool, i, &box) != HANDLE_NONE)
+		if (handle_lookup(pool, i, &box) != HANDLE_NONE)
 			must(handle_close(pool, &the_op, i) == 0,
 			     "handle_close");
 }
