@@ -266,6 +266,12 @@ static void test_nodes(void)
 	   "counted by node");
 	ok(intact(), "neighbours on two nodes are two extents");
 	ok(walk("ss", NULL) == 0 && saw("14 20"), "walked by node");
+	must(!region_use_range(region, 12, 4, NULL), "use");
+	ok(lru_count(lru, 0) == 2 && lru_count(lru, 2) == 3 && intact(),
+	   "pages of two nodes used at once");
+	must(!region_stop_using_range(region, 12, 4), "stop");
+	ok(lru_count(lru, 0) == 4 && lru_count(lru, 2) == 5 && intact(),
+	   "each goes back to its own");
 	ok(lru_shrink(lru, 2, 100, true, NULL) == 5 && lru_count(lru, 0) == 4 &&
 		   lru_shrink(lru, 1, 100, true, NULL) == 0 &&
 		   lru_shrink(lru, 7, 100, true, NULL) == 0 && intact(),

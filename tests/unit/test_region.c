@@ -77,9 +77,14 @@ static void test_moves(void)
 
 static void test_limit(void)
 {
+	struct lru_stat before, after;
 	uint32_t missing = 42;
 
 	region_start(16, 4);
+	lru_stat(lru, &before);
+	must(region_use_range(region, 0, 5, NULL) == -ENOSPC, "use");
+	lru_stat(lru, &after);
+	ok(after.metadata == before.metadata, "what is refused costs nothing");
 	must(!region_use_range(region, 0, 3, NULL), "use");
 	ok(region_use_range(region, 2, 3, &missing) == -ENOSPC &&
 		   missing == 42 && counts(3, 0),

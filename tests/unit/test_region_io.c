@@ -129,6 +129,14 @@ static void test_huge(void)
 	ok(counts(chunk + 1, 0) && memory() == chunk + 1 && intact(),
 	   "the rest of a folio is dropped, the Used page stays");
 	ok(holds((chunk + 5) * P, data, 100), "intact");
+	/* Large enough for a huge folio, and nothing before it. */
+	must(!region_use_range(region, 0, chunk / 2, NULL), "use");
+	must(!region_write(region, 0, data, chunk * P / 2), "write");
+	have = memory();
+	ok(counts(chunk + 1 + chunk / 2, have - chunk - 1 - chunk / 2) &&
+		   intact(),
+	   "memory behind what is written is Available: %lu",
+	   (unsigned long)(have - chunk - 1 - chunk / 2));
 	must(!region_stop_using_range(region, 0, 4 * chunk), "stop");
 	lru_shrink(lru, 0, UINT64_MAX, true, NULL);
 	ok(memory() == 0 && counts(0, 0) && intact(), "all of it");

@@ -28,6 +28,7 @@ static struct region *region;
 static const char *huge = "never";
 static atomic_bool stop;
 static _Atomic uint64_t rounds, shrunk, purged, invalidated, released;
+static _Atomic uint64_t trespasses;
 
 static int new_file(void)
 {
@@ -114,6 +115,31 @@ static void *user(void *arg)
 	return NULL;
 }
 
+/*
+ * Writes and reads what it does not use, as a client with a mapping may have it
+ * done: such a page can go at any time, but never between look and copy, or it
+ * would come back without being counted.
+ */
+static void *trespasser(void *arg)
+{
+	const uint32_t first = (SLOTS - 1) * SLOT_PAGES;
+	uint32_t rnd = 5, seed = 0x50000001;
+
+	while (!stop) {
+		uint32_t nr = 1 + rand_r(&rnd) % SLOT_PAGES;
+
+		must(!region_use_range(region, first, nr, NULL), "use");
+		put(first, nr, seed);
+		must(!region_stop_using_range(region, first, nr), "stop");
+		for (int i = 0; i < 4; i++) {
+			put(first, nr, seed);
+			check_kept(first, nr, seed);
+		}
+		trespasses++;
+	}
+	return NULL;
+}
+
 static void *reclaimer(void *arg)
 {
 	uint32_t rnd = 77 + (uintptr_t)arg;
@@ -187,12 +213,13 @@ static void *come_and_go(void *arg)
 
 static void run(const char *name, int seconds)
 {
-	pthread_t users[USERS], reclaimers[RECLAIMERS], comer;
+	pthread_t users[USERS], reclaimers[RECLAIMERS], comer, other;
 	struct lru_stat st;
 	uint32_t made = 0;
 	const char *broken;
 	uintptr_t i;
 
+	trespasses = 0;
 	rounds = shrunk = purged = invalidated = released = 0;
 	stop = false;
 	lru = lru_new(1, UINT64_MAX);
@@ -206,6 +233,7 @@ static void run(const char *name, int seconds)
 				     (void *)i),
 		     "reclaimer");
 	must(!pthread_create(&comer, NULL, come_and_go, &made), "comer");
+	must(!pthread_create(&other, NULL, trespasser, NULL), "trespasser");
 	sleep(seconds);
 	stop = true;
 	for (i = 0; i < USERS; i++)
@@ -213,13 +241,15 @@ static void run(const char *name, int seconds)
 	for (i = 0; i < RECLAIMERS; i++)
 		pthread_join(reclaimers[i], NULL);
 	pthread_join(comer, NULL);
+	pthread_join(other, NULL);
 	broken = lru_check(lru);
 	ok(!broken, "%s: invariants: %s", name, broken ? broken : "all hold");
 	printf("# %lu rounds, %lu pages dropped, %lu found purged, "
 	       "%lu invalidations, %u regions\n",
 	       (unsigned long)rounds, (unsigned long)shrunk,
 	       (unsigned long)purged, (unsigned long)invalidated, made);
-	ok(rounds && shrunk && made, "%s: everybody has worked", name);
+	ok(rounds && shrunk && made && trespasses, "%s: everybody has worked",
+	   name);
 	region_free(region);
 	ok(released == made + 1, "%s: every owner was released", name);
 	lru_stat(lru, &st);
