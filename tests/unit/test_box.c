@@ -522,6 +522,13 @@ static void test_reading(void)
 		   tx_by_slot(pool, UINT32_MAX, 0, &of, &same) == -ENOENT &&
 		   tx_free(pool, &the_op, box, 77) == -ENOENT,
 	   "others are not");
+	must(tx_free(pool, &the_op, box, tx.id) == 0, "tx_free");
+	send_fill(box, 'x', 20);
+	must(tx_by_id(pool, box, tx.id + 1, &same) == 0, "tx_by_id");
+	ok(same.slot == tx.slot &&
+		   tx_by_slot(pool, tx.slot, tx.id, &of, &same) == -ENOENT,
+	   "nor one that has left its slot to another");
+	must(tx_next(pool, box, 0, &tx) == 0, "tx_next");
 	h = open_as(HANDLE_TX, box, tx.slot, 0);
 	len = sizeof(buf);
 	ok(tx_read(pool, h, 0, buf, &len) == 0 && len == 20, "read");

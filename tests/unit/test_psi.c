@@ -266,6 +266,12 @@ static void test_track(void)
 	ok(psi_track_event(&t, 12, 121 * SEC) == PSI_CALM &&
 		   psi_track_event(&t, 200012, 122 * SEC) == PSI_PRESSURE,
 	   "a total that went back starts over");
+	psi_track_look(&t, 206012, 122 * SEC + 100 * MSEC);
+	ok(t.hot, "6 ms in 100 ms, more than half of the threshold: hot");
+	psi_track_look(&t, 206012, 122 * SEC + 100 * MSEC + 500);
+	ok(!t.hot, "no growth is no pressure, however short the time");
+	psi_track_look(&t, 210012, 122 * SEC + 200 * MSEC);
+	ok(t.under && !t.hot, "4 ms in 100 ms: held");
 }
 
 static const struct psi_limits limits = { { 150000, 50000 }, 1000000 };

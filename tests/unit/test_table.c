@@ -190,6 +190,32 @@ static void test_given_back(void)
 	table_release(&t);
 }
 
+/* The step that is kept when it is empty, and what is put into it again. */
+static void test_spare(void)
+{
+	struct table t;
+	uint32_t i;
+
+	must(table_open(&t, dirfd_, "spare", REC, 10 * IN_STEP) == 0, "open");
+	for (i = 1; i < 2 * IN_STEP; i++)
+		publish(&t, i);
+	retire_step(&t, 1);
+	must(publish(&t, 7) == IN_STEP, "the first of the second step");
+	half(&t, false);
+	ok(steps_of(&t) == 2 && table_live(&t, IN_STEP) &&
+		   rec(&t, IN_STEP)->value == 7,
+	   "one that is used again stays");
+	half(&t, true);
+	for (i = IN_STEP + 1; i < 2 * IN_STEP; i++)
+		must(publish(&t, i) == i, "record %u is back", i);
+	retire_step(&t, 0);
+	for (i = IN_STEP; i < IN_STEP + IN_STEP / 2; i++)
+		retire(&t, i);
+	ok(steps_of(&t) == 1 && t.nr == 2 * IN_STEP,
+	   "the first step goes as well");
+	table_release(&t);
+}
+
 /* Random use, with reopenings and rescans, against an array. */
 static void test_random(void)
 {
@@ -266,6 +292,8 @@ static void test_full_store(void)
 	}
 	ok(err == -ENOSPC && n >= IN_STEP - 1,
 	   "a full store is ENOSPC, after %u records", n);
+	ok(steps_of(&t) * IN_STEP == t.nr && n == t.nr - 1,
+	   "and the table is as large as before");
 	retire(&t, 17);
 	ok(table_alloc(&t, &i) == 0 && i == 17,
 	   "and what was there goes on working");
@@ -282,6 +310,7 @@ int main(void)
 	test_zeroed();
 	test_grow_and_end();
 	test_given_back();
+	test_spare();
 	test_random();
 	test_torn();
 	test_full_store();
