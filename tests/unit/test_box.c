@@ -478,9 +478,10 @@ static void test_writers(void)
 static void test_order(void)
 {
 	uint32_t a, b;
-	char piece[4];
+	char piece[4], line[TX_LINE];
+	struct box_stat st;
 	struct box *box;
-	size_t len;
+	size_t len, size;
 
 	start();
 	box = box_make("box", PAGE);
@@ -496,6 +497,17 @@ static void test_order(void)
 	must(handle_close(pool, &the_op, a) == 0, "handle_close");
 	ok(receive_id(b) == 1, "until its receiver closes: then it is next");
 	ok(receive_id(b) == 3 && receive_id(b) == 0, "each is received once");
+	send_fill(box, 'o', 8);
+	send_fill(box, 'o', 8);
+	must(tx_receive(pool, &the_op, b, line, sizeof(line), &size) == 0,
+	     "receive");
+	must(tx_receive(pool, &the_op, b, line, size, &len) == 0 && len == size,
+	     "receive");
+	for (uint64_t id = 1; id <= 5; id++)
+		must(tx_free(pool, &the_op, box, id) == 0, "tx_free");
+	box_stat(pool, box, &st);
+	ok(st.ranges.reserved == 0,
+	   "a buffer as long as the header is the end of it");
 	end("order");
 }
 

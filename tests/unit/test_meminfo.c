@@ -251,6 +251,14 @@ static void test_memwatch(void)
 	memwatch_look(&w);
 	ok(w.limited && w.mem.total == 204800 && w.mem.available == 102400,
 	   "the cgroup's, when it is less");
+	put("meminfo", "MemTotal: 1000 kB\nMemAvailable: 50 kB\n");
+	memwatch_look(&w);
+	ok(w.limited && w.mem.available == 50 * 1024,
+	   "the machine's, when it has less than the cgroup may take");
+	put("cg/a/memory.max", "1024000\n");
+	memwatch_look(&w);
+	ok(!w.limited, "a limit as large as the machine is none");
+	put("cg/a/memory.max", "204800\n");
 	unlink(path);
 	memwatch_look(&w);
 	ok(!w.err && w.mem.available == 102400, "the cgroup's alone");

@@ -272,6 +272,12 @@ static void test_track(void)
 	ok(!t.hot, "no growth is no pressure, however short the time");
 	psi_track_look(&t, 210012, 122 * SEC + 200 * MSEC);
 	ok(t.under && !t.hot, "4 ms in 100 ms: held");
+
+	t.under = false;
+	psi_track_reset(&t, 0, 0);
+	psi_track_look(&t, 30000, 500 * MSEC);
+	ok(psi_track_event(&t, 60000, 900 * MSEC) == PSI_PRESSURE,
+	   "an event is about a window, whoever has looked meanwhile");
 }
 
 static const struct psi_limits limits = { { 150000, 50000 }, 1000000 };
