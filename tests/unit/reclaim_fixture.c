@@ -142,15 +142,20 @@ static void write_text(const char *path, const char *text)
 }
 
 /* In one go, as the kernel's file changes. */
-void set_available(unsigned long mib)
+void set_memory(unsigned long total_mib, unsigned long mib)
 {
 	char text[128], other[80];
 
 	snprintf(text, sizeof(text), "MemTotal: %lu kB\nMemAvailable: %lu kB\n",
-		 16384 * 1024ul, mib * 1024);
+		 total_mib * 1024, mib * 1024);
 	snprintf(other, sizeof(other), "%s.new", meminfo);
 	write_text(other, text);
 	must(!rename(other, meminfo), "rename");
+}
+
+void set_available(unsigned long mib)
+{
+	set_memory(16384, mib);
 }
 
 void say(int which, const char *kind, unsigned long total)

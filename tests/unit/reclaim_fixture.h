@@ -67,6 +67,7 @@ bool wait_event(enum reclaim_event_type type, int nr);
 	})
 
 void set_available(unsigned long mib);
+void set_memory(unsigned long total_mib, unsigned long mib);
 void say(int which, const char *kind, unsigned long total);
 
 struct reclaimer *reclaim_start(const char *const *paths, int nr,

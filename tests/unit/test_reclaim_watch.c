@@ -129,6 +129,15 @@ static void test_configure(void)
 	     i++)
 		sleep_ms(1);
 	ok(last_event(RECLAIM_PASS).why & RECLAIM_MEMORY, "acted upon at once");
+	t = (struct reclaim_tuning){ 0 };
+	ok(!reclaimer_configure(r, &t) &&
+		   becomes(r, &st, st.tuning.min_free == 256ull << 20),
+	   "the default is a part of all memory");
+	set_memory(8192, 8192);
+	say(0, "some", 30000);
+	ok(becomes(r, &st, st.tuning.min_free == 128ull << 20),
+	   "and follows it");
+	set_available(12288);
 	reclaimer_stop(r);
 }
 
