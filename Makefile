@@ -73,6 +73,7 @@ LIBTOOLS     := $(BUILD)/tests/tools/libtools.a
 PRELOAD      := $(patsubst tests/preload/%.c,$(BUILD)/tests/tools/%.so,\
 		$(wildcard tests/preload/*.c))
 BENCH        := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
+LIBBENCH     := $(BUILD)/tests/bench/libbench.a
 LIBS         := $(BUILD)/libpool.a $(BUILD)/libshrinker.a
 # For the unit and bench programs; the last one for units called test_fs_*.
 LIBUNIT      := $(BUILD)/tests/unit/libunit.a
@@ -100,7 +101,8 @@ $(BUILD)/libpool.a: $(POOL_OBJ)
 $(LIBFS): $(filter-out %/main.o,$(FS_OBJ))
 $(LIBUNIT): $(UNIT_OBJ)
 $(LIBTOOLS): $(call TOOL_PARTS,lib)
-$(LIBS) $(LIBFS) $(LIBUNIT) $(LIBTOOLS):
+$(LIBBENCH): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/lib/*.c))
+$(LIBS) $(LIBFS) $(LIBUNIT) $(LIBTOOLS) $(LIBBENCH):
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
@@ -131,9 +133,9 @@ $(BUILD)/tests/tools/%.so: tests/preload/%.c Makefile
 	$(call say,LD,$@)
 	$(Q)$(CC) -std=gnu11 $(WARN) -D_GNU_SOURCE $(CFLAGS) -fPIC -shared -o $@ $<
 
-$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIBUNIT) $(LIBS)
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIBBENCH) $(LIBUNIT) $(LIBS)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBUNIT) $(LIBS) $(PKG_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 check:
 	$(Q)tests/run

@@ -10,7 +10,7 @@
  * lies in its mapping of data, and deletes the transaction.  Prints the median
  * of the rounds in GB/s.
  */
-#include "bench.h"
+#include "tests/bench/lib/bench.h"
 
 #include <fcntl.h>
 #include <getopt.h>

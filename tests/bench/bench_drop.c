@@ -11,7 +11,7 @@
  * --batch is what one lru_shrink() is asked for.  Prints the best of the rounds
  * in GB/s; exits 77 when it may not mount.
  */
-#include "bench.h"
+#include "tests/bench/lib/bench.h"
 
 #include <getopt.h>
 #include <stdbool.h>

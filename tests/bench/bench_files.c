@@ -19,7 +19,7 @@
  * What a file system may put off beyond that is brought to an end between the
  * measurements, so that it does not fall into another's time.
  */
-#include "sides.h"
+#include "tests/bench/lib/sides.h"
 
 #include <getopt.h>
 #include <sys/mman.h>

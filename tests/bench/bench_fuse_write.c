@@ -11,7 +11,7 @@
  * of the measured time, so that a box does not fill up.  --warm is how many
  * writes go before the first round.
  */
-#include "bench.h"
+#include "tests/bench/lib/bench.h"
 
 #include <dirent.h>
 #include <fcntl.h>

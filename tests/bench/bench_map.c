@@ -7,7 +7,7 @@
  * Prints two medians in GB/s: NAME_fresh, of mappings just made, page faults
  * and all, and NAME_warm, of one that has been read before.
  */
-#include "bench.h"
+#include "tests/bench/lib/bench.h"
 
 #include <fcntl.h>
 #include <getopt.h>

@@ -16,7 +16,7 @@
  * and, if the first side is a pool and --stats names its .pool/stats,
  * NAME_stat_requests and so on: the FUSE requests that each took.
  */
-#include "sides.h"
+#include "tests/bench/lib/sides.h"
 
 #include <dirent.h>
 #include <ftw.h>

@@ -11,7 +11,7 @@
  * did not see it.  Somebody else has to make the pressure and the Available
  * memory.
  */
-#include "bench.h"
+#include "tests/bench/lib/bench.h"
 
 #include <fcntl.h>
 #include <getopt.h>

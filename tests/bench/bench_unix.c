@@ -8,7 +8,7 @@
  * One process writes, another reads each message whole into a buffer and then
  * looks at all of it.  Prints the median of the rounds in GB/s.
  */
-#include "bench.h"
+#include "tests/bench/lib/bench.h"
 
 #include <getopt.h>
 #include <sys/mman.h>

@@ -25,7 +25,7 @@
  * last two kinds want a pipe of more than --max-write bytes, and a pipe of
  * more than 1 MiB wants CAP_SYS_RESOURCE.
  */
-#include "bench.h"
+#include "tests/bench/lib/bench.h"
 
 #include <fcntl.h>
 #include <getopt.h>

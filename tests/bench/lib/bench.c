@@ -1,23 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * What the benchmark programs share.  Each of them prints one line for a
- * figure, "name value unit", and nothing else on its standard output, so that
- * tests/bench/run needs no parser.
- */
-#ifndef POOLFS_BENCH_H
-#define POOLFS_BENCH_H
+#include "tests/bench/lib/bench.h"
 
-#include <err.h>
-#include <errno.h>
-#include <sched.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-
-static inline double bench_now(void)
+double bench_now(void)
 {
 	struct timespec ts;
 
@@ -25,8 +9,7 @@ static inline double bench_now(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
-/* A size as people write it: 128, 4K, 1M, 2G. */
-static inline size_t bench_size(const char *text)
+size_t bench_size(const char *text)
 {
 	static const char units[] = "KMG";
 	const char *unit;
@@ -45,8 +28,7 @@ static inline size_t bench_size(const char *text)
 	return n;
 }
 
-/* Stay on one core; the figures of a wandering process mean little. */
-static inline void bench_pin(int cpu)
+void bench_pin(int cpu)
 {
 	cpu_set_t set;
 
@@ -65,17 +47,13 @@ static int bench_cmp(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static inline double bench_median(double *values, int n)
+double bench_median(double *values, int n)
 {
 	qsort(values, n, sizeof(*values), bench_cmp);
 	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
-/*
- * One word out of each cache line: all of the memory crosses the bus, and the
- * adding costs nothing beside it.
- */
-static inline uint64_t bench_sum(const void *data, size_t size)
+uint64_t bench_sum(const void *data, size_t size)
 {
 	const volatile uint64_t *word = data;
 	uint64_t sum = 0;
@@ -84,5 +62,3 @@ static inline uint64_t bench_sum(const void *data, size_t size)
 		sum += word[i];
 	return sum;
 }
-
-#endif
