@@ -31,16 +31,22 @@ static int nid_now(void)
 	return nid;
 }
 
-static void start(int nodes)
+static int new_file(void)
 {
 	int dir = tmpfs_new("never", NULL);
 	int fd = dir < 0 ? memory_file() : tmpfs_file(dir);
 
 	close(dir);
+	return fd;
+}
+
+static void start(int nodes)
+{
 	lru = lru_new(nodes, UINT64_MAX);
 	must(lru, "lru_new");
 	lru_set_placement(lru, nid_now);
-	region = region_new(lru, fd, (uint64_t)PAGES * page_size, NULL, NULL);
+	region = region_new(lru, new_file(), (uint64_t)PAGES * page_size, NULL,
+			    NULL);
 	must(region, "region_new");
 	nid = 0;
 }
@@ -316,8 +322,8 @@ static void test_two_regions(void)
 		must(!region_write(region, (uint64_t)i * page_size, "u", 1),
 		     "write");
 	ours = region;
-	other = region_new(lru, memory_file(), (uint64_t)PAGES * page_size,
-			   NULL, NULL);
+	other = region_new(lru, new_file(), (uint64_t)PAGES * page_size, NULL,
+			   NULL);
 	must(other, "region_new");
 	region = other;
 	put(14, 4);

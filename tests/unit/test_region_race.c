@@ -184,7 +184,8 @@ static const struct region_ops ops = {
 /* Regions that are freed while reclaim works on them. */
 static void *come_and_go(void *arg)
 {
-	uint32_t made = 0, nr = 600;
+	_Atomic uint32_t *made = arg;
+	uint32_t nr = 600;
 	char *data = calloc(nr, P);
 
 	must(data, "calloc");
@@ -200,14 +201,13 @@ static void *come_and_go(void *arg)
 		must(!region_write(r, 0, data, (size_t)nr * P), "write");
 		region_set_cached(r, 0, nr);
 		must(!region_stop_using_range(r, 0, nr), "stop");
-		if (++made % 3 == 0)
+		if (++*made % 3 == 0)
 			sched_yield();
-		if (made % 5 == 0)
-			region_resize(r, (uint64_t)(made % 7 + 1) * 100 * P);
+		if (*made % 5 == 0)
+			region_resize(r, (uint64_t)(*made % 7 + 1) * 100 * P);
 		region_free(r);
 	}
 	free(data);
-	*(uint32_t *)arg = made;
 	return NULL;
 }
 
@@ -215,7 +215,7 @@ static void run(const char *name, int seconds)
 {
 	pthread_t users[USERS], reclaimers[RECLAIMERS], comer, other;
 	struct lru_stat st;
-	uint32_t made = 0;
+	_Atomic uint32_t made = 0;
 	const char *broken;
 	uintptr_t i;
 
@@ -234,7 +234,11 @@ static void run(const char *name, int seconds)
 		     "reclaimer");
 	must(!pthread_create(&comer, NULL, come_and_go, &made), "comer");
 	must(!pthread_create(&other, NULL, trespasser, NULL), "trespasser");
-	sleep(seconds);
+	/* until each has had its turn, on a machine with other work */
+	for (i = 0; i < seconds ||
+		    (i < 60 && !(rounds && shrunk && made && trespasses));
+	     i++)
+		sleep(1);
 	stop = true;
 	for (i = 0; i < USERS; i++)
 		pthread_join(users[i], NULL);
