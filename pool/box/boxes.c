@@ -61,7 +61,7 @@ static int boxes_find_rec(struct boxes *b)
 		return -EUCLEAN;
 	b->rec->next_id = 1;
 	b->rec->next_serial = 1;
-	b->rec->state = 1;
+	table_publish(&b->rec->state, 1);
 	return 0;
 }
 

@@ -168,7 +168,7 @@ static int place_make(struct pool *pool, struct inode_place *p, uint32_t parent,
 		if (n > sizeof(rec->name))
 			n = sizeof(rec->name);
 		memcpy(rec->name, name + at, n);
-		rec->state = INODE_NAME;
+		table_publish(&rec->state, INODE_NAME);
 		*link = i;
 		link = &rec->more;
 		at += n;

@@ -17,7 +17,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -54,9 +53,7 @@ static int mode_override(struct pool *pool, uint32_t inode, mode_t bits,
 	rec = override_rec(pool, slot);
 	rec->inode = inode;
 	rec->mode = st.st_mode & 07777;
-	/* A kill in between leaves a record that gives nothing back. */
-	atomic_signal_fence(memory_order_seq_cst);
-	rec->state = INODE_MODE_OVERRIDE;
+	table_publish(&rec->state, INODE_MODE_OVERRIDE);
 	p->overrides[p->nr_overrides++] = slot;
 	if (fchmodat(at->dirfd, at->path, rec->mode | bits, 0) < 0)
 		err = -errno;

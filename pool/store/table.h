@@ -24,6 +24,7 @@
 #ifndef POOLFS_POOL_STORE_TABLE_H
 #define POOLFS_POOL_STORE_TABLE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -97,6 +98,19 @@ static inline int table_live(const struct table *t, uint32_t index)
 	return index > 0 && index < t->nr &&
 	       t->blocks[index / t->per_block].present &&
 	       *(uint32_t *)table_record(t, index) != 0;
+}
+
+/**
+ * table_publish - gives a record its state when all else in it is set: a worker
+ * that is killed leaves a free record, or a whole one.  (The compiler must not
+ * move stores across; the kernel orders what the next worker sees.)
+ * @state: the record's first word.
+ */
+static inline void table_publish(uint32_t *state, uint32_t value)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	*(volatile uint32_t *)state = value;
+	atomic_signal_fence(memory_order_seq_cst);
 }
 
 #define table_for_each(t, i)                   \

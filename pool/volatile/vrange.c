@@ -71,7 +71,7 @@ static void vrange_store(struct volatiles *t, const struct vrange *v)
 	rec->inode = v->inode;
 	rec->first = v->first;
 	rec->end = v->end;
-	rec->state = v->purged ? VRANGE_PURGED : VRANGE_UNPINNED;
+	table_publish(&rec->state, v->purged ? VRANGE_PURGED : VRANGE_UNPINNED);
 }
 
 static struct extent_link *vrange_link(const struct extent_list *list,
@@ -231,8 +231,8 @@ void vrange_set_purged(struct pool *pool, struct vrange *v)
 
 	vrange_unlist(pool, v);
 	v->purged = true;
-	vrange_store(t, v);
-	vrange_rec(t, v)->state = VRANGE_PURGING;
+	/* In one store: never purged with its hole not punched. */
+	table_publish(&vrange_rec(t, v)->state, VRANGE_PURGING);
 }
 
 int64_t vrange_punch(struct pool *pool, const struct vrange *v)
