@@ -423,6 +423,41 @@ static void test_swap(void)
 	sem_destroy(&slow.go_on);
 }
 
+#define ADDERS 4
+#define ADDS 100000
+
+/* Two objects a pass, which are never enough for a batch. */
+static unsigned long endless_count(struct shrinker *shrinker,
+				   struct shrink_control *sc)
+{
+	return 1ul << 28;
+}
+
+static void *add_on(void *arg)
+{
+	for (int i = 0; i < ADDS; i++)
+		do_shrink_slab(arg, 0, 28, &anything);
+	return NULL;
+}
+
+static void test_adding_at_once(void)
+{
+	struct script script = OBEDIENT(0);
+	struct shrinker *shrinker = script_shrinker(&script, 0);
+	pthread_t thread[ADDERS];
+
+	shrinker->count_objects = endless_count;
+	for (int i = 0; i < ADDERS; i++)
+		must(!pthread_create(&thread[i], NULL, add_on, shrinker),
+		     "thread");
+	for (int i = 0; i < ADDERS; i++)
+		pthread_join(thread[i], NULL);
+	ok(deferred_on(shrinker, 0) == 2 * ADDERS * ADDS,
+	   "%d passes, four at once, lose nothing: %lu", ADDERS * ADDS,
+	   deferred_on(shrinker, 0));
+	shrinker_free(shrinker);
+}
+
 static void test_node_list(void)
 {
 	static const struct {
@@ -457,6 +492,7 @@ int main(void)
 	test_nodes();
 	test_not_node_aware();
 	test_swap();
+	test_adding_at_once();
 	test_node_list();
 	return done();
 }
