@@ -12,6 +12,7 @@
 
 static struct {
 	uint32_t space, queued, suspects, settles;
+	uint32_t early; /* space of an operation that is not carried out yet */
 	uid_t suspect;
 	uint32_t settle_slot;
 	uint64_t reclaim;
@@ -20,6 +21,7 @@ static struct {
 static void on_space(void *arg, struct box *box)
 {
 	heard.space++;
+	heard.early += the_op.token && !pool_replays(pool, the_op.token);
 }
 
 static void on_queued(void *arg, struct box *box)
@@ -371,6 +373,40 @@ static void test_quota(void)
 	pool_config(pool)->sender_quota = 10;
 	ok(write_fill(a, 'a', 1, false) == -EDQUOT, "a lower quota holds");
 	end("a changed quota");
+
+	start();
+	box = box_make("box", 64 * PAGE);
+	a = open_as(HANDLE_SEND, box, 0, 1000);
+	b = open_as(HANDLE_SEND, box, 0, 0);
+	must(write_fill(b, 'b', 30 * PAGE, true) == 0, "tx_write");
+	for (int i = 0; i < 51; i++)
+		must(write_fill(a, 'a', 8, true) == 0, "tx_write");
+	ok(heard.suspects == 0, "what the owner holds makes nobody a suspect");
+	end("the owner's part");
+}
+
+/* Whoever is told may look at what the operation has left. */
+static void test_space_is_told_last(void)
+{
+	struct box *box;
+	uint32_t a, b;
+
+	start();
+	box = box_make("box", 64 * PAGE);
+	a = open_kind(HANDLE_SEND, box);
+	b = open_kind(HANDLE_SEND, box);
+	must(write_fill(a, 'a', PAGE, false) == 0, "tx_write");
+	must(write_fill(b, 'b', PAGE, false) == 0, "tx_write");
+	the_op.token = 1;
+	ok(write_fill(a, 'a', PAGE, false) == 0 && heard.space == 1 &&
+		   !heard.early,
+	   "one that moves gives its old place back at the end");
+	the_op.token = 2;
+	ok(write_fill(a, 'a', 64 * PAGE, false) == -EMSGSIZE &&
+		   heard.space == 2 && !heard.early,
+	   "so does one that fails");
+	the_op.token = 0;
+	end("space");
 }
 
 /* Room that a transaction has been given and does not need. */
@@ -405,6 +441,7 @@ static void test_trimmed(void)
 
 static void test_pool_limit(void)
 {
+	struct region *region;
 	struct box *box;
 	uint32_t h;
 
@@ -429,6 +466,20 @@ static void test_pool_limit(void)
 	ok(write_fill(h, 'a', PAGE, false) == -ENOSPC,
 	   "also when no other place in the box is large enough");
 	end("a pool as full as its box");
+
+	/* Whoever reads a hole through a mapping makes memory of it. */
+	start();
+	box = box_make("box", 2 * SIZE);
+	must(box_region(pool, box, &region) == 0, "box_region");
+	for (uint64_t at = SIZE / 2; at < SIZE / 2 + SIZE + 40 * PAGE;
+	     at += PAGE)
+		must(pwrite(region_fd(region), "x", 1, at) == 1, "pwrite");
+	box_rescan(pool, box);
+	h = open_kind(HANDLE_SEND, box);
+	ok(write_fill(h, 'a', PAGE, false) == -ENOSPC && heard.reclaim >= 41 &&
+		   heard.reclaim <= 43,
+	   "what is too much is asked for, too: %d pages", (int)heard.reclaim);
+	end("a pool that is too full");
 }
 
 static void test_writers(void)
@@ -450,6 +501,14 @@ static void test_writers(void)
 	ok(tx_next(pool, box, 0, &tx) == 0,
 	   "killed without having written, or after closing: delivered");
 	h = open_kind(HANDLE_SEND, box);
+	for (pid_t pid = 1; pid <= 4; pid++)
+		tx_writer(pool, h, pid);
+	must(write_fill(h, 'w', 9, false) == 0, "tx_write");
+	tx_writer_gone(pool, h, 99, true);
+	must(handle_close(pool, &the_op, h) == 0, "handle_close");
+	ok(tx_next(pool, box, tx.id, &tx) == 0,
+	   "as many as are told apart, and another is killed: delivered");
+	h = open_kind(HANDLE_SEND, box);
 	for (pid_t pid = 1; pid <= 9; pid++)
 		tx_writer(pool, h, pid);
 	must(write_fill(h, 'w', 9, false) == 0, "tx_write");
@@ -467,7 +526,7 @@ static void test_writers(void)
 	   "the others who write to it are told");
 	ok(write_fill(h, 'n', 9, false) == 0 &&
 		   tx_commit(pool, &the_op, h) == 0 &&
-		   tx_next(pool, box, 0, &tx) == 0 && tx.size == 9,
+		   tx_next(pool, box, tx.id, &tx) == 0 && tx.size == 9,
 	   "and the next one is whole");
 	must(handle_close(pool, &the_op, h) == 0, "handle_close");
 	end("writers");
@@ -626,6 +685,7 @@ int main(void)
 	test_full();
 	test_quota();
 	test_trimmed();
+	test_space_is_told_last();
 	test_pool_limit();
 	test_writers();
 	test_order();

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <pthread.h>
 
+#include "shrinker/passes.h"
 #include "tests/unit/reclaim_fixture.h"
 
 static void test_reaction(void)
@@ -138,6 +139,36 @@ static void test_floor(void)
 	sleep_ms(300);
 	ok(heap == 8000 && !fake_calls, "nothing is even asked");
 	reclaimer_stop(r);
+}
+
+static unsigned long there_are(void *arg)
+{
+	return *(unsigned long *)arg;
+}
+
+static void test_lowest(void)
+{
+	static const struct {
+		unsigned long have, floor;
+		int priority;
+	} rows[] = {
+		{ 100, 0, 0 },	   { 0, 0, 0 },
+		{ 100, 100, 13 },  { 99, 100, 13 },
+		{ 101, 100, 7 },   { 127, 120, 6 },
+		{ 1200, 600, 4 },  { 1201, 600, 4 },
+		{ 1200, 1, 3 },	   { 1000, 999, 10 },
+		{ 1 << 20, 1, 3 }, { 1 << 20, (1 << 20) - 1, 13 },
+	};
+	unsigned long have;
+	struct passes p;
+
+	passes_init(&p, NULL, there_are, &have);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		have = rows[i].have;
+		must(passes_lowest(&p, rows[i].floor) == rows[i].priority,
+		     "row %zu: %d", i, passes_lowest(&p, rows[i].floor));
+	}
+	ok(true, "the lowest priority that leaves the floor");
 }
 
 static void test_start_errors(void)
@@ -314,6 +345,7 @@ int main(void)
 	test_reaction();
 	test_escalation();
 	test_floor();
+	test_lowest();
 	test_direct();
 	test_real_shrinkers();
 	test_threads();

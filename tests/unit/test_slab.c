@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
+#include <sys/time.h>
 
 #include "shrinker/registry.h"
 #include "tests/unit/tap.h"
@@ -423,8 +425,7 @@ static void test_swap(void)
 	sem_destroy(&slow.go_on);
 }
 
-#define ADDERS 4
-#define ADDS 100000
+#define ADDS 1000000
 
 /* Two objects a pass, which are never enough for a batch. */
 static unsigned long endless_count(struct shrinker *shrinker,
@@ -433,29 +434,34 @@ static unsigned long endless_count(struct shrinker *shrinker,
 	return 1ul << 28;
 }
 
-static void *add_on(void *arg)
+static struct shrinker *interrupted;
+static volatile sig_atomic_t nr_interruptions;
+
+static void one_more_pass(int sig)
 {
-	for (int i = 0; i < ADDS; i++)
-		do_shrink_slab(arg, 0, 28, &anything);
-	return NULL;
+	do_shrink_slab(interrupted, 0, 28, &anything);
+	nr_interruptions++;
 }
 
-static void test_adding_at_once(void)
+/* Passes by a timer, between any two instructions of others. */
+static void test_interrupted(void)
 {
+	struct itimerval often = { { 0, 20 }, { 0, 20 } }, never = { 0 };
 	struct script script = OBEDIENT(0);
-	struct shrinker *shrinker = script_shrinker(&script, 0);
-	pthread_t thread[ADDERS];
 
-	shrinker->count_objects = endless_count;
-	for (int i = 0; i < ADDERS; i++)
-		must(!pthread_create(&thread[i], NULL, add_on, shrinker),
-		     "thread");
-	for (int i = 0; i < ADDERS; i++)
-		pthread_join(thread[i], NULL);
-	ok(deferred_on(shrinker, 0) == 2 * ADDERS * ADDS,
-	   "%d passes, four at once, lose nothing: %lu", ADDERS * ADDS,
-	   deferred_on(shrinker, 0));
-	shrinker_free(shrinker);
+	interrupted = script_shrinker(&script, 0);
+	interrupted->count_objects = endless_count;
+	signal(SIGALRM, one_more_pass);
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (int i = 0; i < ADDS; i++)
+		do_shrink_slab(interrupted, 0, 28, &anything);
+	setitimer(ITIMER_REAL, &never, NULL);
+	signal(SIGALRM, SIG_IGN);
+	ok(deferred_on(interrupted, 0) ==
+		   2 * (ADDS + (unsigned long)nr_interruptions),
+	   "%d passes in the middle of others lose nothing",
+	   (int)nr_interruptions);
+	shrinker_free(interrupted);
 }
 
 static void test_node_list(void)
@@ -492,7 +498,7 @@ int main(void)
 	test_nodes();
 	test_not_node_aware();
 	test_swap();
-	test_adding_at_once();
+	test_interrupted();
 	test_node_list();
 	return done();
 }

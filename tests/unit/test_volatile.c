@@ -79,6 +79,11 @@ static void test_order(void)
 	ok(pool_intact() && volatile_now().available == 4, "a new worker");
 	ok(purged_in_order("abdc"), "knows the order");
 	make_abcd(node);
+	restart(false);
+	touch(node[0]);
+	restart(false);
+	ok(purged_in_order("bcda"), "and goes on with it");
+	make_abcd(node);
 	touch(node[3]);
 	touch(node[0]);
 	restart(true);
