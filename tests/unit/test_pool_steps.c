@@ -485,6 +485,23 @@ static void step_op(void *arg)
 	now->op();
 }
 
+/* No region stays that no box has. */
+static bool no_regions(void)
+{
+	char path[256];
+	struct dirent *e;
+	int nr = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/box", copy);
+	d = opendir(path);
+	must(d, "%s", path);
+	while ((e = readdir(d)))
+		nr += e->d_name[0] != '.';
+	closedir(d);
+	return nr == 0;
+}
+
 static void step_see(void *arg)
 {
 	char *text;
@@ -508,6 +525,7 @@ static void step_see(void *arg)
 	must_be("at the end", at_end);
 	pool_drain();
 	pool_stop();
+	must(no_regions(), "%s: a region is left", now->name);
 }
 
 static void learn(void)

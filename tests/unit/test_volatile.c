@@ -6,6 +6,7 @@
  */
 #include <stdint.h>
 
+#include "pool/inode/inode_priv.h"
 #include "tests/unit/tree_fixture.h"
 
 #define SIZE (1ull << 30)
@@ -126,6 +127,22 @@ static void test_in_use(void)
 	for (uint32_t i = 2; i < DUMP_NODES; i++)
 		inode_forget(pool, i, 1);
 	ok(nr_tree_nodes() == 1, "nodes go when they are forgotten");
+}
+
+/* What an operation has a path or a number of must be there at its end. */
+static void test_busy(void)
+{
+	uint32_t node = volatile_file(INODE_ROOT, "a", 1);
+
+	{
+		INODES_BUSY(pool);
+		ok(scan_pages("volatile-files", 100) == 0 && is_there("a"),
+		   "nothing is purged in the middle of an operation");
+	}
+	ok(scan_pages("volatile-files", 100) == 1 && !is_there("a"),
+	   "but after it");
+	inode_forget(pool, node, 1);
+	ok(nr_tree_nodes() == 1, "nothing is left");
 }
 
 static void test_pages(void)
@@ -258,6 +275,20 @@ static void test_leases(void)
 	close(fd);
 	ok(scan_pages("volatile-files", 100) == 1 && !is_there("a"),
 	   "not any more");
+
+	volatile_file(INODE_ROOT, "c", 2);
+	fd = openat(store.dirfd, STORE_FILES "/c", O_RDONLY | O_CLOEXEC);
+	must(fd >= 0, "open");
+	touch(looked_up(INODE_ROOT, "c"));
+	volatile_file(INODE_ROOT, "d", 1);
+	ok(volatile_now().available == 3 && volatile_now().idle == 1,
+	   "what somebody else has open is not idle");
+	vfile_recheck(pool);
+	ok(volatile_now().idle == 1 && pool_intact(), "as long as he has");
+	close(fd);
+	vfile_recheck(pool);
+	ok(volatile_now().idle == 3 && pool_intact(), "it is looked at again");
+	scan_pages("volatile-files", 100);
 	restart(true);
 	ok(pool_intact() && nr_tree_nodes() == 1, "nothing is left");
 }
@@ -580,6 +611,7 @@ int main(void)
 	pool_start(dir, SIZE, true, NULL);
 	test_order();
 	test_in_use();
+	test_busy();
 	test_pages();
 	test_links();
 	test_directories();
