@@ -141,7 +141,7 @@ static void test_grace_period(void)
 
 	stuck_init(&stuck, "seen");
 	rcu_enter();
-	freer = start(free_it, &stuck);
+	freer = thread_start(free_it, &stuck);
 	moment();
 	early = sem_trywait(&stuck.freed) == 0;
 	rcu_leave();
@@ -159,9 +159,9 @@ static void test_wake(void)
 	bool freed;
 
 	stuck_init(&stuck, "drained");
-	walker = start(walk_once, NULL);
+	walker = thread_start(walk_once, NULL);
 	must(arrives(&stuck.inside), "inside");
-	freer = start(free_it, &stuck);
+	freer = thread_start(free_it, &stuck);
 	must(arrives(&waiting), "the freer waits");
 	sem_post(&stuck.let_go);
 	freed = arrives(&stuck.freed);
@@ -183,9 +183,9 @@ static void test_two_freers(void)
 		for (int i = 0; i < 2; i++) {
 			stuck_init(&stuck[i], i ? "one" : "two");
 			/* It is the only one there: the other is leaving. */
-			walker[i] = start(walk_once, NULL);
+			walker[i] = thread_start(walk_once, NULL);
 			must(arrives(&stuck[i].inside), "inside");
-			freer[i] = start(free_it, &stuck[i]);
+			freer[i] = thread_start(free_it, &stuck[i]);
 			must(arrives(&waiting), "the freer waits");
 		}
 		moment();
@@ -224,9 +224,9 @@ static void test_way_on(void)
 	stuck_init(&leaving, "leaving");
 	leaving.at_the_end = until_it_is_freed;
 	next = registered(&tame, "next");
-	walker = start(walk_once, NULL);
+	walker = thread_start(walk_once, NULL);
 	must(arrives(&leaving.inside), "inside");
-	freer = start(free_it, &leaving);
+	freer = thread_start(free_it, &leaving);
 	must(arrives(&waiting), "the freer waits");
 	sem_post(&leaving.let_go);
 	pthread_join(walker, &freed);
