@@ -257,6 +257,11 @@ int region_rescan(struct region *region)
 	return err;
 }
 
+void region_get(struct region *region)
+{
+	atomic_fetch_add(&region->refs, 1);
+}
+
 void region_put(struct region *region)
 {
 	if (atomic_fetch_sub(&region->refs, 1) != 1)

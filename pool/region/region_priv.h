@@ -72,6 +72,9 @@ bool region_test_clear_locked(struct region *region, uint32_t first,
 bool region_is_cached_locked(const struct region *region, uint32_t first,
 			     uint32_t nr);
 
+/** region_get - one reference more. */
+void region_get(struct region *region);
+
 /** region_put - drop a reference (region->refs); the last one frees the region.
  * No lock of the region held. */
 void region_put(struct region *region);

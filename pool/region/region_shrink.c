@@ -73,7 +73,7 @@ static uint32_t drop_unlock(struct region *region, uint32_t first, uint32_t nr,
 	else if (region->ops && region->ops->invalidate_later)
 		later = region_is_cached_locked(region, first, nr);
 	if (cached) {
-		atomic_fetch_add(&region->refs, 1);
+		region_get(region);
 		atomic_fetch_add(&region->invalidating, 1);
 	}
 	pthread_mutex_unlock(&region->lock);

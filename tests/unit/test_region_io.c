@@ -3,6 +3,8 @@
  * The bytes of a region and the memory behind them: bounds, full stores, what
  * the store gives and gets back, huge folios, zeroing.
  */
+#include <sys/prctl.h>
+
 #include "tests/unit/region_fixture.h"
 
 static void test_bounds(void)
@@ -117,6 +119,15 @@ static void shrink_to(uint64_t pages)
 	}
 }
 
+/*
+ * The kernel's khugepaged makes a huge folio of what a process has mapped in
+ * part: memory would come back behind pages that have just been given back.
+ */
+static void no_khugepaged(void)
+{
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+}
+
 static void test_huge(void)
 {
 	uint32_t chunk = (1u << EXTENT_SHIFT) / P;
@@ -183,6 +194,7 @@ static void test_punch_fails(void)
 int main(void)
 {
 	P = sysconf(_SC_PAGESIZE);
+	no_khugepaged();
 	test_bounds();
 	test_full();
 	test_memory_falls();
