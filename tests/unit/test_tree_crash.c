@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <stdint.h>
 
+#include "pool/inode/inode_priv.h"
 #include "tests/unit/kill.h"
 #include "tests/unit/tree_scenarios.h"
 
@@ -73,6 +74,25 @@ static void must_be(const char *what, const char *text)
 	free(is);
 }
 
+/* A record that is free is so once. */
+static bool records_are_counted(void)
+{
+	const struct table *t = &pool->inodes->table;
+	uint32_t all = 0;
+
+	for (uint32_t b = 0; b < t->nr / t->per_block; b++) {
+		const struct table_block *block = &t->blocks[b];
+		uint32_t nr = 0;
+
+		for (uint32_t i = 0; i < TABLE_BLOCK_MAX / 64; i++)
+			nr += __builtin_popcountll(block->free[i]);
+		if (nr != block->nr_free)
+			return false;
+		all += block->present ? nr : 0;
+	}
+	return all == t->nr_free;
+}
+
 /* Return: the answer.  Any node may be given to what is made. */
 static int64_t ask_again(int64_t before)
 {
@@ -83,9 +103,26 @@ static int64_t ask_again(int64_t before)
 	if (!expect(before == ANY ? r > 0 : r == before, "another answer"))
 		printf("# %" PRId64 ", not %" PRId64 "\n", r, before);
 	expect(pool_intact(), "pool_check");
+	expect(records_are_counted(), "free records are miscounted");
 	if (now->how != SPARE)
 		must_be("carried out once", after);
 	return r;
+}
+
+/* What is lost of a range that was unpinned is said to be. */
+static bool losses_are_known(void)
+{
+	bool known = true;
+
+	for (uint64_t p = 0; p < 12; p++) {
+		uint64_t off = p * TREE_PAGE;
+
+		if (vrange_state(pool, at.file, off, TREE_PAGE) == 1 &&
+		    page_byte(at.file, p) == 0)
+			known &= vrange_pin(pool, &the_op, at.file, off,
+					    TREE_PAGE) == 1;
+	}
+	return known;
 }
 
 /* Return: the references there were. */
@@ -149,6 +186,8 @@ static void another_mount(void)
 {
 	pool_start(dir, SIZE, true, NULL);
 	expect(pool_intact(), "pool_check");
+	if (now->op == op_purge_ranges)
+		expect(losses_are_known(), "purged, and said to be whole");
 	take_apart();
 	must_be("at the end", at_end);
 	pool_stop();

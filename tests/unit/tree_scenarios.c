@@ -441,6 +441,13 @@ static int64_t op_purge_files(void)
 	return 0;
 }
 
+/* No request: the kernel says it once, and asks for no answer. */
+static int64_t op_forget(void)
+{
+	inode_forget(pool, at.file, 1);
+	return 0;
+}
+
 static int64_t op_purge_ranges(void)
 {
 	scan_pages("volatile-ranges", 1000);
@@ -546,6 +553,7 @@ const struct scenario scenarios[] = {
 	{ "unpin what joins ranges", setup_ranges, op_unpin_joining, 0, ONCE },
 	{ "unpin what joins purged ranges", setup_purged_ranges,
 	  op_unpin_joining, 0, ONCE },
+	{ "forget, long name", setup_long_names, op_forget, 0, RECLAIM },
 	{ "purge of a file", setup_volatile, op_purge_files, 0, RECLAIM },
 	{ "purge of files with one and two names", setup_linked_volatile,
 	  op_purge_files, 0, RECLAIM },
