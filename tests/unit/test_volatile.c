@@ -572,6 +572,18 @@ static void test_range_order(void)
 	ok(vrange_state(pool, f, 5 * p, p) == 1 &&
 		   vrange_pin(pool, &the_op, f, p, 0) == 1,
 	   "its ranges outlive the mount");
+
+	/* The youngest gets the number that the first has left. */
+	must(vrange_pin(pool, &the_op, f, 0, 0) >= 0, "pin");
+	fill_pages(f, 0, 8, 'f');
+	for (int i = 0; i < 6; i += 2)
+		must(vrange_unpin(pool, f, i * p, p) == 0, "unpin");
+	must(vrange_pin(pool, &the_op, f, 0, p) == 0, "pin");
+	must(vrange_unpin(pool, f, 6 * p, p) == 0, "unpin");
+	restart(false);
+	ok(scan_pages("volatile-ranges", 2) == 2 && page_byte(f, 6) == 'f' &&
+		   page_byte(f, 2) == 0 && page_byte(f, 4) == 0,
+	   "the next worker goes by age, not by number");
 	tree_forget_everything();
 	tree_remove_everything(INODE_ROOT);
 }
@@ -596,6 +608,10 @@ static void test_range_cut(void)
 	must(tree_setattr(pool, f, &a) == 0, "truncate");
 	ok(volatile_now().range_pages == cut - 100 && pool_intact(),
 	   "cut off with the end of the file");
+	a.size -= 10;
+	must(tree_setattr(pool, f, &a) == 0, "truncate");
+	ok(vrange_state(pool, f, (2 * cut + 49) * TREE_PAGE, TREE_PAGE) == 1,
+	   "a page of which something is left stays");
 	a.size = 0;
 	must(tree_setattr(pool, f, &a) == 0, "truncate");
 	ok(volatile_now().ranges == 0, "and gone with all of it");
