@@ -56,7 +56,15 @@ void urcu_bp_read_unlock(void)
 
 /* What is freed is not to be mistaken for what it was; sanitizers see to that
  * themselves. */
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#endif
+#ifndef SANITIZED
 void free(void *mem)
 {
 	static void (*_Atomic give_back)(void *);
