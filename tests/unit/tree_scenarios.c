@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/unit/tree_scenarios.h"
 
-/* What a scenario works with; the same in every process. */
-static struct {
-	uint32_t dir, file, other;
-} at;
+struct places at;
 
 #define LONG_NAME                                                          \
 	"a name of more than one record, which is what takes the longest " \
@@ -448,7 +445,7 @@ static int64_t op_forget(void)
 	return 0;
 }
 
-static int64_t op_purge_ranges(void)
+int64_t op_purge_ranges(void)
 {
 	scan_pages("volatile-ranges", 1000);
 	return 0;

@@ -24,6 +24,14 @@ struct scenario {
 	enum how how;
 };
 
+/* What a scenario works with; the same in every process. */
+struct places {
+	uint32_t dir, file, other; /* inodes */
+};
+extern struct places at;
+
+int64_t op_purge_ranges(void);
+
 #define ANY INT64_MAX /* above 0 */
 
 extern const struct scenario scenarios[];
