@@ -84,6 +84,13 @@ struct making {
 	struct statx stx; /* out */
 };
 
+static void make_close(struct making *m)
+{
+	if (m->fd >= 0)
+		close(m->fd);
+	m->fd = -1;
+}
+
 /*
  * Makes a file without a name in the directory @p, and links it to orphan/ at
  * once, where a worker that starts finds it.
@@ -105,7 +112,7 @@ static int make_nameless(struct inode_table *t, const struct inode_path *p,
 	if (linkat(AT_FDCWD, proc, t->orphanfd, orphan, AT_SYMLINK_FOLLOW) < 0)
 		err = -errno;
 	if (err)
-		close(m->fd);
+		make_close(m);
 	return err;
 }
 
@@ -161,11 +168,15 @@ static int make_stat(const struct inode_path *p, struct making *m)
 		       : 0;
 }
 
-/* Registers the file for passthrough; opens it if an earlier worker made it. */
+/*
+ * Registers the file for passthrough; opens it if an earlier worker made it.  In
+ * cached mode it stays closed then: its mode may forbid the worker to open it
+ * without a mode override (inode_fd()).
+ */
 static int make_register(struct pool *pool, const struct inode_path *p,
 			 struct making *m)
 {
-	if (!m->open)
+	if (!m->open || !tree_has_passthrough(pool))
 		return 0;
 	if (m->fd < 0)
 		m->fd = openat(p->dirfd, p->path,
@@ -174,13 +185,6 @@ static int make_register(struct pool *pool, const struct inode_path *p,
 		return -errno;
 	m->backing = tree_register(pool, m->fd);
 	return m->backing < 0 ? m->backing : 0;
-}
-
-static void make_close(struct making *m)
-{
-	if (m->fd >= 0)
-		close(m->fd);
-	m->fd = -1;
 }
 
 /* Publishes the inode, open if that was asked for. */
@@ -337,6 +341,20 @@ static int create_nameless(struct pool *pool, const struct op *op,
 	return 0;
 }
 
+/* Attributes of an inode that was looked up and opened; on failure it is
+ * neither. */
+static int create_stat(struct pool *pool, uint32_t inode, struct statx *stx)
+{
+	const struct op undo = { .token = 0 };
+	int err = inode_stat(pool, inode, stx);
+
+	if (!err)
+		return 0;
+	tree_close(pool, &undo, inode);
+	inode_forget(pool, inode, 1);
+	return err;
+}
+
 /* The file exists, although the kernel did not know: opens it. */
 static int create_existing(struct pool *pool, const struct op *op,
 			   uint32_t parent, const char *name, int flags,
@@ -352,12 +370,12 @@ static int create_existing(struct pool *pool, const struct op *op,
 	err = tree_lookup(pool, &uncounted, parent, name, &i);
 	if (err)
 		return err;
-	err = inode_stat(pool, i, stx);
-	if (!err)
-		err = tree_open(pool, op, i, flags, out);
-	if (err)
+	err = tree_open(pool, op, i, flags, out);
+	if (err) {
 		inode_forget(pool, i, 1);
-	return err;
+		return err;
+	}
+	return create_stat(pool, i, stx);
 }
 
 /* The request was carried out by the worker before: the same answer. */
@@ -365,7 +383,7 @@ static int create_again(struct pool *pool, uint32_t inode, int flags,
 			struct tree_opened *out, struct statx *stx)
 {
 	int32_t backing = inode_rec(pool->inodes, inode)->backing;
-	int err = inode_stat(pool, inode, stx);
+	int err = create_stat(pool, inode, stx);
 
 	if (err)
 		return err;

@@ -14,10 +14,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+bool tree_has_passthrough(const struct pool *pool)
+{
+	return pool->ops && pool->ops->backing_open;
+}
+
 int tree_register(struct pool *pool, int fd)
 {
-	if (!pool->ops || !pool->ops->backing_open)
-		return 0;
 	return pool->ops->backing_open(pool->arg, fd);
 }
 
@@ -40,7 +43,7 @@ static int ensure_backing(struct pool *pool, uint32_t inode)
 	struct inode_rec *rec = inode_rec(pool->inodes, inode);
 	int fd, id;
 
-	if (rec->backing > 0 || !pool->ops || !pool->ops->backing_open)
+	if (rec->backing > 0 || !tree_has_passthrough(pool))
 		return 0;
 	fd = inode_fd(pool, inode, false);
 	if (fd < 0)

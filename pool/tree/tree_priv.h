@@ -19,7 +19,9 @@ int tree_to_orphan(struct pool *pool, const struct inode_path *p,
 void tree_lost_a_name(struct pool *pool, uint32_t inode);
 
 /* tree_open.c */
-/* pool_ops.backing_open().  Return: the id; 0 in cached mode; or -errno. */
+/* Is the content of open files the kernel's business (passthrough mode)? */
+bool tree_has_passthrough(const struct pool *pool);
+/* pool_ops.backing_open(), in passthrough mode.  Return: the id, or -errno. */
 int tree_register(struct pool *pool, int fd);
 /* See tree_opened.setid. */
 bool open_is_setid(int32_t backing, int flags, mode_t mode);

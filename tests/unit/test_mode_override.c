@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A pool of an ordinary user, whose worker cannot pass directories that are
- * closed to him: it lends them what they lack while an operation runs, and
- * gives it back, also when it is killed at any point in between.
+ * A pool of an ordinary user, whose worker may not search all directories nor
+ * open all files: it overrides their mode while an operation runs, and restores
+ * it, also when it is killed at any point in between.
  */
 #include <grp.h>
 #include <stdint.h>
@@ -111,7 +111,7 @@ static void test_passed(void)
 	   "and read, when its mode forbids all");
 	set_mode(f, 0400);
 	ok(tree_unlink(pool, &the_op, e, "g") == -ENOENT && as_prepared(),
-	   "an operation that fails gives back what it has lent");
+	   "an operation that fails restores the modes");
 	ok(tree_mkdir(pool, &the_op, e, "g", 0700, &n) < 0 ||
 		   (tree_rmdir(pool, &the_op, e, "g") == 0 && as_prepared()),
 	   "so does one that makes something");
@@ -125,58 +125,102 @@ static void write_it(void)
 	inode_fd(pool, f, true);
 }
 
-static struct kill_child child;
-
-static bool start_child(void)
-{
-	memset(child.then, 0, sizeof(child.then));
-	return kill_start(&child, dir, prepare, write_it);
-}
-
-static void next_worker(bool fresh)
+static bool write_is_undone(bool fresh)
 {
 	start(fresh);
 	pool_stop();
+	return store_as_prepared();
+}
+
+/* A file that its owner may not write, open for writing by whoever makes it. */
+
+static void prepare_empty(void)
+{
+	start(true);
+}
+
+static int create_it(uint32_t *inode)
+{
+	struct op op = the_op;
+
+	op.token = 77;
+	return create_as(&op, INODE_ROOT, "n", O_RDWR | O_EXCL, 0444, inode);
+}
+
+static void create_once(void)
+{
+	uint32_t n;
+
+	create_it(&n);
+}
+
+/* The request is sent to the next worker again, and to the same mount only. */
+static bool create_is_completed(bool fresh)
+{
+	uint32_t n = 0;
+	bool right;
+	int fd;
+
+	(void)fresh;
+	start(false);
+	right = create_it(&n) == 0 && mode_of(n) == 0444 &&
+		inode_opens(pool, n) == 1;
+	fd = right ? inode_fd(pool, n, true) : -1;
+	right = fd >= 0 && pwrite(fd, "x", 1, 0) == 1 && mode_of(n) == 0444 &&
+		pool_intact();
+	pool_stop();
+	scratch_empty(dir);
+	return right;
+}
+
+static const struct scenario {
+	void (*prepare)(void), (*op)(void);
+	bool (*next_worker)(bool fresh); /* Return: it has found all in order */
+} writing = { prepare, write_it, write_is_undone },
+  creating = { prepare_empty, create_once, create_is_completed };
+
+static struct kill_child child;
+
+static bool start_child(const struct scenario *s)
+{
+	memset(child.then, 0, sizeof(child.then));
+	return kill_start(&child, dir, s->prepare, s->op);
 }
 
 /* Return: changes after @calls calls, -1: it makes fewer. */
-static int count(unsigned int calls)
+static int count(const struct scenario *s, unsigned int calls)
 {
 	int n;
 
-	must(start_child(), "refused");
+	must(start_child(s), "refused");
 	n = kill_count(&child, calls);
 	kill_end(&child);
-	next_worker(true);
-	must(store_as_prepared(), "after its end");
+	must(s->next_worker(true), "after its end");
 	return n;
 }
 
-static void test_killed(void)
+static void test_killed(const struct scenario *s, const char *what)
 {
 	unsigned int calls = 0, points = 0, bad = 0;
 	int left, next;
 
-	if (!start_child()) {
+	if (!start_child(s)) {
 		ok(true, "killed # SKIP this machine refuses ptrace");
 		return;
 	}
 	kill_end(&child);
-	next_worker(true);
-	must(store_as_prepared(), "killed before");
-	for (left = count(0); left >= 0; left = next, calls++) {
-		next = count(calls + 1);
+	must(s->next_worker(true), "killed before");
+	for (left = count(s, 0); left >= 0; left = next, calls++) {
+		next = count(s, calls + 1);
 		for (int i = 0; i <= left - (next < 0 ? 0 : next); i++) {
-			must(start_child(), "refused");
+			must(start_child(s), "refused");
 			kill_point(&child, calls, i);
-			next_worker(points % 2);
-			bad += !store_as_prepared();
+			bad += !s->next_worker(points % 2);
 			points++;
 		}
 	}
-	ok(points > 10 && !bad,
-	   "killed at %u points: the next worker gives back, %u times not",
-	   points, bad);
+	ok(points > 10 && !bad, "%s, at %u points, not %u times", what, points,
+	   bad);
 }
 
 int main(void)
@@ -185,7 +229,8 @@ int main(void)
 	become_ordinary();
 	dir = scratch_dir("pool");
 	test_passed();
-	test_killed();
+	test_killed(&writing, "killed, the next worker restores the modes");
+	test_killed(&creating, "killed, the next worker completes a creation");
 	free(dir);
 	return done();
 }
