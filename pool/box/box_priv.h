@@ -271,15 +271,24 @@ void tx_pages_unused(struct box *box, const struct page_run *run);
 void tx_release_range(struct pool *pool, struct box *box, struct range *range);
 
 /* send.c */
+/* Journals the new values of @rec and @work. */
+void tx_journal(struct pool *pool, uint32_t slot, const struct tx_rec *rec,
+		struct handle_rec *h, const struct handle_work *work);
+/*
+ * Frees the range of a transaction that cannot be completed.
+ * @stage, @error: the handle's new values.
+ * Return: @result.
+ */
+int tx_drop(struct pool *pool, const struct op *op, struct box *box,
+	    struct handle_rec *h, enum send_stage stage, int error, int result);
+
+/* commit.c */
 /*
  * Queueing a transaction, the part in the journal: sets the new values of @rec
  * and @work, for tx_journal(), and journals the next id.
  */
 void tx_commit_journal(struct pool *pool, struct tx_rec *rec,
 		       struct handle_work *work);
-/* Journals the new values of @rec and @work. */
-void tx_journal(struct pool *pool, uint32_t slot, const struct tx_rec *rec,
-		struct handle_rec *h, const struct handle_work *work);
 /* Queueing a transaction, the part in memory, after journal_commit(). */
 void tx_commit_finish(struct pool *pool, struct box *box, uint32_t slot);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Transactions: their records, the queue, reading and freeing them.  Sending is
- * in send.c, receiving in receive.c, ranges and pages in tx_space.c.
+ * in send.c, committing in commit.c, receiving in receive.c, ranges and pages in
+ * tx_space.c.
  *
  * States: drawn in box_priv.h.
  * Locks: pool->lock (1) held by all callers; region calls take 2 and 3.
