@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Plain files: each operation, its errors, names and paths as long as they get,
- * files without a name, and what nodes cost.
+ * files without a name, and what inodes cost.
  */
 #include <linux/limits.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "tests/unit/tree_fixture.h"
 
@@ -164,6 +166,41 @@ static void test_links(void)
 		   nlink_of(n) == 1 && page_byte(n, 0) == 'x',
 	   "forgotten, and found by another name");
 	clean("linked");
+}
+
+static int linkat_errno; /* what it fails with, 0: it does not */
+static int nr_bad_closes;
+
+int linkat(int from_dir, const char *from, int to_dir, const char *to,
+	   int flags)
+{
+	if (linkat_errno) {
+		errno = linkat_errno;
+		return -1;
+	}
+	return syscall(SYS_linkat, from_dir, from, to_dir, to, flags);
+}
+
+int close(int fd)
+{
+	int err = syscall(SYS_close, fd);
+
+	nr_bad_closes += err < 0 && errno == EBADF;
+	return err;
+}
+
+/* The store refuses the name by which a new worker would find the file. */
+static void test_nameless_refused(void)
+{
+	uint32_t n = 0;
+
+	linkat_errno = EIO;
+	ok(create_as(&the_op, INODE_ROOT, NULL, O_RDWR, 0600, &n) == -EIO &&
+		   pool_intact(),
+	   "O_TMPFILE in a store that fails");
+	linkat_errno = 0;
+	ok(nr_bad_closes == 0, "nothing is closed twice");
+	clean("refused");
 }
 
 static void test_nameless(void)
@@ -460,6 +497,7 @@ int main(void)
 	test_rename();
 	test_links();
 	test_nameless();
+	test_nameless_refused();
 	test_orphans();
 	test_open();
 	test_registered();
