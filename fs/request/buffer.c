@@ -15,7 +15,7 @@
  * touched beforehand: a worker that is killed while the kernel copies a request
  * gets no page any more, and the request would fail with EIO.
  */
-void *buffer_get(struct worker *w)
+void *buffer_alloc(struct worker *w)
 {
 	volatile char *buf = w->spare_buffer;
 
@@ -31,7 +31,7 @@ void *buffer_get(struct worker *w)
 	return (void *)buf;
 }
 
-void buffer_put(struct worker *w, void *buffer)
+void buffer_free(struct worker *w, void *buffer)
 {
 	free(w->spare_buffer);
 	w->spare_buffer = buffer;

@@ -5,14 +5,14 @@
 struct worker;
 
 /**
- * buffer_get - REQUEST_BUFFER bytes, touched.  Lock 1 held, but for the first
+ * buffer_alloc - REQUEST_BUFFER bytes, touched.  Lock 1 held, but for the first
  * one.  Return: NULL when there is no memory.
  */
-void *buffer_get(struct worker *w);
+void *buffer_alloc(struct worker *w);
 
 /**
- * buffer_put - one of them is kept, with its pages, for buffer_get().  Lock 1.
+ * buffer_free - one of them is kept, with its pages, for buffer_alloc().  Lock 1.
  */
-void buffer_put(struct worker *w, void *buffer);
+void buffer_free(struct worker *w, void *buffer);
 
 #endif

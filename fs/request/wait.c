@@ -44,7 +44,7 @@ static void wait_remove(struct waiter *wt)
 	w->waiters.nr--;
 	w->waiters.bytes -= wt->cost;
 	if (wt->keeps_buffer)
-		buffer_put(w, wt->held);
+		buffer_free(w, wt->held);
 	else
 		free(wt->held);
 	free(wt);
@@ -78,7 +78,7 @@ static int wait_hold(struct worker *w, struct waiter *wt)
 	if (wt->cost > WAIT_BYTES_MAX - w->waiters.bytes)
 		return -ENOBUFS;
 	if (wt->keeps_buffer) {
-		fresh = buffer_get(w);
+		fresh = buffer_alloc(w);
 		if (!fresh)
 			return -ENOMEM;
 		wt->held = w->buffer;

@@ -28,7 +28,7 @@ int worker_loop(struct worker *w)
 	struct follow follow = { 0 };
 	ssize_t n = -ENOMEM;
 
-	w->buffer = buffer_get(w);
+	w->buffer = buffer_alloc(w);
 	if (w->buffer)
 		n = w->init_swallow ? worker_handle_resent(w) : 0;
 	while (n >= 0 && (n = worker_read(w, w->buffer)) > 0) {
