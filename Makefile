@@ -140,10 +140,10 @@ $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIBBENCH) $(LIBUNIT) $(LIBS)
 check:
 	$(Q)tests/run
 
-# Other versions of the formatter make other lines of the same style.
 quick:
 	$(Q)QUICK=1 tests/run
 
+# Other versions of the formatter make other lines of the same style.
 check-format:
 	$(Q)if $(CLANG_FORMAT) --version | grep -q 'version $(FORMAT_VERSION)\.'; \
 	then \

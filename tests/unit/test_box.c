@@ -669,7 +669,7 @@ static void test_settle(void)
 	ok(heard.settles == 2, "but asks again");
 	tx_invalidated(pool, heard.settle_slot);
 	ok(receive_id(recv) == 2, "and then it is received");
-	end("settling");
+	end("invalidating");
 }
 
 int main(void)
