@@ -165,3 +165,30 @@ nonsense() {
 @test "a megabyte of nonsense for config is refused and can be looked at" {
 	in_every_way nonsense
 }
+
+# ---- listings from where no name is ---------------------------------------
+
+offsets() {
+	local dir off names
+
+	mkdir "$B/x" "$POOL/d"
+	touch "$POOL/d/f"
+	echo x >"$B/x/send"
+	for dir in "$B/x" "$B/x/tx" "$B" "$POOL" "$POOL/d" "$POOL/.pool" \
+		"$POOL/.pool/shrinker" "$POOL"/.pool/shrinker/*; do
+		# around where a number of 31 or 32 bits is cut, and the last
+		for off in 0x7fffffff 0x80000000 0xfffffff{d,e,f} \
+			0x10000000{0,1,2,3} 0x7ffffffffffffffe; do
+			names=$(timeout 10 "$TOOLS/bigdir" seek "$dir" "$off") ||
+				fail "$dir from $off"
+			# offsets of plain files' names are the store's
+			[[ ! $names || $dir == "$POOL" || $dir == "$POOL/d" ]] ||
+				fail "$dir from $off: $names"
+		done
+	done
+	is 0 "$(json restarts "$POOL/.pool/stats")"
+}
+
+@test "a listing from an offset that no name has is empty, and harms nobody" {
+	in_every_way offsets
+}

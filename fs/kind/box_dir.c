@@ -131,7 +131,7 @@ static void box_dir_readdir(struct call *c, struct dir_reply *d, off_t off)
 
 	if (!box || box_removed(box))
 		return;
-	for (int i = off - 2 + BOX_DATA; i < BOX_INODES; i++)
+	for (off_t i = off - 2 + BOX_DATA; i < BOX_INODES; i++)
 		if (!dir_add(d, box_names[i], inode_of_box(box, i),
 			     box_inode_is_dir(i) ? S_IFDIR : S_IFREG,
 			     i + 3 - BOX_DATA))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * bigdir - directories of very many names.
+ * bigdir - directories of very many names, and listings from anywhere.
  *
  *	bigdir fill DIR N	makes N files, "stable-0" and so on, all of
  *				them names of one or a few inodes
@@ -9,6 +9,7 @@
  *				of the N stable names were there not once, and
  *				how many more than once, and how many names the
  *				other made meanwhile: "MISSING TWICE MADE"
+ *	bigdir seek DIR OFFSET	lists DIR from OFFSET on, a name a line
  *
  * A listing is read in pieces of 2 KiB, so that there are many moments at which
  * the directory can change under it.
@@ -133,18 +134,43 @@ static void churn(long n)
 	free(seen);
 }
 
+static void list_from(off_t off)
+{
+	int dir = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_Alignas(8) char piece[PIECE];
+	ssize_t size;
+
+	if (dir < 0)
+		fail("open");
+	if (lseek(dir, off, SEEK_SET) != off)
+		fail("lseek");
+	while ((size = getdents64(dir, piece, sizeof(piece))) > 0) {
+		for (ssize_t at = 0; at < size;) {
+			struct dirent64 *d = (struct dirent64 *)(piece + at);
+
+			at += d->d_reclen;
+			puts(d->d_name);
+		}
+	}
+	if (size < 0)
+		fail("getdents64");
+	close(dir);
+}
+
 int main(int argc, char **argv)
 {
 	long n;
 
 	if (argc != 4)
-		usage("fill|churn DIR N");
+		usage("fill|churn|seek DIR N");
 	n = to_size(argv[3]);
 	if (chdir(argv[2]))
 		fail(argv[2]);
 	if (!strcmp(argv[1], "fill"))
 		fill(n);
-	else
+	else if (!strcmp(argv[1], "churn"))
 		churn(n);
+	else
+		list_from(n);
 	return 0;
 }
