@@ -16,6 +16,13 @@ kill_worker() {
 	pkill -KILL -P "$1" || return 0
 }
 
+# killed_thrice KEEPER: three workers that had begun were killed; or kills one.
+killed_thrice() {
+	(($(json restarts "$POOL/.pool/stats") < 3)) || return 0
+	kill_worker "$1"
+	return 1
+}
+
 # kill_often KEEPER TIMES MIN_MS MAX_MS [FILE]: at random moments, and then on
 # until FILE is there.  Every other worker has answered something first, however
 # long it needs for that.
@@ -476,13 +483,14 @@ hold_up_notifier() {
 			kill_worker "$keeper"
 			sleep 0.01
 		done
+		# where none of them has begun in this time
+		wait_until 30 killed_thrice "$keeper"
 		timeout 60 "$TOOLS/sendtx" --text "still here" \
 			"$POOL/box/a/send"
 		wait_until 10 test -s "$POOL_TMP/recv.status"
 		went_well "$POOL_TMP/recv"
 		[ "$(<"$POOL_TMP/recv")" = "still here" ]
 		[ "$(pool_pid keeper)" = "$keeper" ]
-		[ "$(json restarts "$POOL/.pool/stats")" -ge 3 ]
 		pool_stop
 	done
 }
