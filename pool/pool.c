@@ -100,7 +100,9 @@ int pool_open(const struct pool_options *opts, struct pool **out)
 	if (!pool)
 		return -ENOMEM;
 	pool->lru = lru_new(opts->nr_nodes, UINT64_MAX);
-	err = pool->lru ? pool_open_parts(pool, opts->fresh) : -errno;
+	err = pool->lru ? users_open(pool, opts->owner) : -errno;
+	if (!err)
+		err = pool_open_parts(pool, opts->fresh);
 	if (err) {
 		pool_close(pool);
 		return err;
@@ -128,6 +130,7 @@ void pool_close(struct pool *pool)
 	boxes_close(pool);
 	lru_free(pool->lru);
 	inodes_close(pool);
+	users_close(pool);
 	journal_release(&pool->journal);
 	pthread_mutex_destroy(&pool->lock);
 	pool->magic = 0;
@@ -182,6 +185,11 @@ void pool_stat(struct pool *pool, struct pool_stat *out)
 	boxes_stat(pool, &out->boxes);
 }
 
+/* The records that users are charged for. */
+static void count_records(struct pool *pool, struct users *counts)
+{
+}
+
 const char *pool_check(struct pool *pool)
 {
 	const char *broken = boxes_check(pool);
@@ -190,5 +198,7 @@ const char *pool_check(struct pool *pool)
 		broken = inodes_check(pool);
 	if (!broken)
 		broken = volatile_check(pool);
+	if (!broken)
+		broken = users_check(pool, count_records);
 	return broken ? broken : lru_check(pool->lru);
 }

@@ -17,6 +17,7 @@
 
 #include "pool/box/box.h"
 #include "pool/core/core.h"
+#include "pool/core/user.h"
 #include "pool/region/lru.h"
 #include "pool/store/store.h"
 #include "pool/tree/tree.h"
@@ -25,6 +26,7 @@
 struct pool_options {
 	struct store *store;
 	uint64_t size; /* bytes that users' content may take */
+	uid_t owner; /* who mounted it */
 	int nr_nodes; /* NUMA */
 	/*
 	 * Passthrough: clients open and map the store's files themselves, and

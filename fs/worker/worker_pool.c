@@ -6,6 +6,7 @@
 #include "fs/worker/worker_priv.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "fs/request/backing.h"
 #include "fs/request/memory.h"
@@ -192,6 +193,7 @@ int worker_open_pool(struct worker *w)
 	struct pool_options opts = {
 		.store = w->store,
 		.size = w->options->size,
+		.owner = getuid(),
 		.nr_nodes = shrinker_nr_nodes(),
 		.leases = !cached,
 		.fresh = w->shared->restarts == 0,

@@ -101,6 +101,7 @@ struct op {
 struct pool_config {
 	uint64_t box_size; /* bytes of a new box's region */
 	uint32_t sender_quota; /* percent of a region for a uid not its owner */
+	uint32_t user_quota; /* percent of each user_max(): see user.h */
 };
 
 /** pool_lock, pool_unlock - take and drop pool->lock (1). */

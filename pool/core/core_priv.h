@@ -7,6 +7,7 @@
  *	            \--> boxes				pool/box/
  *	             \-> inodes				pool/inode/
  *	              \> volatiles			pool/volatile/
+ *	               > users			user.h
  */
 #ifndef POOLFS_POOL_CORE_PRIV_H
 #define POOLFS_POOL_CORE_PRIV_H
@@ -38,6 +39,7 @@ struct pool {
 	struct boxes *boxes;
 	struct inode_table *inodes;
 	struct volatiles *volatiles;
+	struct users *users; /* see user.h */
 	struct pool_config config;
 	const struct pool_ops *ops; /* NULL until pool_open() is done */
 	void *arg; /* of @ops */
