@@ -3,8 +3,9 @@
  * poolctl: the ioctls of poolfs.h for shell scripts; poolctl(1).  A program of
  * its own, not a part of poolfs.
  *
- * "unpin" opens the file for reading, too, though the ioctl does not ask for
- * that: a box's "send" opened for writing only would be an empty transaction.
+ * "unpin" and "pin" open the file for reading, too, though the ioctls do not ask
+ * for that: a box's "send" opened for writing only would be an empty
+ * transaction.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -35,7 +36,8 @@ static const char usage_text[] =
 	"  unpin          it may be purged, and reads as zeros then\n"
 	"  pin            it is wanted; prints \"intact\", or \"purged\" if any of\n"
 	"                 it is lost: then make it again\n"
-	"  state          prints \"unpinned\" if any of it is, or \"pinned\"\n"
+	"  state          prints \"pinned\", or \"unpinned\" if any of it is, or\n"
+	"                 \"purged\" if some of it is lost; changes nothing\n"
 	"\n"
 	"OFFSET and LENGTH are bytes, multiples of the page size: 65536, 0x10000,\n"
 	"64K, 2M, 1G.  LENGTH 0 means up to the end; without both it is all.\n"
@@ -50,16 +52,20 @@ static const struct verb {
 	const char *name;
 	unsigned long cmd;
 	int access;
-	const char *says[2]; /* what to print when the ioctl returns 0, 1 */
-	int status; /* exit status when it returns 1 */
+	const char *says[3]; /* what to print when the ioctl returns 0, 1, 2 */
+	int status; /* exit status when it does not return 0 */
 } verbs[] = {
 	{ "unpin", POOLFS_IOC_UNPIN, O_RDWR, { NULL }, 0 },
 	{ "pin",
 	  POOLFS_IOC_PIN,
-	  O_RDONLY,
+	  O_RDWR,
 	  { "intact", "purged" },
 	  STATUS_PURGED },
-	{ "state", POOLFS_IOC_STATE, O_RDONLY, { "pinned", "unpinned" }, 0 },
+	{ "state",
+	  POOLFS_IOC_STATE,
+	  O_RDONLY,
+	  { "pinned", "unpinned", "purged" },
+	  0 },
 };
 
 struct request {
@@ -229,8 +235,8 @@ static int file_ask(const struct request *req)
 
 	if (answer < 0)
 		return refuse_error(req, fd, errno);
-	if (v->says[!!answer])
-		puts(v->says[!!answer]);
+	if (v->says[answer])
+		puts(v->says[answer]);
 	return answer ? v->status : 0;
 }
 

@@ -16,8 +16,9 @@
  * means up to the end of the file.
  *
  * Errors: EINVAL, the range is not aligned, wraps round, or goes past the page
- * that the file ends in; EBADF, POOLFS_IOC_UNPIN on a descriptor that is not
- * open for writing; ENOTTY, this is no plain file of a pool; ENOSPC, ENOMEM.
+ * that the file ends in; EBADF, the descriptor is not open for writing, and
+ * this is not POOLFS_IOC_STATE; ENOTTY, this is no plain file of a pool; ENOSPC,
+ * ENOMEM.
  */
 #ifndef POOLFS_H
 #define POOLFS_H
@@ -38,9 +39,11 @@ struct poolfs_range {
 /* It may be purged.  Parts that are unpinned already join with it. */
 #define POOLFS_IOC_UNPIN _IOW('P', 2, struct poolfs_range)
 
-/* 1 (POOLFS_IS_UNPINNED) if any of it is unpinned. */
+/* Also for readers: 1 (POOLFS_IS_UNPINNED) if any of it is unpinned, 2
+ * (POOLFS_IS_PURGED) if some of that was purged. */
 #define POOLFS_IOC_STATE _IOW('P', 3, struct poolfs_range)
 #define POOLFS_IS_PINNED 0
 #define POOLFS_IS_UNPINNED 1
+#define POOLFS_IS_PURGED 2
 
 #endif

@@ -32,7 +32,7 @@ raw() {
 	timeout -k 1 100 "$TOOLS/pinrange" "$@" | paste -sd ' ' -
 }
 
-# states FILE PAGES: a letter a page, p or u.
+# states FILE PAGES: a letter a page, p, u, or x: it was purged.
 states() {
 	local i
 	local -a each=()
@@ -40,7 +40,7 @@ states() {
 	for ((i = 0; i < $2; i++)); do
 		each+=("$i" 1)
 	done
-	ranges state "$1" "${each[@]}" | tr -d ' ' | tr 01 pu
+	ranges state "$1" "${each[@]}" | tr -d ' ' | tr 012 pux
 }
 
 # unpinned: pages that a scan could have.
@@ -142,8 +142,8 @@ split() {
 	zeros 1 2
 	zeros 9 6
 	same f
-	# the state of all of them: is any unpinned?
-	is "1 1 0 1 0" "$(ranges state f 0 16 0 2 3 6 8 2 15 1)"
+	# the state of all of them: is any purged?
+	is "2 2 0 2 0" "$(ranges state f 0 16 0 2 3 6 8 2 15 1)"
 }
 
 @test "pin splits" {
@@ -181,9 +181,9 @@ said_once() {
 	same f
 	is "0 0" "$(<"$(of_ranges count)")"
 	# a purged range is still unpinned
-	is uuuuuuuuuuuuuuuu "$(states f 16)"
+	is xxxxxxxxxxxxxxxx "$(states f 16)"
 	is "1 0" "$(ranges pin f 4 4 4 4)"
-	is uuuuppppuuuuuuuu "$(states f 16)"
+	is xxxxppppxxxxxxxx "$(states f 16)"
 	# any part of it is enough
 	is "1 0" "$(ranges pin f 3 3 3 3)"
 	is "1" "$(ranges pin f 0 16)"
@@ -203,7 +203,7 @@ purged_joins() {
 	zeros 0 4
 	# one range, so it is purged as one, and nothing is to be had from it
 	is 0 "$(ranges unpin f 2 6)"
-	is uuuuuuuupppppppp "$(states f 16)"
+	is xxxxxxxxpppppppp "$(states f 16)"
 	is 0 "$(unpinned)"
 	purge_ranges 100
 	same f
@@ -291,16 +291,23 @@ read_only() {
 	is EBADF "$(raw --read-only unpin f 4096 4096)"
 	is pppppppppppppppp "$(states f 16)"
 	is 0 "$(ranges unpin f 4 4)"
-	# to ask, and to keep what others would lose, is no writing
+	# to ask is no writing
 	is "1 0" "$(raw --read-only state f 0 32768 0 4096 )"
-	is 0 "$(raw --read-only pin f 16384 4096)"
-	is pppppuuupppppppp "$(states f 16)"
+	is "EBADF EBADF" "$(raw --read-only pin f 16384 4096 0 0)"
+	is ppppuuuupppppppp "$(states f 16)"
+	# readers hear of a purge, and do not take the word from the writer
+	purge_ranges 4
+	is "2 2 0" "$(raw --read-only state f 0 32768 16384 4096 0 4096 )"
+	is "EBADF EBADF" "$(raw --read-only pin f 16384 4096 0 0)"
+	is "ppppxxxxpppppppp 1 0" "$(states f 16) $(ranges pin f 4 4 4 4)"
+	is "0 0" "$(raw --read-only state f 0 32768 16384 4096)"
+	is 0 "$(ranges unpin f 4 4)"
 	chmod 400 f
 	is 1 "$(raw --read-only state f)"
 	rm -f f
 }
 
-@test "a descriptor for reading: unpin is EBADF" {
+@test "a descriptor for reading: only the state, and no word is taken away" {
 	in_every_way read_only
 }
 
@@ -709,7 +716,7 @@ survive() {
 	purge_ranges 6
 	kill_worker
 	is 10 "$(unpinned)"
-	is uuuuppppppuuuuppppppuuuupppppppp "$(states f 32)"
+	is xxxxppppppuuuuppppppxxuupppppppp "$(states f 32)"
 	purge_ranges 6
 	kill_worker
 	is 1 "$(ranges pin f 0 4)"

@@ -82,7 +82,8 @@ whole_file() {
 	gives 0 "" unpin f
 	purge_ranges 100
 	# that it was purged does not pin it
-	gives 0 unpinned state f
+	gives 0 purged state f
+	gives 0 purged state f
 	gives 3 purged pin f
 	gives 0 intact pin f
 	gives 0 pinned state f
@@ -273,9 +274,10 @@ outside of box/ and .pool/, have volatile ranges"
 	done
 	for f in "$B/a/data" "$B/a/tx/1" "$B/a/stat" "$B/a/recv" .pool/stats \
 		.pool/events; do
-		refuses "$f: $none" pin "$f"
 		refuses "$f: $none" state "$f"
-		refuses "$f: *: unpin is for plain files that you may read and write" unpin "$f"
+		for verb in unpin pin; do
+			refuses "$f: *: $verb is for plain files that you may read and write" $verb "$f"
+		done
 	done
 	for verb in unpin pin state; do
 		refuses ".pool/config: $none" $verb .pool/config
@@ -304,22 +306,26 @@ rights() {
 	fi
 	chmod 444 f
 	refuses "f: Permission denied: unpin $plain and write" unpin f
+	refuses "f: Permission denied: pin $plain and write" pin f
 	gives 0 pinned state f
-	gives 0 intact pin f
 	for mode in 222 000; do
 		chmod $mode f
 		refuses "f: Permission denied: unpin $plain and write" unpin f
-		refuses "f: Permission denied: pin $plain" pin f
+		refuses "f: Permission denied: pin $plain and write" pin f
 		refuses "f: Permission denied: state $plain" state f
 	done
 	chmod 666 f
 	gives 0 "" unpin f
 	ranges_are 1 4
+	purge_ranges 100
 	chmod 444 f
-	gives 0 intact pin f
+	refuses "f: Permission denied: pin $plain and write" pin f
+	gives 0 purged state f
+	chmod 666 f
+	gives 3 purged pin f
 }
 
-@test "who may only read may pin, but not unpin" {
+@test "who may only read may ask, but neither pin nor unpin" {
 	need fuse user_mount
 	in_way user/cached rights
 	[[ $EUID != 0 ]] || as_root_in_every_mode rights -o allow_other

@@ -243,6 +243,15 @@ static bool plain_pin_later(struct call *c, const struct poolfs_range *r,
 	return *err == 0;
 }
 
+/*
+ * A pin takes the news of a purge away from whoever would make the content
+ * again: that is not for readers.
+ */
+static bool range_changes(unsigned int cmd)
+{
+	return cmd == POOLFS_IOC_PIN || cmd == POOLFS_IOC_UNPIN;
+}
+
 void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,
 		 size_t in_size)
 {
@@ -252,14 +261,14 @@ void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,
 
 	if (_IOC_TYPE(cmd) == _IOC_TYPE(POOLFS_IOC_PIN) && in_size < sizeof(*r))
 		result = -ENOTTY;
+	else if (range_changes(cmd) && fh == O_RDONLY)
+		result = -EBADF;
 	else if (cmd == POOLFS_IOC_PIN && plain_pin_later(c, r, &err))
 		return;
 	else if (cmd == POOLFS_IOC_PIN)
 		result = err ? err
 			     : vrange_pin(pool, &c->op, c->index, r->offset,
 					  r->length);
-	else if (cmd == POOLFS_IOC_UNPIN && fh == O_RDONLY)
-		result = -EBADF;
 	else if (cmd == POOLFS_IOC_UNPIN)
 		result = vrange_unpin(pool, c->index, r->offset, r->length);
 	else if (cmd == POOLFS_IOC_STATE)

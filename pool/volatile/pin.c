@@ -144,5 +144,9 @@ int vrange_state(struct pool *pool, uint32_t inode, uint64_t off, uint64_t len)
 	uint64_t first, end;
 	int err = vrange_pages_of(pool, inode, off, len, &first, &end);
 
-	return err ? err : !!vrange_find(pool->volatiles, inode, first, end);
+	if (err || !vrange_find(pool->volatiles, inode, first, end))
+		return err;
+	return vrange_any_purged(pool->volatiles, inode, first, end)
+		       ? VRANGE_STATE_PURGED
+		       : VRANGE_STATE_UNPINNED;
 }

@@ -68,10 +68,15 @@ void vfile_recheck(struct pool *pool);
 /*
  * Bytes [off, off+len) of a regular file, whole pages; @len 0: up to its end.
  * vrange_unpin() returns 0; vrange_pin() returns whether any of it was purged,
- * vrange_state() whether any of it is unpinned or purged: 0 or 1.  Errors:
- * -EINVAL, -ENOTTY (not a regular file), -ESTALE, -ENOSPC, -ENOMEM.
- * (The rules are those of Android's ashmem.)
+ * 0 or 1, and forgets it; vrange_state() returns one of the three, and changes
+ * nothing.  Errors: -EINVAL, -ENOTTY (not a regular file), -ESTALE, -ENOSPC,
+ * -ENOMEM.  (The rules are those of Android's ashmem.)
  */
+enum {
+	VRANGE_STATE_PINNED, /* all of it */
+	VRANGE_STATE_UNPINNED, /* some of it; nothing is lost */
+	VRANGE_STATE_PURGED /* some of it was purged and not pinned since */
+};
 int vrange_unpin(struct pool *pool, uint32_t inode, uint64_t off, uint64_t len);
 int vrange_pin(struct pool *pool, const struct op *op, uint32_t inode,
 	       uint64_t off, uint64_t len);

@@ -117,7 +117,7 @@ static bool losses_are_known(void)
 	for (uint64_t p = 0; p < 12; p++) {
 		uint64_t off = p * TREE_PAGE;
 
-		if (vrange_state(pool, at.file, off, TREE_PAGE) == 1 &&
+		if (vrange_state(pool, at.file, off, TREE_PAGE) &&
 		    page_byte(at.file, p) == 0)
 			known &= vrange_pin(pool, &the_op, at.file, off,
 					    TREE_PAGE) == 1;

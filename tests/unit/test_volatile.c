@@ -374,7 +374,7 @@ static void compare(void)
 		ranges += r && (i == 0 || m.range[i - 1] != r);
 		pages += r && !m.purged[r];
 		must(vrange_state(pool, file, i * TREE_PAGE, TREE_PAGE) ==
-			     (r != 0),
+			     (r ? 1 + m.purged[r] : 0),
 		     "page %d", (int)i);
 	}
 	must(st.ranges == ranges, "%d ranges, not %d", (int)st.ranges,

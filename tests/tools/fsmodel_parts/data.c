@@ -522,7 +522,7 @@ bool compare_whole(struct node *n)
 	int fd;
 
 	note("#%ju, size %zu", (uintmax_t)n->id, n->size);
-	fd = open_node(n);
+	fd = open_node(n, O_RDONLY);
 	if (fd < 0)
 		return false;
 	compare_all(n, fd);

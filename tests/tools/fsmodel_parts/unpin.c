@@ -15,7 +15,7 @@ bool name_of(const struct node *n, struct node **dir, int *idx)
 	return false;
 }
 
-int open_node(const struct node *n)
+int open_node(const struct node *n, int access)
 {
 	const char *path = NULL;
 	struct node *dir;
@@ -29,8 +29,8 @@ int open_node(const struct node *n)
 	}
 	if (!path)
 		return -1;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	outcome("open for comparing", fd, 0);
+	fd = open(path, access | O_CLOEXEC);
+	outcome("open", fd, 0);
 	return fd;
 }
 
@@ -53,7 +53,7 @@ bool settle(struct node *n)
 
 	if (!n->unpinned)
 		return true;
-	fd = open_node(n);
+	fd = open_node(n, O_RDWR);
 	if (fd < 0)
 		return false;
 	note("pin all of #%ju, size %zu", (uintmax_t)n->id, n->size);

@@ -17,10 +17,10 @@
 bool name_of(const struct node *n, struct node **dir, int *idx);
 
 /*
- * A new descriptor for reading, by any name or open file it has.
+ * A new descriptor, O_RDONLY or O_RDWR, by any name or open file it has.
  * Return: it, or -1 if it is only mapped.
  */
-int open_node(const struct node *n);
+int open_node(const struct node *n, int access);
 
 void compare_all(struct node *n, int fd);
 

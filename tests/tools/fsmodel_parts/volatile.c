@@ -6,7 +6,7 @@
 
 void hold(struct node *n)
 {
-	int fd = open_node(n);
+	int fd = open_node(n, O_RDONLY);
 
 	if (fd < 0)
 		wrong("#%ju cannot be opened", (uintmax_t)n->id);
