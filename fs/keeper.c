@@ -436,5 +436,6 @@ int keeper_run(const struct options *options)
 		keeper_unmount(&k);
 	}
 	store_close(&k.store);
+	k.shared->ended = 1;
 	return status;
 }

@@ -103,6 +103,16 @@ static bool is_alive(struct fuse_session *mount)
 	return poll(&p, 1, 0) >= 0 && !(p.revents & POLLERR);
 }
 
+void mount_remove(struct fuse_session *mount, const char *dir, uint64_t device)
+{
+	if (!device || mount_device(dir) != device)
+		return;
+	if (geteuid() == 0)
+		umount2(dir, MNT_FORCE | MNT_DETACH | UMOUNT_NOFOLLOW);
+	else
+		fuse_session_unmount(mount);
+}
+
 /*
  * As root, abort the connection first.  A notifier that has a page dropped
  * waits for the READ of that page, which no worker answers any more, and the

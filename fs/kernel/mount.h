@@ -34,4 +34,10 @@ bool mount_was_removed(uint64_t id);
  */
 void mount_end(struct fuse_session *mount, const char *dir, uint64_t device);
 
+/**
+ * mount_remove - the same for a process without the session's descriptor, when
+ * those that had it have ended.
+ */
+void mount_remove(struct fuse_session *mount, const char *dir, uint64_t device);
+
 #endif

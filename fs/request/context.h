@@ -36,6 +36,7 @@ struct mount_shared {
 	_Atomic uint32_t can_resend;
 	_Atomic uint32_t restarts;
 	_Atomic uint32_t stopping; /* set by the keeper: the mount ends */
+	_Atomic uint32_t ended; /* set by the keeper: it has cleaned up */
 	/* The request being handled, 0 between two; and the one that the last
 	 * @crashes workers in a row have crashed in. */
 	_Atomic uint64_t handling;

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The watcher: a child of the worker that tells the keeper when the worker's
- * main thread has ended.
+ * main thread has ended, and that ends the mount when the keeper has died.
+ *
+ *	the worker ended -----> keeper lives: SIGUSR2 to it, wait until it has
+ *	                        noticed; it has died: end the mount
+ *	the keeper died ------> SIGTERM to the worker, later SIGKILL; when it has
+ *	                        ended: end the mount
  *
  * A process that is killed is reaped when its last thread has ended.  The
  * notifier can be held up in the kernel by a page that is locked until a READ
@@ -20,56 +25,168 @@
  * answered.
  *
  * PR_SET_PDEATHSIG signals the child as soon as the thread that made it ends.
+ * The worker itself cannot have one: the kernel forgets it when a thread takes
+ * a user's credentials, as the worker does to make that user's files.
  */
 #include "fs/worker/watcher.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
-/* @ready: closed when the worker may go on and make threads. */
-static void watcher_run(pid_t worker, int keeper, int ready)
-{
-	sigset_t set;
-	int sig;
+#include "fs/kernel/mount.h"
+#include "fs/worker/worker_priv.h"
+#include "pool/store/store.h"
 
-	/* It must not keep open what the keeper and the worker have open. */
-	dup2(keeper, 0);
-	dup2(ready, 1);
-	close_range(2, ~0u, 0);
+/* For a worker to end in when its keeper has died. */
+#define STOP_MS 10000
+#define LOOK_MS 20
+
+/* Its descriptors, and no others: what the keeper and the worker have open must
+ * be closed when they have ended. */
+enum {
+	KEEPER,
+	WORKER,
+	WORKER_ENDED,
+	NR_FDS
+};
+
+static bool watcher_waits(int fd, int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, ms) == 0;
+}
+
+/* The keeper has died: nobody else cleans up. */
+static void watcher_end_mount(struct worker *w)
+{
+	if (w->shared->ended)
+		return;
+	store_close(w->store);
+	mount_remove(w->mount, w->options->mountpoint, w->shared->device);
+}
+
+/*
+ * The keeper may be dying, too: it has not noticed until it has started another
+ * worker, or has ended the mount.
+ */
+static void watcher_tell(struct worker *w)
+{
+	uint32_t restarts = w->shared->restarts;
+
+	pidfd_send_signal(KEEPER, SIGUSR2, NULL, 0);
+	while (watcher_waits(KEEPER, LOOK_MS))
+		if (w->shared->restarts != restarts)
+			return;
+	watcher_end_mount(w);
+}
+
+static void watcher_stop_worker(void)
+{
+	pidfd_send_signal(WORKER, SIGTERM, NULL, 0);
+	if (!watcher_waits(WORKER_ENDED, STOP_MS))
+		return;
+	pidfd_send_signal(WORKER, SIGKILL, NULL, 0);
+	watcher_waits(WORKER_ENDED, STOP_MS);
+}
+
+/* @ready: closed when the worker may go on and make threads. */
+static void watcher_run(struct worker *w, pid_t worker, const int *fds,
+			int ready)
+{
+	struct pollfd p[] = { { .fd = KEEPER, .events = POLLIN },
+			      { .fd = WORKER_ENDED, .events = POLLIN } };
+	sigset_t set;
+
+	for (int i = 0; i < NR_FDS; i++)
+		dup2(fds[i], i);
+	dup2(ready, NR_FDS);
+	close_range(NR_FDS + 1, ~0u, 0);
 	prctl(PR_SET_NAME, "poolfs-watcher");
 	sigfillset(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGUSR2);
-	close(1);
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR2);
+	close(NR_FDS);
 	/* The worker may have died before PR_SET_PDEATHSIG. */
 	if (getppid() == worker)
-		sigwait(&set, &sig);
-	pidfd_send_signal(0, SIGUSR2, NULL, 0);
+		while (poll(p, 2, -1) <= 0)
+			;
+	if (p[1].revents || getppid() != worker) {
+		watcher_tell(w);
+	} else {
+		watcher_stop_worker();
+		watcher_end_mount(w);
+	}
 	_exit(0);
 }
 
-int watcher_start(pid_t keeper)
+/* Return: a descriptor above those that the watcher takes for itself. */
+static int watcher_fd(int fd)
+{
+	int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, NR_FDS + 1);
+
+	if (fd >= 0)
+		close(fd);
+	return high;
+}
+
+static void watcher_close(const int *fds, int nr)
+{
+	for (int i = 0; i < nr; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+/* Return: 0, with all of @fds, or -errno with none. */
+static int watcher_open(struct worker *w, int *fds)
+{
+	sigset_t ended;
+	int err = 0;
+
+	sigemptyset(&ended);
+	sigaddset(&ended, SIGUSR2);
+	for (int i = 0; i < NR_FDS && !err; i++) {
+		int fd = i == KEEPER   ? pidfd_open(w->shared->keeper, 0)
+			 : i == WORKER ? pidfd_open(getpid(), 0)
+				       : signalfd(-1, &ended, SFD_CLOEXEC);
+
+		fds[i] = watcher_fd(fd);
+		if (fds[i] < 0) {
+			err = -errno;
+			watcher_close(fds, i);
+		}
+	}
+	return err;
+}
+
+int watcher_start(struct worker *w)
 {
 	pid_t worker = getpid(), pid;
-	int ready[2], fd, err = 0;
+	int fds[NR_FDS], ready[2], err;
 	char byte;
 
-	fd = pidfd_open(keeper, 0);
-	if (fd < 0)
-		return -errno;
+	err = watcher_open(w, fds);
+	if (!err && !watcher_waits(fds[KEEPER], 0)) {
+		watcher_close(fds, NR_FDS);
+		err = -ESRCH;
+	}
+	if (err == -ESRCH)
+		watcher_end_mount(w);
+	if (err)
+		return err;
 	if (pipe2(ready, O_CLOEXEC) < 0) {
 		err = -errno;
 		goto no_pipe;
 	}
 	pid = fork();
 	if (pid == 0)
-		watcher_run(worker, fd, ready[1]);
+		watcher_run(w, worker, fds, ready[1]);
 	if (pid < 0)
 		err = -errno;
 	close(ready[1]);
@@ -77,6 +194,6 @@ int watcher_start(pid_t keeper)
 		;
 	close(ready[0]);
 no_pipe:
-	close(fd);
+	watcher_close(fds, NR_FDS);
 	return err;
 }

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A process that tells the keeper when the worker's main thread has ended. */
+/*
+ * A process that tells the keeper when the worker's main thread has ended, and
+ * ends the mount when the keeper has.
+ */
 #ifndef POOLFS_FS_WORKER_WATCHER_H
 #define POOLFS_FS_WORKER_WATCHER_H
 
-#include <sys/types.h>
+struct worker;
 
 /**
- * watcher_start - send SIGUSR2 to process @keeper when the calling thread ends.
- * Must be called before other threads are made.
- * Return: 0 or -errno.
+ * watcher_start - watch the keeper, and the calling thread.  Must be called
+ * before other threads are made, and before the worker gives up what it takes to
+ * unmount.
+ * Return: 0 or -errno; -ESRCH: the keeper has died, and the mount is gone.
  */
-int watcher_start(pid_t keeper);
+int watcher_start(struct worker *w);
 
 #endif

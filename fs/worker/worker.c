@@ -10,11 +10,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "fs/kernel/mount.h"
 #include "fs/kind/config.h"
 #include "fs/request/backing.h"
 #include "fs/worker/watcher.h"
@@ -49,16 +47,8 @@ static void *signal_thread(void *arg)
 		_exit(WORKER_STOPPED);
 	pool_lock(w->pool);
 	wait_give_up_all(w, ESHUTDOWN);
-	if (getppid() != w->shared->keeper) {
-		/*
-		 * The keeper has died: no other process cleans up.  The mount
-		 * is the last to go: without it worker_loop() ends, and the
-		 * process.
-		 */
-		store_close(w->store);
-		mount_end(w->mount, w->options->mountpoint, w->shared->device);
-	}
-	/* The kernel fails requests that come from now on. */
+	/* The kernel fails requests that come from now on.  Where the keeper has
+	 * died, the watcher ends the mount. */
 	_exit(WORKER_STOPPED);
 	return NULL;
 }
@@ -137,9 +127,6 @@ static void worker_report_start(struct worker *w)
 static void worker_prepare(struct worker *w)
 {
 	signal(SIGPIPE, SIG_IGN);
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (getppid() != w->shared->keeper)
-		kill(getpid(), SIGTERM); /* it died before that */
 	worker_raise_limits();
 }
 
@@ -168,7 +155,7 @@ static int worker_start(struct worker *w)
 
 	if (err)
 		return worker_fail(w, "cannot open the pool in its store", err);
-	err = watcher_start(w->shared->keeper);
+	err = watcher_start(w);
 	if (!err)
 		err = worker_start_threads(w);
 	if (!err)

@@ -28,7 +28,7 @@ enum worker_status {
 
 /**
  * worker_run - in the child.
- * @mount: the keeper's session, to unmount with if the keeper has died.
+ * @mount: the keeper's session, for the watcher to unmount with.
  *
  * Return: enum worker_status, to exit with.
  */

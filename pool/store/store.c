@@ -358,8 +358,8 @@ void store_close(struct store *store)
 	int again;
 
 	if (store->temporary && store->path) {
-		again = openat(store->dirfd, ".",
-			       O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		again = open(store->path,
+			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (again >= 0)
 			store_empty(again);
 		rmdir(store->path);
