@@ -42,7 +42,8 @@ static int events_some(struct worker *w, fuse_req_t req, const struct op *op,
 	}
 	if (size > sizeof(buf))
 		size = sizeof(buf);
-	len = events_read(&w->events, &cursor, buf, size);
+	len = events_read(&w->events, &cursor, handle_uid(w->pool, handle), buf,
+			  size);
 	if (!len)
 		return -EAGAIN;
 	handle_set_cursor(w->pool, op, handle, cursor);
@@ -93,7 +94,8 @@ static void events_poll(struct call *c, uint64_t key, struct fuse_file_info *fi)
 	char buf[EVENT_LINE];
 	unsigned int ready = 0;
 
-	if (events_read(&c->w->events, &cursor, buf, sizeof(buf)))
+	if (events_read(&c->w->events, &cursor, handle_uid(c->w->pool, fi->fh),
+			buf, sizeof(buf)))
 		ready = POLLIN | POLLRDNORM;
 	else
 		poll_register(c, NULL, key, fi->fh);

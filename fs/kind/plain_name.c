@@ -6,6 +6,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/limits.h>
+#include <linux/xattr.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -346,22 +348,42 @@ static ssize_t plain_getxattr(struct call *c, const char *name, void *value,
 	return n == -EOPNOTSUPP && is_acl(name) ? -ENODATA : n;
 }
 
+/* "trusted." names are for root, as the kernel has it elsewhere.  Return: bytes
+ * of @list that are left. */
+static size_t xattr_list_for(const struct call *c, char *list, size_t len)
+{
+	char *to = list;
+
+	if (c->ctx->uid == 0)
+		return len;
+	for (char *at = list; at < list + len;) {
+		size_t n = strlen(at) + 1;
+
+		if (strncmp(at, XATTR_TRUSTED_PREFIX, XATTR_TRUSTED_PREFIX_LEN))
+			to = (char *)memmove(to, at, n) + n;
+		at += n;
+	}
+	return to - list;
+}
+
 static ssize_t plain_listxattr(struct call *c, char *list, size_t size)
 {
-	size_t own = vfile_is_volatile(c->w->pool, c->index)
-			     ? sizeof(VOLATILE_XATTR)
-			     : 0;
+	char *all = malloc(XATTR_LIST_MAX + sizeof(VOLATILE_XATTR));
 	ssize_t n;
 
-	/* A size of 0 asks for the length of the list. */
-	n = tree_listxattr(c->w->pool, c->index, list,
-			   size > own ? size - own : 0);
-	if (n < 0 || !size)
-		return n < 0 ? n : n + (ssize_t)own;
-	if (size < n + own)
-		return -ERANGE;
-	memcpy(list + n, VOLATILE_XATTR, own);
-	return n + (ssize_t)own;
+	if (!all)
+		return -ENOMEM;
+	n = tree_listxattr(c->w->pool, c->index, all, XATTR_LIST_MAX);
+	if (n >= 0)
+		n = xattr_list_for(c, all, n);
+	if (n >= 0 && vfile_is_volatile(c->w->pool, c->index)) {
+		memcpy(all + n, VOLATILE_XATTR, sizeof(VOLATILE_XATTR));
+		n += sizeof(VOLATILE_XATTR);
+	}
+	if (n >= 0)
+		n = xattr_copy(all, n, list, size);
+	free(all);
+	return n;
 }
 
 static int set_volatile(struct call *c, const char *value, size_t size,

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,21 +13,21 @@
 #include <time.h>
 #include <unistd.h>
 
-#define JSON_NAME_MAX 1020 /* bytes of a name that is not UTF-8 */
-
 struct event_line {
 	_Atomic uint64_t number; /* set last: the line is whole */
-	uint32_t len;
-	uint32_t pad;
+	uint16_t len;
+	uint16_t common; /* bytes for everybody, 0: all; the rest is for @uid */
+	uint32_t uid;
 	char text[EVENT_LINE];
 };
+_Static_assert(EVENT_LINE <= UINT16_MAX, "event_line");
 
 struct event_ring {
 	_Atomic uint64_t next; /* number of the next event; the first is 1 */
 	struct event_line line[EVENTS_MAX];
 };
 
-int events_open(struct events *ev, int dirfd)
+int events_open(struct events *ev, int dirfd, uid_t owner)
 {
 	size_t size = sizeof(struct event_ring);
 	void *ring = MAP_FAILED;
@@ -46,6 +47,7 @@ int events_open(struct events *ev, int dirfd)
 	if (err)
 		return err;
 	ev->ring = ring;
+	ev->owner = owner;
 	if (!ev->ring->next)
 		ev->ring->next = 1;
 	pthread_mutex_init(&ev->lock, NULL);
@@ -69,48 +71,125 @@ static json_t *event_now(void)
 	return json_real(ts.tv_sec + ts.tv_nsec / 1e9);
 }
 
-void events_add(struct events *ev, const char *name, json_t *object)
+/* A line without its newline.  Return: bytes; 0: it is too long. */
+static size_t event_dump(const json_t *all, char *text)
+{
+	size_t len = json_dumpb(all, text, EVENT_LINE - 1, JSON_COMPACT);
+
+	return len > EVENT_LINE - 1 ? 0 : len;
+}
+
+/* @object: taken over. */
+static json_t *event_new(const char *name, json_t *object)
 {
 	json_t *all = json_object();
-	char text[EVENT_LINE];
-	struct event_line *line;
-	uint64_t number;
-	size_t len;
 
 	json_object_set_new(all, "time", event_now());
 	json_object_set_new(all, "event", json_string(name));
 	json_object_update_missing(all, object);
 	json_decref(object);
-	len = json_dumpb(all, text, sizeof(text) - 1, JSON_COMPACT);
-	if (len == 0 || len > sizeof(text) - 1) {
-		json_t *brief = json_pack("{s:O,s:O}", "time",
-					  json_object_get(all, "time"), "event",
-					  json_object_get(all, "event"));
+	return all;
+}
 
-		len = json_dumpb(brief, text, sizeof(text) - 1, JSON_COMPACT);
-		json_decref(brief);
-	}
-	json_decref(all);
+/* Only "time" and "event" stay. */
+static void event_cut(json_t **all)
+{
+	json_t *brief = json_pack("{s:O,s:O}", "time",
+				  json_object_get(*all, "time"), "event",
+				  json_object_get(*all, "event"));
+
+	json_decref(*all);
+	*all = brief;
+}
+
+/* @text, @len: without the newline.  @common, @uid: struct event_line. */
+static void event_put(struct events *ev, const char *text, size_t len,
+		      size_t common, uid_t uid)
+{
+	struct event_line *line;
+	uint64_t number;
+
 	/* Not even its name fits: no event of this program has such a one. */
-	if (len == 0 || len > sizeof(text) - 1)
+	if (!len)
 		return;
-	text[len++] = '\n';
-
 	pthread_mutex_lock(&ev->lock);
 	number = ev->ring->next;
 	line = &ev->ring->line[number % EVENTS_MAX];
 	line->number = 0;
 	memcpy(line->text, text, len);
-	line->len = len;
+	line->text[len] = '\n';
+	line->len = len + 1;
+	line->common = common;
+	line->uid = uid;
 	line->number = number;
 	ev->ring->next = number + 1;
 	pthread_mutex_unlock(&ev->lock);
 }
 
-size_t events_read(struct events *ev, uint64_t *cursor, char *buf, size_t size)
+void events_add(struct events *ev, const char *name, json_t *object)
+{
+	json_t *all = event_new(name, object);
+	char text[EVENT_LINE];
+	size_t len = event_dump(all, text);
+
+	if (!len) {
+		event_cut(&all);
+		len = event_dump(all, text);
+	}
+	event_put(ev, text, len, 0, 0);
+	json_decref(all);
+}
+
+void events_add_path(struct events *ev, const char *name, json_t *object,
+		     const char *path, uid_t uid)
+{
+	json_t *all = event_new(name, object);
+	char text[EVENT_LINE];
+	size_t common = event_dump(all, text), len;
+
+	json_object_set_new(all, "path", json_name(path));
+	len = event_dump(all, text);
+	if (!len) {
+		json_object_del(all, "path");
+		json_object_set_new(all, "path_bytes",
+				    json_integer(strlen(path)));
+		len = event_dump(all, text);
+	}
+	/* Without the brace that closes it. */
+	event_put(ev, text, len, common - 1, uid);
+	json_decref(all);
+}
+
+/* May a reader see all of the line? */
+static bool event_is_for(const struct events *ev, const struct event_line *line,
+			 uid_t uid)
+{
+	return !line->common || uid == 0 || uid == ev->owner ||
+	       uid == line->uid;
+}
+
+/* Return: bytes of the line for @uid; 0: more than @size. */
+static size_t event_copy(const struct events *ev, const struct event_line *line,
+			 uid_t uid, char *buf, size_t size)
+{
+	bool whole = event_is_for(ev, line, uid);
+	size_t len = whole ? line->len : line->common;
+
+	if (len + (whole ? 0 : 2) > size)
+		return 0;
+	memcpy(buf, line->text, len);
+	if (!whole) {
+		buf[len++] = '}';
+		buf[len++] = '\n';
+	}
+	return len;
+}
+
+size_t events_read(struct events *ev, uint64_t *cursor, uid_t uid, char *buf,
+		   size_t size)
 {
 	uint64_t at = *cursor;
-	size_t used = 0;
+	size_t used = 0, len;
 
 	pthread_mutex_lock(&ev->lock);
 	if (at == 0 || at + EVENTS_MAX < ev->ring->next) {
@@ -128,12 +207,13 @@ size_t events_read(struct events *ev, uint64_t *cursor, char *buf, size_t size)
 	for (; at < ev->ring->next; at++) {
 		struct event_line *line = &ev->ring->line[at % EVENTS_MAX];
 
-		if (line->number != at || line->len > EVENT_LINE)
+		if (line->number != at || line->len > EVENT_LINE ||
+		    line->common > line->len)
 			continue; /* a worker was killed writing it */
-		if (line->len > size - used)
+		len = event_copy(ev, line, uid, buf + used, size - used);
+		if (!len)
 			break;
-		memcpy(buf + used, line->text, line->len);
-		used += line->len;
+		used += len;
 	}
 	*cursor = at;
 	pthread_mutex_unlock(&ev->lock);
@@ -143,13 +223,15 @@ size_t events_read(struct events *ev, uint64_t *cursor, char *buf, size_t size)
 json_t *json_name(const char *name)
 {
 	json_t *j = json_string(name);
-	char text[JSON_NAME_MAX + 1];
-	char *to = text;
+	char *text, *to;
 
 	if (j)
 		return j;
 	/* Not UTF-8. */
-	for (; *name && to < text + sizeof(text) - 4; name++) {
+	text = to = malloc(3 * strlen(name) + 1);
+	if (!text)
+		return NULL;
+	for (; *name; name++) {
 		unsigned char ch = *name;
 
 		if (ch >= 0x80 || ch == '%')
@@ -158,5 +240,7 @@ json_t *json_name(const char *name)
 			*to++ = ch;
 	}
 	*to = 0;
-	return json_string(text);
+	j = json_string(text);
+	free(text);
+	return j;
 }

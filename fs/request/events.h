@@ -6,6 +6,10 @@
  *	number   1   2   3   ...               next
  *	ring    [line][line][line] ... the last EVENTS_MAX of them
  *
+ *	line    {"time":1,"event":"purge","pages":3,"path":"a/b"}
+ *	                                           ^
+ *	                                  what is for some ends it
+ *
  * Lock: events->lock (4).
  */
 #ifndef POOLFS_FS_REQUEST_EVENTS_H
@@ -22,6 +26,7 @@
 struct event_ring;
 
 struct events {
+	uid_t owner; /* of the pool */
 	pthread_mutex_t lock;
 	struct event_ring *ring;
 };
@@ -29,9 +34,10 @@ struct events {
 /**
  * events_open - map the ring, made if need be.
  * @dirfd: the store's directory.
+ * @owner: of the pool.
  * Return: 0 or -errno.
  */
-int events_open(struct events *ev, int dirfd);
+int events_open(struct events *ev, int dirfd, uid_t owner);
 void events_release(struct events *ev);
 
 /**
@@ -42,17 +48,26 @@ void events_release(struct events *ev);
 void events_add(struct events *ev, const char *name, json_t *object);
 
 /**
- * events_read - whole lines from number *@cursor on.  Takes 4.
+ * events_add_path - the same with a "path" of a plain file, which only root,
+ * the owner of the pool and @uid will read.  Where it is too long for a line,
+ * "path_bytes", its length, is in its place.
+ */
+void events_add_path(struct events *ev, const char *name, json_t *object,
+		     const char *path, uid_t uid);
+
+/**
+ * events_read - whole lines from number *@cursor on, as @uid may read them.
+ * Takes 4.
  * @cursor: 0: from the oldest on; moved behind what was read.
  * @size: bytes of @buf.
  * Return: bytes written to @buf; 0: there is nothing new, or no line fits.
  */
-size_t events_read(struct events *ev, uint64_t *cursor, char *buf, size_t size);
+size_t events_read(struct events *ev, uint64_t *cursor, uid_t uid, char *buf,
+		   size_t size);
 
 /**
  * json_name - JSON string of a file name, whatever bytes it has.  In one that
- * is not UTF-8, "%" and bytes above 0x7f become %XX, and it is cut at some 1000
- * bytes.
+ * is not UTF-8, "%" and bytes above 0x7f become %XX.  Return: NULL: no memory.
  */
 json_t *json_name(const char *name);
 

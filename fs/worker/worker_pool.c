@@ -78,17 +78,16 @@ static void on_suspect(void *arg, struct box *box, uid_t uid, uint64_t bytes,
 	notify_events(w);
 }
 
-static void on_purged(void *arg, uint32_t ino, uint32_t parent,
-		      const char *name, const char *path, uint64_t pages,
-		      bool more)
+static void on_purged(void *arg, const struct purged_file *file)
 {
 	struct worker *w = worker_of(arg);
 
-	events_add(&w->events, "purge",
-		   json_pack("{s:o,s:I}", "path", json_name(path), "pages",
-			     (json_int_t)pages));
+	events_add_path(&w->events, "purge",
+			json_pack("{s:I}", "pages", (json_int_t)file->pages),
+			file->path, file->uid);
 	notify_events(w);
-	notify_file_purged(w, ino, parent, name, more);
+	notify_file_purged(w, file->inode, file->parent, file->name,
+			   file->more);
 }
 
 /* Also in passthrough mode: there are no copies, but times and blocks. */
@@ -200,7 +199,7 @@ int worker_open_pool(struct worker *w)
 		.ops = cached ? &cached_pool_ops : &passthrough_pool_ops,
 		.arg = w,
 	};
-	int err = events_open(&w->events, w->store->dirfd);
+	int err = events_open(&w->events, w->store->dirfd, getuid());
 
 	return err ? err : pool_open(&opts, &w->pool);
 }

@@ -169,6 +169,8 @@ int handle_close(struct pool *pool, const struct op *op, uint32_t handle);
  */
 enum handle_kind handle_lookup(struct pool *pool, uint32_t handle,
 			       struct box **box);
+/* Who has opened it. */
+uid_t handle_uid(struct pool *pool, uint32_t handle);
 /* The key of the FUSE poll notification that the kernel has asked for; 0 for
  * none. */
 uint64_t handle_poll_key(struct pool *pool, uint32_t handle);

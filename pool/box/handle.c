@@ -277,6 +277,11 @@ enum handle_kind handle_lookup(struct pool *pool, uint32_t handle,
 	return handle_rec(pool, handle)->kind;
 }
 
+uid_t handle_uid(struct pool *pool, uint32_t handle)
+{
+	return handle_rec(pool, handle)->uid;
+}
+
 uint64_t handle_poll_key(struct pool *pool, uint32_t handle)
 {
 	return handle_rec(pool, handle)->poll_key;

@@ -19,6 +19,17 @@
 struct pool;
 struct box;
 
+/* A file that was purged, and where it was: 0 and "" if that is not known. */
+struct purged_file {
+	uint32_t inode; /* 0: the kernel has no reference to it */
+	uint32_t parent;
+	const char *name;
+	const char *path; /* below the mount point */
+	uid_t uid; /* whose it was */
+	uint64_t pages;
+	bool more; /* it had other names */
+};
+
 struct pool_ops {
 	/* Space was freed in the box: senders that wait may try again. */
 	void (*space)(void *arg, struct box *box);
@@ -49,15 +60,8 @@ struct pool_ops {
 	 * pool->lock held.  Return: pages freed.
 	 */
 	uint64_t (*reclaim)(void *arg, uint64_t pages);
-	/*
-	 * A volatile file was purged.  @inode: its number, or 0 if the kernel
-	 * has no reference to it.  @parent, @name: where it was; @path: the
-	 * same below the mount point.  0 and "" if that is not known.  @more:
-	 * it had other names.
-	 */
-	void (*purged)(void *arg, uint32_t inode, uint32_t parent,
-		       const char *name, const char *path, uint64_t pages,
-		       bool more);
+	/* A volatile file was purged. */
+	void (*purged)(void *arg, const struct purged_file *file);
 	/* Bytes [off, off+len) of a plain file were purged: now a hole. */
 	void (*range_purged)(void *arg, uint32_t inode, uint64_t off,
 			     uint64_t len, uint64_t pages);

@@ -100,34 +100,39 @@ bool vfile_sweep(struct pool *pool, uint32_t inode, const struct inode_path *p)
 	return true;
 }
 
-/* Counts a purge, and calls pool_ops.purged. */
-static void vfile_tell_purged(struct pool *pool, uint32_t inode,
-			      uint32_t parent, const char *path, uint64_t pages,
-			      bool more)
+/* Counts a purge, and calls pool_ops.purged.  @path: in the store. */
+static void vfile_tell_purged(struct pool *pool, struct purged_file *file,
+			      const char *path)
 {
 	const size_t top = sizeof(STORE_FILES);
 
 	pool->volatiles->purged_files++;
-	pool->volatiles->purged_pages += pages;
+	pool->volatiles->purged_pages += file->pages;
 	if (!pool->ops || !pool->ops->purged)
 		return;
 	/* Of an orphan no name is known. */
-	if (strncmp(path, STORE_FILES "/", top))
-		pool->ops->purged(pool->arg, inode, 0, "", "", pages, true);
-	else
-		pool->ops->purged(pool->arg, inode, parent,
-				  strrchr(path, '/') + 1, path + top, pages,
-				  more);
+	if (strncmp(path, STORE_FILES "/", top)) {
+		file->name = file->path = "";
+		file->parent = 0;
+		file->more = true;
+	} else {
+		file->name = strrchr(path, '/') + 1;
+		file->path = path + top;
+	}
+	pool->ops->purged(pool->arg, file);
 }
 
 /* Return: pages freed; 0: it is in use, or an error. */
 static uint64_t vfile_purge(struct pool *pool, uint32_t inode)
 {
 	struct inode_table *t = pool->inodes;
-	uint32_t known = inode_rec(t, inode)->nlookup ? inode : 0;
-	uint32_t parent = inode_rec(t, inode)->place.parent;
+	struct purged_file file = {
+		.inode = inode_rec(t, inode)->nlookup ? inode : 0,
+		.parent = inode_rec(t, inode)->place.parent,
+	};
 	uint32_t pages, nlink;
 	struct inode_path p;
+	struct stat st;
 	int fd, err;
 
 	err = vfile_pages(pool, inode, &pages, &nlink);
@@ -146,15 +151,17 @@ static uint64_t vfile_purge(struct pool *pool, uint32_t inode)
 	fd = vfile_purge_open(pool, inode, &p);
 	if (fd == -EBUSY)
 		vfile_not_idle(pool, inode);
-	if (fd < 0 || vfile_purge_file(pool, inode, &p, fd, nlink))
-		pages = 0;
+	if (fd >= 0 && fstat(fd, &st) == 0 &&
+	    vfile_purge_file(pool, inode, &p, fd, nlink) == 0) {
+		file.uid = st.st_uid;
+		file.pages = pages;
+		file.more = nlink > 1;
+		vfile_tell_purged(pool, &file, p.path);
+	}
 	if (fd >= 0)
 		close(fd);
-	if (pages)
-		vfile_tell_purged(pool, known, parent, p.path, pages,
-				  nlink > 1);
 	inode_path_release(&p);
-	return pages;
+	return file.pages;
 }
 
 static unsigned long vfile_count(struct shrinker *shrinker,

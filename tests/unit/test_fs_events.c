@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The ring of events: whole JSON lines in order, readers of any speed and any
- * buffer, lines of any size, a store that is opened again, threads, and a
- * writer that is killed.
+ * buffer, lines of any size, paths that not everybody may read, a store that is
+ * opened again, threads, and a writer that is killed.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -14,6 +14,8 @@
 #include "fs/request/events.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/tap.h"
+
+#define OWNER 4711 /* of the pool */
 
 static int dirfd_;
 static struct events ev;
@@ -44,6 +46,7 @@ static int64_t number_of(const char *line, size_t len)
 }
 
 struct reader {
+	uid_t uid;
 	uint64_t cursor;
 	int64_t last; /* number, of what was numbered */
 	uint64_t lines, lost;
@@ -53,7 +56,7 @@ struct reader {
 static size_t read_some(struct reader *r, size_t size)
 {
 	char *buf = malloc(size), *at = buf;
-	size_t len = events_read(&ev, &r->cursor, buf, size);
+	size_t len = events_read(&ev, &r->cursor, r->uid, buf, size);
 
 	must(len <= size, "%zu of %zu", len, size);
 	while (at < buf + len) {
@@ -83,7 +86,8 @@ static void start(const char *name)
 	char *dir = scratch_dir(name);
 
 	dirfd_ = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	must(dirfd_ >= 0 && events_open(&ev, dirfd_) == 0, "events_open");
+	must(dirfd_ >= 0 && events_open(&ev, dirfd_, OWNER) == 0,
+	     "events_open");
 	free(dir);
 }
 
@@ -106,7 +110,7 @@ static void test_order(void)
 		;
 	ok(r.lines == 20 && r.last == 20, "20 events are read in order");
 	events_release(&ev);
-	must(events_open(&ev, dirfd_) == 0, "events_open");
+	must(events_open(&ev, dirfd_, OWNER) == 0, "events_open");
 	add("some", 21);
 	ok(read_some(&r, 4096) && r.last == 21 && r.lines == 21,
 	   "and go on where they were for the next worker");
@@ -165,6 +169,87 @@ static void test_sizes(void)
 	stop();
 }
 
+/* The last event, as @uid reads it. */
+static json_t *read_as(uid_t uid)
+{
+	char buf[4 * EVENT_LINE];
+	uint64_t cursor = 0;
+	json_t *j = NULL;
+	size_t len;
+
+	while ((len = events_read(&ev, &cursor, uid, buf, sizeof(buf)))) {
+		char *last = memrchr(buf, '\n', len - 1);
+
+		must(buf[len - 1] == '\n', "no whole line");
+		last = last ? last + 1 : buf;
+		json_decref(j);
+		j = json_loadb(last, buf + len - last, 0, NULL);
+	}
+	return j;
+}
+
+static bool reads_path(uid_t uid, const char *path)
+{
+	json_t *j = read_as(uid);
+	const char *got = json_string_value(json_object_get(j, "path"));
+	bool whole = json_integer_value(json_object_get(j, "pages")) == 3 &&
+		     json_object_get(j, "time");
+	bool same = path ? got && !strcmp(got, path)
+			 : !got && !json_object_get(j, "path_bytes");
+
+	must(j && whole, "the rest of the event");
+	json_decref(j);
+	return same;
+}
+
+static void add_path(const char *path, uid_t uid)
+{
+	events_add_path(&ev, "purge", json_pack("{s:i}", "pages", 3), path,
+			uid);
+}
+
+static void test_paths(void)
+{
+	char path[4096], escaped[4096] = "";
+	json_t *j;
+
+	start("paths");
+	add_path("a/secret", 1000);
+	ok(reads_path(0, "a/secret") && reads_path(OWNER, "a/secret") &&
+		   reads_path(1000, "a/secret"),
+	   "root, the owner of the pool and of the file read a path");
+	ok(reads_path(1001, NULL) && reads_path(65534, NULL),
+	   "others read the rest of the event");
+	add_path("", 0);
+	ok(reads_path(1000, NULL) && reads_path(OWNER, ""),
+	   "a path that is not known is \"\"");
+	for (int i = 0; i < 600; i++) {
+		path[i] = "\xff/"[i % 2];
+		strcat(escaped, i % 2 ? "/" : "%FF");
+	}
+	path[600] = 0;
+	add_path(path, 0);
+	ok(reads_path(0, escaped), "one that is not UTF-8 is escaped");
+	for (size_t len = 500; len < 4000; len++) {
+		const char *got;
+
+		memset(path, '\xff', len);
+		path[len] = 0;
+		add_path(path, 0);
+		j = read_as(0);
+		got = json_string_value(json_object_get(j, "path"));
+		if (got ? strlen(got) != 3 * len
+			: json_integer_value(json_object_get(
+				  j, "path_bytes")) != (json_int_t)len)
+			break;
+		json_decref(j);
+		must(reads_path(1, NULL), "others of %zu bytes", len);
+		if (len == 3999)
+			ok(!got, "too long for a line: its length is said");
+	}
+	stop();
+}
+
 /* Random adding and reading, by readers of their own speed. */
 static void test_random(void)
 {
@@ -184,7 +269,8 @@ static void test_random(void)
 			read_some(&r[0], 65536);
 		if (step % 20000 == 0) {
 			events_release(&ev);
-			must(events_open(&ev, dirfd_) == 0, "events_open");
+			must(events_open(&ev, dirfd_, OWNER) == 0,
+			     "events_open");
 		}
 	}
 	for (int i = 0; i < 5; i++) {
@@ -238,7 +324,8 @@ static void test_killed(void)
 		pid = fork();
 		must(pid >= 0, "fork");
 		if (pid == 0) {
-			must(events_open(&ev, dirfd_) == 0, "events_open");
+			must(events_open(&ev, dirfd_, OWNER) == 0,
+			     "events_open");
 			for (;;) {
 				n++;
 				add("some", n);
@@ -254,7 +341,7 @@ static void test_killed(void)
 			;
 		waitpid(pid, NULL, 0);
 		close(fds[0]);
-		must(events_open(&ev, dirfd_) == 0, "events_open");
+		must(events_open(&ev, dirfd_, OWNER) == 0, "events_open");
 		while (read_some(&r, 65536))
 			;
 		/* The last one may be there and not have been told of. */
@@ -273,6 +360,7 @@ int main(void)
 	test_order();
 	test_buffers();
 	test_sizes();
+	test_paths();
 	test_random();
 	test_threads();
 	test_killed();

@@ -1,0 +1,108 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2164 # bodies run with "set -e"
+#
+# What is answered, and to whom: paths and names that are not for everybody,
+# the errno that is true, attributes that follow those of another inode, offsets
+# and lengths of any size.
+
+load helpers
+load boxes
+load posix
+load volatile
+
+teardown() {
+	clean_up
+}
+
+# as UID CMD...
+as() {
+	as_id "$1" "$1" timeout -k 1 60 "${@:2}"
+}
+
+# ---- who may read what -------------------------------------------------------
+
+# last_purge UID: the newest event of that kind, as that user reads it.
+last_purge() {
+	as "$1" dd if="$POOL/.pool/events" bs=64K iflag=nonblock status=none \
+		2>/dev/null | jq -c 'select(.event == "purge") | [.path, .pages]' |
+		tail -n 1
+}
+
+private_paths() {
+	cd "$POOL"
+	mkdir -m 700 private
+	made private/secret 64K
+	chown 1234:1234 private/secret
+	settled 16
+	# somebody who waits for the event hears of it without its path
+	background as_id 1111 1111 timeout 100 cat .pool/events >"$W/heard"
+	wait_until 5 grep -q '"mount"' "$W/heard"
+	purge 16
+	gone private/secret
+	is '["private/secret",16]' "$(last_purge 0)"
+	is '["private/secret",16]' "$(last_purge 1234)"
+	is '[null,16]' "$(last_purge 1111)"
+	wait_until 5 grep -q '"purge"' "$W/heard"
+	kill -KILL "$BG_PID"
+	fails grep -q secret "$W/heard"
+	kill_worker
+	is '["private/secret",16]' "$(last_purge 0)"
+	is '[null,16]' "$(last_purge 1111)"
+}
+
+@test "events: the path of a purged file is for root and its owner" {
+	as_root_in_every_mode private_paths -o allow_other
+}
+
+long_path() {
+	local dir name i
+
+	cd "$POOL"
+	# 6 levels of 200 bytes, not UTF-8: 1206 bytes, and 3606 as the event has
+	# them, more than a line; 2 levels are fewer
+	name=$(printf '\377%.0s' {1..200})
+	dir=.
+	for i in {1..5}; do
+		dir=$dir/$name
+		mkdir "$dir"
+		made "$dir/f" 64K
+		settled 16
+		purge 16
+		gone "$dir/f"
+		settled 0
+		is "$((i * 201 + 1))" "$(events | jq -r '
+			select(.event == "purge") | .path_bytes //
+			(.path | gsub("%FF"; "x") | length)' | tail -n 1)"
+	done
+	is 5 "$(events | jq -c 'select(.event == "purge")' | wc -l)"
+	rm -r "$name"
+}
+
+@test "events: a path of any bytes is whole, or its length is said" {
+	in_every_way long_path
+}
+
+# listed_to UID: names of attributes of f.
+listed_to() {
+	as "$1" getfattr -m - f | grep '^[a-z]' | sort | paste -sd ' ' -
+}
+
+hidden_names() {
+	cd "$POOL"
+	echo x >f
+	chmod 644 f
+	is "0 0 0" "$(posix setxattr f trusted.a x any setxattr f user.b y any \
+		setxattr f trusted.cc z any)"
+	is "user.b" "$(listed_to 1111)"
+	# and the length that is said is that of the list
+	is "7 7 ERANGE" "$(as 1111 "$TOOLS/posixops" listxattr f 0 \
+		listxattr f 7 listxattr f 6 | paste -sd ' ' - | sed 's/:[^ ]*//')"
+	volatile f
+	is "user.b user.pool.volatile" "$(listed_to 1111)"
+	is "trusted.a trusted.cc user.b user.pool.volatile" "$(listed_to 0)"
+}
+
+@test "trusted.* attributes are listed to root only" {
+	as_root_in_every_mode hidden_names -o allow_other
+}
