@@ -8,10 +8,10 @@
  *				files; inodes of plain files, volatile files
  *				and ranges with their two LRU lists; the limit
  *				of the store; requests that wait
- *	2  region->lock		the page frames of one region, its descriptor
+ *	2  region->lock		the page frames of one region
  *	3  lru->node[n].lock	one NUMA node's list of extents
- *	4  leaf locks		chunks of frames, event ring, log, reclaim
- *				status: no other lock is taken under them
+ *	4  leaf locks		chunks of frames, descriptors, event ring, log,
+ *				reclaim status: no other lock is taken under them
  *
  * Reclaim takes them in the other direction, so it only tries those that are
  * out of order, and never waits:

@@ -72,6 +72,7 @@ static struct pool *pool_new(const struct pool_options *opts)
 		return NULL;
 	pool->magic = POOL_MAGIC;
 	pthread_mutex_init(&pool->lock, NULL);
+	fd_cache_init(&pool->fds, fd_cache_max());
 	pool->store = opts->store;
 	pool->size = opts->size;
 	pool->leases = opts->leases;
@@ -101,8 +102,10 @@ int pool_open(const struct pool_options *opts, struct pool **out)
 		return -ENOMEM;
 	pool->lru = lru_new(opts->nr_nodes, UINT64_MAX);
 	err = pool->lru ? users_open(pool, opts->owner) : -errno;
-	if (!err)
+	if (!err) {
+		lru_set_fds(pool->lru, &pool->fds);
 		err = pool_open_parts(pool, opts->fresh);
+	}
 	if (err) {
 		pool_close(pool);
 		return err;
@@ -130,6 +133,7 @@ void pool_close(struct pool *pool)
 	boxes_close(pool);
 	lru_free(pool->lru);
 	inodes_close(pool);
+	fd_cache_release(&pool->fds);
 	users_close(pool);
 	journal_release(&pool->journal);
 	pthread_mutex_destroy(&pool->lock);

@@ -63,43 +63,6 @@ holes() {
 	in_way root/passthrough holes -o allow_other,size=64M
 }
 
-# ---- more boxes than descriptors -------------------------------------------
-
-descriptors() {
-	local i=0
-
-	while ((i < 300)) && mkdir "$B/$i" && echo "$i" >"$B/$i/send"; do
-		i=$((i + 1))
-	done 2>"$W/errors"
-	((i > 100 && i < 300)) || fail "$i boxes took a message"
-	grep -q "Too many open files in system" "$W/errors"
-	is "$i" "$(pool transactions)"
-	kill -KILL "$(pool worker)"
-	is 1 "$(pool restarts)"
-	is "$i" "$(pool transactions)"
-	is armed "$(json 'sources[0].state' "$POOL/.pool/pressure")"
-	is 0 "$(cat "$B/0/tx"/*)"
-	rm "$B/0/tx"/*
-	rmdir "$B/0"
-	echo again >"$B/$i/send"
-	nothing_left
-}
-
-few_descriptors() {
-	(
-		ulimit -n 200
-		in_way "$1" descriptors
-	)
-}
-
-# bats test_tags=slow
-@test "boxes leave the descriptors alone that the pool itself needs" {
-	need psi fuse
-	for way in $(ways); do
-		few_descriptors "$way"
-	done
-}
-
 # ---- many receivers ---------------------------------------------------------
 
 receivers() {

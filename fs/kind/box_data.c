@@ -18,7 +18,7 @@
 static int data_backing(struct worker *w, struct box *box, int32_t *id)
 {
 	struct region *region;
-	int err;
+	int fd, err;
 
 	*id = box_backing(box);
 	if (*id > 0)
@@ -26,7 +26,11 @@ static int data_backing(struct worker *w, struct box *box, int32_t *id)
 	err = box_region(w->pool, box, &region);
 	if (err)
 		return err;
-	*id = backing_open(w, region_fd(region));
+	fd = region_fd(region);
+	if (fd < 0)
+		return fd;
+	*id = backing_open(w, fd);
+	region_fd_done(region, fd);
 	if (*id < 0)
 		return *id;
 	box_set_backing(box, *id);

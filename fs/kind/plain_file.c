@@ -137,6 +137,8 @@ void plain_fsync(struct call *c, struct fuse_file_info *fi)
 
 	if (!err && fsync(fd) < 0)
 		err = -errno;
+	if (fd >= 0)
+		inode_fd_done(c->w->pool, c->index, fd);
 	fuse_reply_err(c->req, -err);
 }
 
@@ -157,6 +159,8 @@ void plain_read(struct call *c, size_t size, off_t off,
 		n = -ENOMEM;
 	else if (fd >= 0 && (n = pread(fd, w->io_buffer, size, off)) < 0)
 		n = -errno;
+	if (fd >= 0)
+		inode_fd_done(w->pool, c->index, fd);
 	if (n < 0)
 		fuse_reply_err(c->req, -n);
 	else
@@ -214,15 +218,13 @@ int plain_fallocate(struct call *c, int mode, off_t off, off_t len)
 void plain_lseek(struct call *c, off_t off, int whence)
 {
 	off_t at;
-	int fd;
 
 	if (c->w->mode == MODE_CACHED &&
 	    !notify_then_lseek(c->w, c->req, c->index, off, whence))
 		return;
-	fd = inode_fd(c->w->pool, c->index, false);
-	at = fd < 0 ? fd : lseek(fd, off, whence);
+	at = tree_lseek(c->w->pool, c->index, off, whence);
 	if (at < 0)
-		fuse_reply_err(c->req, fd < 0 ? -fd : errno);
+		fuse_reply_err(c->req, -at);
 	else
 		fuse_reply_lseek(c->req, at);
 }

@@ -159,14 +159,13 @@ static bool notifier_pin(struct worker *w, const struct notify_job *job)
 static void notifier_lseek(struct worker *w, const struct notify_job *job)
 {
 	off_t at;
-	int fd;
 
 	fuse_lowlevel_notify_inval_inode(w->se, job->lseek.ino, 0, 0);
 	pool_lock(w->pool);
-	fd = inode_fd(w->pool, job->lseek.ino, false);
-	at = fd < 0 ? fd : lseek(fd, job->lseek.off, job->lseek.whence);
+	at = tree_lseek(w->pool, job->lseek.ino, job->lseek.off,
+			job->lseek.whence);
 	if (at < 0)
-		fuse_reply_err(job->lseek.req, fd < 0 ? -fd : errno);
+		fuse_reply_err(job->lseek.req, -at);
 	else
 		fuse_reply_lseek(job->lseek.req, at);
 	pool_unlock(w->pool);

@@ -93,7 +93,7 @@ static int worker_start_threads(struct worker *w)
 	return err;
 }
 
-/* Each box needs a descriptor while it is in use. */
+/* What is in use needs descriptors: see pool/lib/fd_cache.h. */
 static void worker_raise_limits(void)
 {
 	struct rlimit rl;

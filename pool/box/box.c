@@ -72,6 +72,14 @@ static struct box *box_of(void *owner)
 	return box;
 }
 
+/* Reclaim calls it with the region's lock held, which keeps the box. */
+static int box_reopen(void *owner)
+{
+	struct box *box = box_of(owner);
+
+	return store_region_open(box->pool->store, box->serial, false);
+}
+
 static void box_invalidate(void *owner, uint64_t off, uint64_t len)
 {
 	struct box *box = box_of(owner);
@@ -91,6 +99,7 @@ static void box_invalidate_later(void *owner, uint64_t off, uint64_t len)
 }
 
 static const struct region_ops box_region_ops = {
+	.open = box_reopen,
 	.invalidate = box_invalidate,
 	.invalidate_later = box_invalidate_later,
 };

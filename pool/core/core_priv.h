@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "pool/core/core.h"
+#include "pool/lib/fd_cache.h"
 #include "pool/lib/magic.h"
 #include "pool/region/lru.h"
 #include "pool/store/journal.h"
@@ -35,6 +36,7 @@ struct pool {
 	struct table *tables[POOL_TABLES]; /* the journal's first: see pool.c */
 	int nr_tables;
 	struct journal journal;
+	struct fd_cache fds; /* of boxes' regions and plain files */
 	struct lru *lru;
 	struct boxes *boxes;
 	struct inode_table *inodes;

@@ -57,16 +57,16 @@ int inode_stat(struct pool *pool, uint32_t inode, struct statx *out);
 uint32_t inode_opens(struct pool *pool, uint32_t inode);
 
 /**
- * inode_fd - the descriptor of the inode's file, opened at the first call.
+ * inode_fd - a descriptor of the inode's file, valid until inode_fd_done().
  * @write: it must be writable.
- * It belongs to the inode: the caller calls inode_fd_done() and does not close
- * it.
+ * While the inode is open it is kept after that, unless too many are (see
+ * pool/lib/fd_cache.h).
  * Return: the descriptor, or -errno as inode_stat() and open().
  */
 int inode_fd(struct pool *pool, uint32_t inode, bool write);
-/** inode_fd_done - close the descriptor, unless the inode is open. */
-void inode_fd_done(struct pool *pool, uint32_t inode);
-/** inode_fd_close - close the descriptor; inode_fd() opens it again. */
+/** inode_fd_done - @fd, of inode_fd(), is not used any more. */
+void inode_fd_done(struct pool *pool, uint32_t inode, int fd);
+/** inode_fd_close - keep none; inode_fd() opens the file again. */
 void inode_fd_close(struct pool *pool, uint32_t inode);
 
 /**

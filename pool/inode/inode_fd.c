@@ -2,9 +2,10 @@
 /*
  * Descriptors of the files of inodes, and their attributes.
  *
- * States: an inode has no descriptor -> inode_fd() opens one -> inode_fd_done()
- * closes it unless the inode is open, inode_fd_close() in any case.  A worker
- * that starts has none.
+ * States: an inode has no descriptor -> inode_fd() opens one, which is kept in
+ * pool->fds -> closed by inode_fd_done() unless the inode is open, by
+ * inode_fd_close() in any case, or by pool->fds, which keeps no more than it
+ * may; inode_fd() opens the file again then.  A worker that starts has none.
  * Locks: pool->lock (1) held by all callers.
  * Reclaim: opens descriptors of its own for the files that it purges; a
  * volatile file that is on its list is not open.
@@ -46,36 +47,42 @@ static int inode_open_fd(struct pool *pool, uint32_t inode, bool write)
 	inode_path_release(&p);
 	if (fd < 0)
 		return fd;
-	if (mem->fd)
-		close(mem->fd);
-	mem->fd = fd;
+	inode_fd_close(pool, inode);
 	mem->fd_writes = write;
-	return fd;
+	return fd_cache_add(&pool->fds, &mem->fd, fd);
 }
 
 int inode_fd(struct pool *pool, uint32_t inode, bool write)
 {
 	struct inode *mem;
+	int fd = 0;
 
 	if (!inode_valid(pool, inode))
 		return -ESTALE;
 	mem = inode_mem(pool->inodes, inode);
-	if (mem->fd && (mem->fd_writes || !write))
-		return mem->fd;
-	return inode_open_fd(pool, inode, write);
+	if (mem->fd_writes || !write)
+		fd = fd_cache_use(&pool->fds, &mem->fd);
+	return fd ? fd : inode_open_fd(pool, inode, write);
+}
+
+void inode_fd_keep(struct pool *pool, uint32_t inode, int fd)
+{
+	struct inode *mem = inode_mem(pool->inodes, inode);
+
+	fd = fd_cache_add(&pool->fds, &mem->fd, fd);
+	mem->fd_writes = true;
+	if (fd > 0)
+		fd_cache_done(&pool->fds, fd);
 }
 
 void inode_fd_close(struct pool *pool, uint32_t inode)
 {
-	struct inode *mem = inode_mem(pool->inodes, inode);
-
-	if (mem->fd)
-		close(mem->fd);
-	mem->fd = 0;
+	fd_cache_drop(&pool->fds, &inode_mem(pool->inodes, inode)->fd);
 }
 
-void inode_fd_done(struct pool *pool, uint32_t inode)
+void inode_fd_done(struct pool *pool, uint32_t inode, int fd)
 {
+	fd_cache_done(&pool->fds, fd);
 	if (inode_valid(pool, inode) && !inode_rec(pool->inodes, inode)->opens)
 		inode_fd_close(pool, inode);
 }

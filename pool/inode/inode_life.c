@@ -27,8 +27,7 @@ static void inode_free(struct pool *pool, uint32_t inode)
 		unlinkat(t->orphanfd, name,
 			 rec->flags & INODE_DIR ? AT_REMOVEDIR : 0);
 	}
-	if (inode_mem(t, inode)->fd)
-		close(inode_mem(t, inode)->fd);
+	inode_fd_close(pool, inode);
 	t->hooks->evict(pool, inode);
 	if (!(rec->flags & INODE_DEAD))
 		inode_unhash(t, inode);

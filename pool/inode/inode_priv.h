@@ -70,7 +70,7 @@ _Static_assert(sizeof(struct mode_override_rec) == 128, "mode_override_rec");
 struct inode {
 	uint32_t next; /* in its bucket, 0: the last */
 	uint32_t children; /* inodes whose parent it is */
-	int fd; /* of inode_fd(); 0: none */
+	int fd; /* of inode_fd(), in pool->fds; 0: none */
 	bool fd_writes; /* fd is writable */
 	/* Of a volatile file that is not open: see pool/volatile/. */
 	bool listed; /* on the LRU of files */
@@ -258,6 +258,8 @@ void mode_override_recover(struct pool *pool);
 
 /* --- inode_fd.c --- */
 
+/* Keeps @fd, open for writing, for an inode that is open. */
+void inode_fd_keep(struct pool *pool, uint32_t inode, int fd);
 /*
  * Opens the file at @p, the path of @inode, with a mode override if that is
  * needed.  Return: a descriptor, the caller's to close, or -errno.

@@ -194,8 +194,8 @@ void inodes_close(struct pool *pool)
 		return;
 	table_for_each (&t->table, i)
 		if (inode_rec(t, i)->state == INODE_LIVE &&
-		    t->chunk[i / INODE_CHUNK] && inode_mem(t, i)->fd)
-			close(inode_mem(t, i)->fd);
+		    t->chunk[i / INODE_CHUNK])
+			inode_fd_close(pool, i);
 	for (uint32_t i = 0; i < INODE_MAX / INODE_CHUNK; i++)
 		free(t->chunk[i]);
 	free(t->bucket);

@@ -257,6 +257,11 @@ void lru_free(struct lru *lru)
 	free(lru);
 }
 
+void lru_set_fds(struct lru *lru, struct fd_cache *fds)
+{
+	lru->fds = fds;
+}
+
 void lru_set_placement(struct lru *lru, int (*nid_now)(void))
 {
 	lru->nid_now = nid_now;

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "pool/lib/extent_list.h"
+#include "pool/lib/fd_cache.h"
 
 #define LRU_MAX_NODES 64
 
@@ -39,6 +40,12 @@ struct lru *lru_new(int nr_nodes, uint64_t limit);
  * fine.
  */
 void lru_free(struct lru *lru);
+
+/**
+ * lru_set_fds - keep the descriptors of regions in @fds, of those whose owner
+ * can open the file again (region_ops.open).
+ */
+void lru_set_fds(struct lru *lru, struct fd_cache *fds);
 
 /**
  * lru_set_placement - set the callback that names the NUMA node of new memory.

@@ -53,14 +53,14 @@ static const char *check_node(const struct lru *lru, int nid,
 }
 
 /* Whether the file has memory at @page: cheap, the seek starts there. */
-static bool has_memory(const struct region *region, uint32_t page)
+static bool has_memory(struct region *region, uint32_t page)
 {
 	off_t at = (off_t)page << region->lru->page_shift;
 
-	return lseek(region->fd, at, SEEK_DATA) == at;
+	return region_seek(region, at, SEEK_DATA) == at;
 }
 
-static const char *check_frame(const struct region *region, uint32_t f)
+static const char *check_frame(struct region *region, uint32_t f)
 {
 	const struct frame_table *t = &region->lru->table;
 	uint8_t bits = t->frames[f].bits;
@@ -109,8 +109,8 @@ static const char *check_chunk(const struct lru *lru, uint32_t id,
 }
 
 /* Checks a whole region, when @id is the lowest of its chunks. */
-static const char *check_region(const struct lru *lru,
-				const struct region *region, uint32_t id)
+static const char *check_region(const struct lru *lru, struct region *region,
+				uint32_t id)
 {
 	const struct frame_table *t = &lru->table;
 	struct totals sum = { 0 };

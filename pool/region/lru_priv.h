@@ -26,6 +26,8 @@ struct lru {
 	_Atomic uint64_t reused;
 	_Atomic uint64_t populated;
 	_Atomic uint64_t dropped;
+	struct fd_cache *fds; /* lru_set_fds() */
+	_Atomic uint32_t nr_maps; /* mappings of regions */
 	_Atomic uint64_t ids; /* bytes of the regions' arrays of chunk ids */
 	struct lru_node node[];
 };

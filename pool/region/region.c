@@ -185,10 +185,23 @@ static void drop_chunks_locked(struct region *region, uint32_t first,
 
 static void unmap_locked(struct region *region)
 {
-	if (region->map)
+	if (region->map) {
 		munmap(region->map, region->pages << region->lru->page_shift);
+		region->lru->nr_maps--;
+	}
 	region->map = NULL;
 	region->map_failed = false;
+}
+
+static int set_file_size(struct region *region, off_t size)
+{
+	int fd = region_fd(region), err;
+
+	if (fd < 0)
+		return fd;
+	err = ftruncate(fd, size) < 0 ? -errno : 0;
+	region_fd_done(region, fd);
+	return err;
 }
 
 static int set_size_locked(struct region *region, uint64_t pages)
@@ -198,12 +211,14 @@ static int set_size_locked(struct region *region, uint64_t pages)
 	uint32_t new_nr = chunks_in(lru, pages);
 	uint32_t keep = old_nr < new_nr ? old_nr : new_nr;
 	uint32_t *ids = calloc(new_nr, sizeof(*ids));
+	int err;
 
 	if (!ids)
 		return -ENOMEM;
-	if (ftruncate(region->fd, pages << lru->page_shift)) {
+	err = set_file_size(region, pages << lru->page_shift);
+	if (err) {
 		free(ids);
-		return -errno;
+		return err;
 	}
 	unmap_locked(region);
 	drop_chunks_locked(region, pages, region->pages);
@@ -287,6 +302,20 @@ static void empty_locked(struct region *region)
 	region->ids = NULL;
 }
 
+/* From now on the cache may close the file. */
+static void region_cache_fd(struct region *region)
+{
+	int fd = region->fd;
+
+	if (!region->lru->fds || !region->ops || !region->ops->open)
+		return;
+	region->fd = 0;
+	region->fd_cached = true;
+	fd = fd_cache_add(region->lru->fds, &region->fd, fd);
+	if (fd > 0)
+		fd_cache_done(region->lru->fds, fd);
+}
+
 struct region *region_new(struct lru *lru, int fd, uint64_t size,
 			  const struct region_ops *ops, void *owner)
 {
@@ -321,8 +350,10 @@ struct region *region_new(struct lru *lru, int fd, uint64_t size,
 	region->refs = 1;
 	pthread_mutex_init(&region->lock, NULL);
 	err = region_rescan(region);
-	if (!err)
+	if (!err) {
+		region_cache_fd(region);
 		return region;
+	}
 	pthread_mutex_lock(&region->lock);
 	empty_locked(region);
 	pthread_mutex_unlock(&region->lock);
@@ -339,8 +370,10 @@ void region_free(struct region *region)
 		return;
 	pthread_mutex_lock(&region->lock);
 	empty_locked(region);
-	close(region->fd);
-	region->fd = -1;
+	if (region->fd_cached)
+		fd_cache_drop(region->lru->fds, &region->fd);
+	else
+		close(region->fd);
 	pthread_mutex_unlock(&region->lock);
 	region_put(region);
 }
@@ -348,11 +381,6 @@ void region_free(struct region *region)
 uint64_t region_size(const struct region *region)
 {
 	return region->pages << region->lru->page_shift;
-}
-
-int region_fd(const struct region *region)
-{
-	return region->fd;
 }
 
 void region_stat(const struct region *region, struct region_stat *out)

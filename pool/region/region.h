@@ -33,6 +33,12 @@ enum page_state {
 /* Callbacks of a region's owner. */
 struct region_ops {
 	/*
+	 * Opens the region's file again, for reading and writing, after
+	 * lru_set_fds()'s cache has closed it.  The region's lock may be held.
+	 * Return: a descriptor or -errno.  NULL: the region keeps its own.
+	 */
+	int (*open)(void *owner);
+	/*
 	 * Bytes [off, off+len) were dropped from the store: drop the kernel's
 	 * cached copies of them.  No lock is held.  May be NULL.
 	 */
@@ -130,7 +136,13 @@ int region_resize(struct region *region, uint64_t size);
 int region_rescan(struct region *region);
 
 uint64_t region_size(const struct region *region); /* bytes */
-int region_fd(const struct region *region);
+
+/**
+ * region_fd - the descriptor of the region's file, until region_fd_done().
+ * Return: it, or -errno of region_ops.open.
+ */
+int region_fd(struct region *region);
+void region_fd_done(struct region *region, int fd);
 
 struct region_stat {
 	uint64_t pages;

@@ -72,19 +72,35 @@ static struct view view_locked(const struct region *region, uint64_t off,
 	return v;
 }
 
+/* Bytes [off, off+size) of the file.  Return: as mmap(). */
+static void *map_file(struct region *region, off_t off, size_t size)
+{
+	int fd = region_fd(region);
+	void *map = MAP_FAILED;
+
+	if (fd < 0)
+		return map;
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, off);
+	region_fd_done(region, fd);
+	return map;
+}
+
+/* Of the mappings that a process may have, the regions leave half. */
 static bool map_locked(struct region *region)
 {
 	size_t size = region->pages << region->lru->page_shift;
 	void *map;
 
-	if (region->map || region->map_failed)
+	if (region->map || region->map_failed ||
+	    region->lru->nr_maps >= REGION_MAPS_MAX)
 		return region->map;
-	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, region->fd,
-		   0);
-	if (map == MAP_FAILED)
+	map = map_file(region, 0, size);
+	if (map == MAP_FAILED) {
 		region->map_failed = true;
-	else
+	} else {
 		region->map = map;
+		region->lru->nr_maps++;
+	}
 	return region->map;
 }
 
@@ -145,9 +161,8 @@ static int check_empty_access(struct region *region, uint64_t off)
 	return off <= region_size(region) ? 0 : -EFAULT;
 }
 
-/* Return: 0 or -errno.  *@done bytes were written in either case. */
-static int fill_file(int fd, uint64_t off, const char *buf, size_t len,
-		     size_t *done)
+static int fill_fd(int fd, uint64_t off, const char *buf, size_t len,
+		   size_t *done)
 {
 	ssize_t n;
 
@@ -161,6 +176,20 @@ static int fill_file(int fd, uint64_t off, const char *buf, size_t len,
 			n = 0;
 	}
 	return 0;
+}
+
+/* Return: 0 or -errno.  *@done bytes were written in either case. */
+static int fill_file(struct region *region, uint64_t off, const char *buf,
+		     size_t len, size_t *done)
+{
+	int fd = region_fd(region), err;
+
+	*done = 0;
+	if (fd < 0)
+		return fd;
+	err = fill_fd(fd, off, buf, len, done);
+	region_fd_done(region, fd);
+	return err;
 }
 
 /* After a pwrite() of the range: marks the pages of @done bytes populated. */
@@ -188,7 +217,7 @@ static void record_memory(struct region *region, const struct view *v,
  * allocates just the pages it touches, and is ten times faster.  Errors are
  * ignored: the pwrite() that follows meets them again.
  */
-static void populate_small(const struct region *region, const struct view *v)
+static void populate_small(struct region *region, const struct view *v)
 {
 	unsigned int shift = region->lru->page_shift;
 	size_t size = (size_t)(v->end - v->first) << shift;
@@ -196,8 +225,7 @@ static void populate_small(const struct region *region, const struct view *v)
 
 	if (size >= HUGE_WORTH)
 		return;
-	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, region->fd,
-		   (off_t)v->first << shift);
+	map = map_file(region, (off_t)v->first << shift, size);
 	if (map == MAP_FAILED)
 		return;
 	if (madvise(map, size, MADV_NOHUGEPAGE) == 0)
@@ -223,14 +251,14 @@ int region_write(struct region *region, uint64_t off, const void *buf,
 	} else {
 		if (!v.populated)
 			populate_small(region, &v);
-		err = fill_file(region->fd, off, buf, len, &done);
+		err = fill_file(region, off, buf, len, &done);
 		record_memory(region, &v, off, done, err);
 	}
 	access_end(region, &v);
 	return err;
 }
 
-static int read_file(int fd, uint64_t off, char *buf, size_t len)
+static int read_fd(int fd, uint64_t off, char *buf, size_t len)
 {
 	ssize_t n;
 
@@ -244,6 +272,17 @@ static int read_file(int fd, uint64_t off, char *buf, size_t len)
 			n = 0;
 	}
 	return 0;
+}
+
+static int read_file(struct region *region, uint64_t off, char *buf, size_t len)
+{
+	int fd = region_fd(region), err;
+
+	if (fd < 0)
+		return fd;
+	err = read_fd(fd, off, buf, len);
+	region_fd_done(region, fd);
+	return err;
 }
 
 int region_read(struct region *region, uint64_t off, void *buf, size_t len)
@@ -260,7 +299,7 @@ int region_read(struct region *region, uint64_t off, void *buf, size_t len)
 	if (mapped)
 		memcpy(buf, region->map + off, len);
 	else
-		err = read_file(region->fd, off, buf, len);
+		err = read_file(region, off, buf, len);
 	access_end(region, &v);
 	return err;
 }

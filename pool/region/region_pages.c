@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 struct span region_span(const struct region *region, uint32_t page,
 			uint32_t end)
@@ -101,16 +102,56 @@ int region_chunks_locked(struct region *region, uint32_t first, uint32_t end)
 	return 0;
 }
 
+int region_fd(struct region *region)
+{
+	struct fd_cache *fds = region->lru->fds;
+	int fd;
+
+	if (!region->fd_cached)
+		return region->fd;
+	fd = fd_cache_use(fds, &region->fd);
+	if (fd)
+		return fd;
+	fd = region->ops->open(region->owner);
+	return fd < 0 ? fd : fd_cache_add(fds, &region->fd, fd);
+}
+
+void region_fd_done(struct region *region, int fd)
+{
+	if (region->fd_cached)
+		fd_cache_done(region->lru->fds, fd);
+}
+
+off_t region_seek(struct region *region, off_t off, int whence)
+{
+	int fd = region_fd(region);
+	off_t at = fd;
+
+	if (fd < 0)
+		return at;
+	at = lseek(fd, off, whence);
+	if (at < 0)
+		at = -errno;
+	region_fd_done(region, fd);
+	return at;
+}
+
 int region_punch_locked(struct region *region, uint32_t first, uint32_t nr)
 {
 	unsigned int shift = region->lru->page_shift;
 	int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	int fd = region_fd(region), err;
 
-	while (fallocate(region->fd, mode, (off_t)first << shift,
-			 (off_t)nr << shift))
-		if (errno != EINTR)
-			return -errno;
-	return 0;
+	if (fd < 0)
+		return fd;
+	do
+		err = fallocate(fd, mode, (off_t)first << shift,
+				(off_t)nr << shift) < 0
+			      ? -errno
+			      : 0;
+	while (err == -EINTR);
+	region_fd_done(region, fd);
+	return err;
 }
 
 void region_forget_locked(struct region *region, uint32_t first, uint32_t end)

@@ -6,13 +6,17 @@
 #include "pool/region/lru_priv.h"
 #include "pool/region/region.h"
 
+/* Half of what vm.max_map_count is by default. */
+#define REGION_MAPS_MAX 32768
+
 #define REGION_MAGIC 0x72656769u /* "regi" */
 
 struct region {
 	uint32_t magic;
 	pthread_mutex_t lock; /* 2 in locks.h; guards all but the atomics */
 	struct lru *lru;
-	int fd;
+	int fd; /* by region_fd(); 0: closed by lru->fds */
+	bool fd_cached; /* lru->fds may close it */
 	_Atomic uint64_t pages; /* changed under the lock */
 	_Atomic uint64_t used; /* the same */
 	_Atomic uint64_t available; /* the same */
@@ -53,6 +57,9 @@ int region_chunks_locked(struct region *region, uint32_t first, uint32_t end);
 
 /** region_idle_locked - free chunks of a range whose frames are all unused. */
 void region_idle_locked(struct region *region, uint32_t first, uint32_t end);
+
+/** region_seek - lseek() in its file.  Return: an offset or -errno. */
+off_t region_seek(struct region *region, off_t off, int whence);
 
 /** region_punch_locked - punch a hole.  Return: 0 or -errno of fallocate(). */
 int region_punch_locked(struct region *region, uint32_t first, uint32_t nr);

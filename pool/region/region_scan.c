@@ -79,14 +79,14 @@ int region_scan_locked(struct region *region, uint32_t first, uint32_t end)
 	int64_t found;
 
 	while ((first = next_unknown_locked(region, first, end)) < end) {
-		data = lseek(region->fd, (off_t)first << shift, SEEK_DATA);
+		data = region_seek(region, (off_t)first << shift, SEEK_DATA);
 		if (data < 0)
-			return errno == ENXIO ? 0 : -errno;
+			return data == -ENXIO ? 0 : data;
 		if (data >> shift >= end)
 			return 0;
-		hole = lseek(region->fd, data, SEEK_HOLE);
+		hole = region_seek(region, data, SEEK_HOLE);
 		if (hole < 0)
-			return -errno;
+			return hole;
 		hole = (hole + mask) >> shift;
 		if (hole > end)
 			hole = end;
@@ -108,7 +108,7 @@ static bool has_unknown_locked(struct region *region, uint32_t page)
 
 	if (next_unknown_locked(region, page, page + 1) != page)
 		return false;
-	return lseek(region->fd, at, SEEK_DATA) == at;
+	return region_seek(region, at, SEEK_DATA) == at;
 }
 
 /* A huge folio that is larger than the write includes a page next to it. */

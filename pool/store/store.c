@@ -21,7 +21,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
@@ -30,8 +29,6 @@
 
 /* Room for events, journal and the first blocks of the tables, in bytes. */
 #define STORE_TABLES (16u << 20)
-/* Descriptors that are not given to regions. */
-#define STORE_FDS_KEPT 64
 
 static const struct store store_closed = {
 	.dirfd = -1, .boxfd = -1, .openfd = -1, .orphanfd = -1
@@ -391,17 +388,6 @@ int store_space(struct store *store, struct statvfs *out)
 	return fstatvfs(store->dirfd, out) < 0 ? -errno : 0;
 }
 
-/* Is it one of the last descriptors, which regions must leave free? */
-static bool store_fd_is_kept(int fd)
-{
-	struct rlimit rl;
-
-	if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
-		return false;
-	return (rlim_t)fd >= rl.rlim_cur - rl.rlim_cur / 4 &&
-	       (rlim_t)fd + STORE_FDS_KEPT >= rl.rlim_cur;
-}
-
 int store_region_open(struct store *store, uint64_t serial, bool create)
 {
 	char name[32];
@@ -410,13 +396,7 @@ int store_region_open(struct store *store, uint64_t serial, bool create)
 	snprintf(name, sizeof(name), "%" PRIx64, serial);
 	fd = openat(store->boxfd, name,
 		    O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0600);
-	if (fd < 0)
-		return errno == EMFILE ? -ENFILE : -errno;
-	if (store_fd_is_kept(fd)) {
-		close(fd);
-		return -ENFILE;
-	}
-	return fd;
+	return fd < 0 ? -errno : fd;
 }
 
 int store_region_unlink(struct store *store, uint64_t serial)

@@ -69,8 +69,7 @@ int store_space(struct store *store, struct statvfs *out);
 /**
  * store_region_open - open the region file of box @serial.
  * @create: make it if it does not exist.
- * Return: its descriptor, the caller's to close, or -errno; -ENFILE when only
- * descriptors are left that .pool/ and the start of a worker need.
+ * Return: its descriptor, the caller's to close, or -errno.
  */
 int store_region_open(struct store *store, uint64_t serial, bool create);
 /** store_region_unlink - remove the region file of box @serial. */

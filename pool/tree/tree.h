@@ -120,6 +120,7 @@ ssize_t tree_write(struct pool *pool, uint32_t inode, const void *buf,
 		   size_t len, off_t off);
 int tree_fallocate(struct pool *pool, uint32_t inode, int mode, off_t off,
 		   off_t len);
+off_t tree_lseek(struct pool *pool, uint32_t inode, off_t off, int whence);
 ssize_t tree_copy_range(struct pool *pool, uint32_t from, off_t off,
 			uint32_t to, off_t to_off, size_t len);
 

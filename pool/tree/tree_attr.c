@@ -91,7 +91,7 @@ static int set_size(struct pool *pool, uint32_t inode, uint64_t size)
 	before = space_of(pool, fd);
 	err = ftruncate(fd, size) < 0 ? -errno : 0;
 	space_changed(pool, before, space_of(pool, fd));
-	inode_fd_done(pool, inode);
+	inode_fd_done(pool, inode, fd);
 	if (!err)
 		vrange_truncate(pool, inode, size);
 	if (!inode_opens(pool, inode))

@@ -54,11 +54,12 @@ ssize_t tree_write(struct pool *pool, uint32_t inode, const void *buf,
 	if (fd < 0)
 		return fd;
 	n = space_reserve(pool, fd, off, len);
-	if (n)
-		return n;
-	before = space_of(pool, fd);
-	n = write_all(pool, fd, buf, len, off);
-	space_changed(pool, before, space_of(pool, fd));
+	if (!n) {
+		before = space_of(pool, fd);
+		n = write_all(pool, fd, buf, len, off);
+		space_changed(pool, before, space_of(pool, fd));
+	}
+	inode_fd_done(pool, inode, fd);
 	return n;
 }
 
@@ -73,14 +74,30 @@ int tree_fallocate(struct pool *pool, uint32_t inode, int mode, off_t off,
 		return fd;
 	if (!(mode & FALLOC_FL_PUNCH_HOLE))
 		err = space_reserve(pool, fd, off, len);
-	if (err)
-		return err;
-	before = space_of(pool, fd);
-	err = retry_with_room(fallocate(fd, mode, off, len) < 0 ? -errno : 0,
-			      pool_make_room(pool, len));
-	space_changed(pool, before, space_of(pool, fd));
-	vrange_remeasure(pool, inode);
+	if (!err) {
+		before = space_of(pool, fd);
+		err = retry_with_room(fallocate(fd, mode, off, len) < 0 ? -errno
+									: 0,
+				      pool_make_room(pool, len));
+		space_changed(pool, before, space_of(pool, fd));
+		vrange_remeasure(pool, inode);
+	}
+	inode_fd_done(pool, inode, fd);
 	return err;
+}
+
+off_t tree_lseek(struct pool *pool, uint32_t inode, off_t off, int whence)
+{
+	int fd = inode_fd(pool, inode, false);
+	off_t at;
+
+	if (fd < 0)
+		return fd;
+	at = lseek(fd, off, whence);
+	if (at < 0)
+		at = -errno;
+	inode_fd_done(pool, inode, fd);
+	return at;
 }
 
 static ssize_t copy_some(int in, off_t off, int out, off_t to, size_t len)
@@ -93,22 +110,26 @@ static ssize_t copy_some(int in, off_t off, int out, off_t to, size_t len)
 ssize_t tree_copy_range(struct pool *pool, uint32_t from, off_t off,
 			uint32_t to, off_t to_off, size_t len)
 {
+	/* In this order: from may be to, which is opened for writing then. */
 	int out = inode_fd(pool, to, true);
 	int in = inode_fd(pool, from, false);
 	uint64_t before;
-	ssize_t n;
+	ssize_t n = in < 0 ? in : out < 0 ? out : 0;
 
-	if (in < 0 || out < 0)
-		return in < 0 ? in : out;
 	/* Other requests wait meanwhile; the caller asks for the rest. */
 	if (len > COPY_MAX)
 		len = COPY_MAX;
-	n = space_reserve(pool, out, to_off, len);
-	if (n)
-		return n;
-	before = space_of(pool, out);
-	n = retry_with_room(copy_some(in, off, out, to_off, len),
-			    pool_make_room(pool, len));
-	space_changed(pool, before, space_of(pool, out));
+	if (!n)
+		n = space_reserve(pool, out, to_off, len);
+	if (!n) {
+		before = space_of(pool, out);
+		n = retry_with_room(copy_some(in, off, out, to_off, len),
+				    pool_make_room(pool, len));
+		space_changed(pool, before, space_of(pool, out));
+	}
+	if (in >= 0)
+		inode_fd_done(pool, from, in);
+	if (out >= 0)
+		inode_fd_done(pool, to, out);
 	return n;
 }

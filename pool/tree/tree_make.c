@@ -203,10 +203,8 @@ static void make_commit(struct pool *pool, const struct op *op, uint32_t parent,
 	/* In passthrough mode the worker needs no descriptor. */
 	if (m->backing)
 		make_close(m);
-	if (m->fd < 0)
-		return;
-	inode_mem(pool->inodes, inode)->fd = m->fd;
-	inode_mem(pool->inodes, inode)->fd_writes = true;
+	if (m->fd >= 0)
+		inode_fd_keep(pool, inode, m->fd);
 }
 
 /* A prepared record for a new file; on failure the file is removed. */

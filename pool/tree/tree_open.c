@@ -49,6 +49,7 @@ static int ensure_backing(struct pool *pool, uint32_t inode)
 	if (fd < 0)
 		return fd;
 	id = tree_register(pool, fd);
+	inode_fd_done(pool, inode, fd);
 	inode_fd_close(pool, inode);
 	if (id < 0)
 		return id;
@@ -67,7 +68,7 @@ static int open_truncate(struct pool *pool, uint32_t inode)
 	before = space_of(pool, fd);
 	err = ftruncate(fd, 0) < 0 ? -errno : 0;
 	space_changed(pool, before, space_of(pool, fd));
-	inode_fd_done(pool, inode);
+	inode_fd_done(pool, inode, fd);
 	if (!err)
 		vrange_truncate(pool, inode, 0);
 	return err;

@@ -116,7 +116,7 @@ static uint64_t vrange_memory(struct pool *pool, const struct vrange *v)
 			break;
 		bytes += (at < end ? at : end) - data;
 	}
-	inode_fd_done(pool, v->inode);
+	inode_fd_done(pool, v->inode, fd);
 	return bytes / pool->page_size;
 }
 
@@ -249,7 +249,7 @@ int64_t vrange_punch(struct pool *pool, const struct vrange *v)
 		      v->first * page, (v->end - v->first) * page) < 0 ||
 	    fstat(fd, &after) < 0)
 		err = -errno;
-	inode_fd_done(pool, v->inode);
+	inode_fd_done(pool, v->inode, fd);
 	if (err)
 		return err;
 	if (!pool->store->detached)

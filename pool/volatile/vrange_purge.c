@@ -91,7 +91,7 @@ void vrange_each_stale(struct pool *pool, vrange_stale_fn *fn, void *arg)
 			continue;
 		if (v->inode != inode) {
 			if (fd >= 0)
-				inode_fd_done(pool, inode);
+				inode_fd_done(pool, inode, fd);
 			inode = v->inode;
 			fd = inode_fd(pool, inode, false);
 		}
@@ -100,7 +100,7 @@ void vrange_each_stale(struct pool *pool, vrange_stale_fn *fn, void *arg)
 				  v->end * pool->page_size, fn, arg);
 	}
 	if (fd >= 0)
-		inode_fd_done(pool, inode);
+		inode_fd_done(pool, inode, fd);
 }
 
 static unsigned long vrange_count(struct shrinker *shrinker,

@@ -442,6 +442,7 @@ static void test_trimmed(void)
 static void test_pool_limit(void)
 {
 	struct region *region;
+	int fd;
 	struct box *box;
 	uint32_t h;
 
@@ -471,9 +472,11 @@ static void test_pool_limit(void)
 	start();
 	box = box_make("box", 2 * SIZE);
 	must(box_region(pool, box, &region) == 0, "box_region");
+	fd = region_fd(region);
 	for (uint64_t at = SIZE / 2; at < SIZE / 2 + SIZE + 40 * PAGE;
 	     at += PAGE)
-		must(pwrite(region_fd(region), "x", 1, at) == 1, "pwrite");
+		must(pwrite(fd, "x", 1, at) == 1, "pwrite");
+	region_fd_done(region, fd);
 	box_rescan(pool, box);
 	h = open_kind(HANDLE_SEND, box);
 	ok(write_fill(h, 'a', PAGE, false) == -ENOSPC && heard.reclaim >= 41 &&

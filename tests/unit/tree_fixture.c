@@ -44,7 +44,7 @@ void fill_pages(uint32_t node, uint64_t first, uint64_t nr, char fill)
 	memset(mem, fill, len);
 	must(pwrite(fd, mem, len, first * TREE_PAGE) == (ssize_t)len, "pwrite");
 	free(mem);
-	inode_fd_done(pool, node);
+	inode_fd_done(pool, node, fd);
 }
 
 uint32_t filled_file(uint32_t parent, const char *name, uint64_t pages,
@@ -67,7 +67,7 @@ int page_byte(uint32_t node, uint64_t page)
 	if (fd < 0)
 		return fd;
 	must(pread(fd, &c, 1, page * TREE_PAGE) == 1, "pread");
-	inode_fd_done(pool, node);
+	inode_fd_done(pool, node, fd);
 	return c;
 }
 
