@@ -71,6 +71,16 @@ int inode_path_at(struct pool *pool, uint32_t parent, const char *name,
 	return err;
 }
 
+/* A symbolic link in place of the file would have that of another one changed.
+ */
+int inode_path_chmod(const struct inode_path *p, mode_t mode)
+{
+	return fchmodat(p->dirfd, p->path, mode & 07777, AT_SYMLINK_NOFOLLOW) <
+			       0
+		       ? -errno
+		       : 0;
+}
+
 int inode_path(struct pool *pool, uint32_t inode, struct inode_path *p)
 {
 	return inode_path_at(pool, inode, NULL, p);

@@ -238,6 +238,8 @@ int inode_path(struct pool *pool, uint32_t inode, struct inode_path *p);
 int inode_path_at(struct pool *pool, uint32_t parent, const char *name,
 		  struct inode_path *p);
 void inode_path_release(struct inode_path *p);
+/* Sets the mode.  Return: 0 or -errno; -EOPNOTSUPP for a symbolic link. */
+int inode_path_chmod(const struct inode_path *p, mode_t mode);
 /*
  * The same for @inode, or for @name in it, without anything to release.
  * @stop: out, 0, or the inode at which the path starts, because the whole path

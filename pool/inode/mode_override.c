@@ -55,8 +55,7 @@ static int mode_override(struct pool *pool, uint32_t inode, mode_t bits,
 	rec->mode = st.st_mode & 07777;
 	table_publish(&rec->state, INODE_MODE_OVERRIDE);
 	p->overrides[p->nr_overrides++] = slot;
-	if (fchmodat(at->dirfd, at->path, rec->mode | bits, 0) < 0)
-		err = -errno;
+	err = inode_path_chmod(at, rec->mode | bits);
 out:
 	free(at);
 	return err;
@@ -88,7 +87,7 @@ static void restore_one(struct pool *pool, uint32_t slot)
 	struct inode_path *at = malloc(sizeof(*at));
 
 	if (at && path_build(pool, rec->inode, at) == 0)
-		fchmodat(at->dirfd, at->path, rec->mode, 0);
+		inode_path_chmod(at, rec->mode);
 	free(at);
 	rec->state = INODE_FREE;
 	table_free(&pool->inodes->table, slot);

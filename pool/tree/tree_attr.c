@@ -13,11 +13,6 @@
 #include "pool/tree/tree.h"
 #include "pool/volatile/volatile_priv.h"
 
-static int path_chmod(const struct inode_path *p, mode_t mode)
-{
-	return fchmodat(p->dirfd, p->path, mode & 07777, 0) < 0 ? -errno : 0;
-}
-
 static bool is_in_groups(const struct tree_attr *a, gid_t gid)
 {
 	for (int i = 0; i < a->nr_groups; i++)
@@ -41,7 +36,7 @@ static int kill_suidgid(const struct inode_path *p, const struct tree_attr *a)
 	 * write and keep it. */
 	if (mode & S_IXGRP || !is_in_groups(a, st.st_gid))
 		mode &= ~S_ISGID;
-	return mode == st.st_mode ? 0 : path_chmod(p, mode);
+	return mode == st.st_mode ? 0 : inode_path_chmod(p, mode);
 }
 
 /* As the kernel's posix_acl_update_mode(), for any type of file. */
@@ -53,7 +48,7 @@ static int kill_sgid(const struct inode_path *p, const struct tree_attr *a)
 		return -errno;
 	if (!(st.st_mode & S_ISGID) || is_in_groups(a, st.st_gid))
 		return 0;
-	return path_chmod(p, st.st_mode & ~S_ISGID);
+	return inode_path_chmod(p, st.st_mode & ~S_ISGID);
 }
 
 static int set_owner(const struct inode_path *p, const struct tree_attr *a)
@@ -110,7 +105,7 @@ int tree_setattr(struct pool *pool, uint32_t inode, const struct tree_attr *a)
 		err = set_owner(&p, a);
 	/* After fchownat(), which clears set-ID bits. */
 	if (!err && a->set & TREE_SET_MODE)
-		err = path_chmod(&p, a->mode);
+		err = inode_path_chmod(&p, a->mode);
 	if (!err && a->set & TREE_SET_SIZE)
 		err = set_size(pool, inode, a->size);
 	if (!err && a->set & TREE_KILL_SUIDGID)

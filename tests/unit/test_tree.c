@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Plain files: each operation, its errors, names and paths as long as they get,
- * files without a name, and what inodes cost.
+ * symbolic links, files without a name, and what inodes cost.
  */
 #include <linux/limits.h>
 #include <stdint.h>
@@ -98,6 +98,72 @@ static void test_make(void)
 		   tree_mknod(pool, &other, d, "x", S_IFDIR, 0, &n) == -EPERM,
 	   "EISDIR, ENOTEMPTY, EBADF, EPERM");
 	clean("made");
+}
+
+/* Every change of what an inode has, on one of a symbolic link. */
+static void change_all(uint32_t n)
+{
+	const struct timespec t = { .tv_sec = 12345 };
+	const gid_t groups[] = { 4711 };
+	struct tree_attr a = { .mode = 04711,
+			       .uid = 1234,
+			       .gid = 1234,
+			       .size = 1,
+			       .atime = t,
+			       .mtime = t,
+			       .groups = groups,
+			       .nr_groups = 1 };
+
+	for (a.set = TREE_SET_MODE; a.set <= TREE_KILL_SGID; a.set <<= 1)
+		tree_setattr(pool, n, &a);
+	tree_write(pool, n, "x", 1, 0);
+	tree_fallocate(pool, n, 0, 0, 4096);
+	tree_setxattr(pool, &the_op, n, "user.x", "x", 1, 0);
+	tree_setxattr(pool, &the_op, n, "trusted.x", "x", 1, 0);
+	if (tree_open(pool, &the_op, n, O_RDWR | O_TRUNC, &opened) == 0)
+		tree_close(pool, &the_op, n);
+	vfile_set_volatile(pool, n, true);
+	vrange_unpin(pool, n, 0, 0);
+}
+
+/* Links to a file of somebody else, outside and inside of the pool. */
+static void test_symlinks(void)
+{
+	const struct tree_attr mode = { .set = TREE_SET_MODE, .mode = 0600 };
+	char outside[80], path[100];
+	struct stat before, after;
+	struct statx in, link;
+	uint32_t n, f;
+	int fd;
+
+	snprintf(outside, sizeof(outside), "%s/outside", scratch);
+	fd = open(outside, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	must(fd >= 0 && write(fd, "content", 7) == 7, "outside");
+	must(fstat(fd, &before) == 0, "fstat");
+	snprintf(path, sizeof(path), "%s", outside);
+	f = filled_file(INODE_ROOT, "f", 1, 'f');
+	in = stat_of(f);
+	must(tree_symlink(pool, &the_op, INODE_ROOT, "out", path, &n) == 0,
+	     "symlink");
+	ok(tree_setattr(pool, n, &mode) == -EOPNOTSUPP,
+	   "the mode of a symbolic link cannot be set");
+	change_all(n);
+	link = stat_of(n);
+	ok(S_ISLNK(link.stx_mode) && link.stx_mtime.tv_sec == 12345 &&
+		   (getuid() || link.stx_uid == 1234),
+	   "its owner and times are its own");
+	must(fstat(fd, &after) == 0, "fstat");
+	ok(!memcmp(&before, &after, sizeof(before)) &&
+		   fgetxattr(fd, "trusted.x", path, 1) < 0,
+	   "and what it leads to outside is left alone");
+	must(tree_symlink(pool, &the_op, INODE_ROOT, "in", "f", &n) == 0,
+	     "symlink");
+	change_all(n);
+	link = stat_of(f);
+	ok(!memcmp(&in, &link, sizeof(in)) && page_byte(f, 0) == 'f',
+	   "inside, too");
+	close(fd);
+	clean("symbolic links");
 }
 
 static void test_rename(void)
@@ -494,6 +560,7 @@ int main(void)
 	inode_forget(pool, INODE_ROOT, 1000);
 	ok(inode_valid(pool, INODE_ROOT), "which is never forgotten");
 	test_make();
+	test_symlinks();
 	test_rename();
 	test_links();
 	test_nameless();
