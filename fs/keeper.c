@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -237,19 +239,15 @@ static int keeper_status(int status)
  */
 static int keeper_main_thread_died(struct keeper *k)
 {
-	struct timespec step = { .tv_nsec = 20000000 };
+	struct pollfd end = { .fd = pidfd_open(k->worker, 0),
+			      .events = POLLIN };
 	int status = SIGKILL;
 
-	for (int ms = 0; ms < REAP_MS; ms += 20) {
-		if (waitpid(k->worker, &status, WNOHANG) == k->worker)
-			return keeper_worker_died(k, status)
-				       ? -1
-				       : keeper_status(status);
-		nanosleep(&step, NULL);
-	}
-	if (!is_zombie(k->worker))
-		return -1; /* an earlier worker's watcher, late */
-	return keeper_worker_died(k, SIGKILL) ? -1 : 1;
+	poll(&end, 1, REAP_MS);
+	if (end.fd >= 0)
+		close(end.fd);
+	waitpid(k->worker, &status, WNOHANG);
+	return keeper_worker_died(k, status) ? -1 : keeper_status(status);
 }
 
 /*
@@ -335,7 +333,11 @@ static int keeper_loop(struct keeper *k)
 			continue;
 		}
 		if (si.si_signo == SIGUSR2) {
-			status = k->worker ? keeper_main_thread_died(k) : -1;
+			/* Or an earlier worker's watcher was late. */
+			status = k->worker && (k->worker == si.si_int ||
+					       is_zombie(k->worker))
+					 ? keeper_main_thread_died(k)
+					 : -1;
 			if (status >= 0)
 				return status;
 			continue;

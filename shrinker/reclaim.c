@@ -62,6 +62,7 @@ struct reclaimer {
 	void *event_arg;
 	int wake_fd;
 	pthread_t thread;
+	bool started;
 	atomic_bool stop;
 	atomic_ulong direct_calls;
 	atomic_ulong direct_freed;
@@ -400,21 +401,6 @@ static void *reclaim_thread(void *arg)
 	return NULL;
 }
 
-/* Signals are left to the thread that starts the reclaimer. */
-static int start_thread(struct reclaimer *r)
-{
-	sigset_t all, old;
-	int err;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&r->thread, NULL, reclaim_thread, r);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (!err)
-		pthread_setname_np(r->thread, "reclaim");
-	return -err;
-}
-
 static void wake(struct reclaimer *r)
 {
 	uint64_t one = 1;
@@ -426,7 +412,7 @@ static void wake(struct reclaimer *r)
 		return;
 }
 
-/* Also of a half-built one without a thread. */
+/* Also of a half-built one. */
 static void reclaimer_free(struct reclaimer *r)
 {
 	if (r->wake_fd >= 0)
@@ -464,7 +450,7 @@ static int reclaimer_init(struct reclaimer *r, const struct reclaim_options *o)
 	psi_set_arm(&r->sources, &limits, clock_ns());
 	memwatch_look(&r->memory);
 	publish(r);
-	return start_thread(r);
+	return 0;
 }
 
 const char *reclaim_why_name(unsigned int why)
@@ -491,7 +477,7 @@ const char *reclaim_event_name(enum reclaim_event_type type)
 						       : "unknown";
 }
 
-struct reclaimer *reclaimer_start(const struct reclaim_options *options)
+struct reclaimer *reclaimer_new(const struct reclaim_options *options)
 {
 	struct reclaimer *r = calloc(1, sizeof(*r));
 	int err;
@@ -507,14 +493,45 @@ struct reclaimer *reclaimer_start(const struct reclaim_options *options)
 	return r;
 }
 
+/* Signals are left to the thread that starts the reclaimer. */
+int reclaimer_start(struct reclaimer *r)
+{
+	sigset_t all, old;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&r->thread, NULL, reclaim_thread, r);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err)
+		return -err;
+	r->started = true;
+	pthread_setname_np(r->thread, "reclaim");
+	return 0;
+}
+
 void reclaimer_stop(struct reclaimer *r)
 {
 	if (!r)
 		return;
-	r->stop = true;
-	wake(r);
-	pthread_join(r->thread, NULL);
+	if (r->started) {
+		r->stop = true;
+		wake(r);
+		pthread_join(r->thread, NULL);
+	}
 	reclaimer_free(r);
+}
+
+int reclaimer_triggers(const struct reclaimer *r, int *fds)
+{
+	struct pollfd all[PSI_SET_POLLFDS];
+	int owner[PSI_SET_POLLFDS], nr = 0;
+	int nr_all = psi_set_pollfds(&r->sources, all, owner);
+
+	for (int i = 0; i < nr_all; i++)
+		if (all[i].events & POLLPRI)
+			fds[nr++] = all[i].fd;
+	return nr;
 }
 
 int reclaimer_configure(struct reclaimer *r,

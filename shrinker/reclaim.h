@@ -85,19 +85,33 @@ struct reclaim_options {
 };
 
 /**
- * reclaimer_start - make the thread; everything is copied from @options.
+ * reclaimer_new - arm the sources; everything is copied from @options.
  *
  * A source that cannot be used is no failure: it is in the status, tried again
  * now and then, and MemAvailable is relied upon meanwhile.
  *
  * Return: it, or NULL with errno EINVAL (not 0 < stall <= window <= 10 s),
- * E2BIG (more than PSI_SET_MAX paths), ENOMEM, EAGAIN, EMFILE.
+ * E2BIG (more than PSI_SET_MAX paths), ENOMEM, EMFILE.
  */
-struct reclaimer *reclaimer_start(const struct reclaim_options *options);
+struct reclaimer *reclaimer_new(const struct reclaim_options *options);
+
+/** reclaimer_start - make the thread.  Return: 0, -EAGAIN. */
+int reclaimer_start(struct reclaimer *r);
 
 /**
- * reclaimer_stop - end the thread and free everything; NULL is fine.  Waits
- * for a shrink call that is running, for nothing else.
+ * reclaimer_triggers - the descriptors of the kernel's triggers.  A process
+ * that closes one for the last time waits for a grace period of RCU, tens of
+ * milliseconds, also when it ends: who must be gone sooner has another process
+ * keep them open.
+ * @fds: out, room for PSI_SET_POLLFDS.
+ * Before reclaimer_start() only.
+ * Return: how many.
+ */
+int reclaimer_triggers(const struct reclaimer *r, int *fds);
+
+/**
+ * reclaimer_stop - end the thread, if there is one, and free everything; NULL
+ * is fine.  Waits for a shrink call that is running, for nothing else.
  */
 void reclaimer_stop(struct reclaimer *r);
 

@@ -290,6 +290,27 @@ hold_up_notifier() {
 	forget "pool.${POOL//\//_}"
 }
 
+# triggers_of PID: the kernel's files of pressure that it has open.
+triggers_of() {
+	find "/proc/$1/fd" -lname "*pressure*" -printf "%l\n" | sort
+}
+
+# To close a trigger takes the kernel tens of milliseconds.
+@test "no worker has triggers to close when it dies: its watcher has them, too" {
+	need root psi
+	local worker watcher
+	pool_start
+	worker=$(pool_pid worker)
+	watcher=$(tr -d " " <"/proc/$worker/task/$worker/children")
+	[ "$(triggers_of "$worker")" ]
+	[ "$(triggers_of "$watcher")" = "$(triggers_of "$worker")" ]
+	# and nothing of the pool's
+	[ "$(find "/proc/$worker/fd" -lname /dev/fuse)" ]
+	[ ! "$(find "/proc/$watcher/fd" -lname /dev/fuse)" ]
+	kill_and_wait
+	wait_until 5 not_running "$watcher"
+}
+
 @test "a half-written transaction goes on" {
 	local mode box i
 	for mode in $MODES; do

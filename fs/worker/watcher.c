@@ -27,6 +27,10 @@
  * PR_SET_PDEATHSIG signals the child as soon as the thread that made it ends.
  * The worker itself cannot have one: the kernel forgets it when a thread takes
  * a user's credentials, as the worker does to make that user's files.
+ *
+ * The keeper hears of the end of a process when all that it had open is closed.
+ * The watcher keeps open what the kernel needs long to close, so that nobody
+ * waits for that.
  */
 #include "fs/worker/watcher.h"
 
@@ -47,8 +51,8 @@
 #define STOP_MS 10000
 #define LOOK_MS 20
 
-/* Its descriptors, and no others: what the keeper and the worker have open must
- * be closed when they have ended. */
+/* Its descriptors, besides those that are slow to close, and no others: what the
+ * keeper and the worker have open must be closed when they have ended. */
 enum {
 	KEEPER,
 	WORKER,
@@ -76,11 +80,14 @@ static void watcher_end_mount(struct worker *w)
  * The keeper may be dying, too: it has not noticed until it has started another
  * worker, or has ended the mount.
  */
-static void watcher_tell(struct worker *w)
+static void watcher_tell(struct worker *w, pid_t worker, uint32_t restarts)
 {
-	uint32_t restarts = w->shared->restarts;
+	siginfo_t info = { .si_signo = SIGUSR2, .si_code = SI_QUEUE };
 
-	pidfd_send_signal(KEEPER, SIGUSR2, NULL, 0);
+	info.si_pid = getpid();
+	info.si_uid = getuid();
+	info.si_value.sival_int = worker;
+	pidfd_send_signal(KEEPER, SIGUSR2, &info, 0);
 	while (watcher_waits(KEEPER, LOOK_MS))
 		if (w->shared->restarts != restarts)
 			return;
@@ -96,10 +103,28 @@ static void watcher_stop_worker(void)
 	watcher_waits(WORKER_ENDED, STOP_MS);
 }
 
+/* Closes all descriptors from @from on but the @nr in @kept. */
+static void close_all_but(unsigned int from, const int *kept, int nr)
+{
+	for (;;) {
+		unsigned int next = ~0u;
+
+		for (int i = 0; i < nr; i++)
+			if (kept[i] >= from && kept[i] < next)
+				next = kept[i];
+		if (next > from)
+			close_range(from, next == ~0u ? next : next - 1, 0);
+		if (next == ~0u)
+			return;
+		from = next + 1;
+	}
+}
+
 /* @ready: closed when the worker may go on and make threads. */
 static void watcher_run(struct worker *w, pid_t worker, const int *fds,
-			int ready)
+			int ready, const int *slow, int nr)
 {
+	uint32_t restarts = w->shared->restarts;
 	struct pollfd p[] = { { .fd = KEEPER, .events = POLLIN },
 			      { .fd = WORKER_ENDED, .events = POLLIN } };
 	sigset_t set;
@@ -107,7 +132,7 @@ static void watcher_run(struct worker *w, pid_t worker, const int *fds,
 	for (int i = 0; i < NR_FDS; i++)
 		dup2(fds[i], i);
 	dup2(ready, NR_FDS);
-	close_range(NR_FDS + 1, ~0u, 0);
+	close_all_but(NR_FDS + 1, slow, nr);
 	prctl(PR_SET_NAME, "poolfs-watcher");
 	sigfillset(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
@@ -118,7 +143,7 @@ static void watcher_run(struct worker *w, pid_t worker, const int *fds,
 		while (poll(p, 2, -1) <= 0)
 			;
 	if (p[1].revents || getppid() != worker) {
-		watcher_tell(w);
+		watcher_tell(w, worker, restarts);
 	} else {
 		watcher_stop_worker();
 		watcher_end_mount(w);
@@ -165,7 +190,7 @@ static int watcher_open(struct worker *w, int *fds)
 	return err;
 }
 
-int watcher_start(struct worker *w)
+int watcher_start(struct worker *w, const int *slow, int nr)
 {
 	pid_t worker = getpid(), pid;
 	int fds[NR_FDS], ready[2], err;
@@ -186,7 +211,7 @@ int watcher_start(struct worker *w)
 	}
 	pid = fork();
 	if (pid == 0)
-		watcher_run(w, worker, fds, ready[1]);
+		watcher_run(w, worker, fds, ready[1], slow, nr);
 	if (pid < 0)
 		err = -errno;
 	close(ready[1]);

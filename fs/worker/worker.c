@@ -151,15 +151,19 @@ static int worker_connect(struct worker *w)
 /* Return: as worker_connect(). */
 static int worker_start(struct worker *w)
 {
+	int triggers[PSI_SET_POLLFDS];
 	int err = worker_open_pool(w);
 
 	if (err)
 		return worker_fail(w, "cannot open the pool in its store", err);
-	err = watcher_start(w);
+	err = worker_make_reclaimer(w);
+	if (!err)
+		err = watcher_start(w, triggers,
+				    reclaimer_triggers(w->reclaimer, triggers));
 	if (!err)
 		err = worker_start_threads(w);
 	if (!err)
-		err = worker_start_reclaimer(w);
+		err = reclaimer_start(w->reclaimer);
 	if (err)
 		return worker_fail(w, "cannot start a thread", err);
 	worker_drop_sys_resource();

@@ -204,7 +204,7 @@ int worker_open_pool(struct worker *w)
 	return err ? err : pool_open(&opts, &w->pool);
 }
 
-int worker_start_reclaimer(struct worker *w)
+int worker_make_reclaimer(struct worker *w)
 {
 	struct reclaim_options opts = {
 		.tuning.min_free = w->options->min_free,
@@ -217,6 +217,6 @@ int worker_start_reclaimer(struct worker *w)
 
 	if (err)
 		return err;
-	w->reclaimer = reclaimer_start(&opts);
+	w->reclaimer = reclaimer_new(&opts);
 	return w->reclaimer ? 0 : -errno;
 }

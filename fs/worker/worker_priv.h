@@ -41,8 +41,8 @@ void worker_drop_sys_resource(void);
 /** worker_open_pool - and its ring of events.  Return: 0 or -errno. */
 int worker_open_pool(struct worker *w);
 
-/** worker_start_reclaimer - Return: 0 or -errno. */
-int worker_start_reclaimer(struct worker *w);
+/** worker_make_reclaimer - it is not started.  Return: 0 or -errno. */
+int worker_make_reclaimer(struct worker *w);
 
 /* --- worker_loop.c --- */
 

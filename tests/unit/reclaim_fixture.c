@@ -173,8 +173,9 @@ static struct reclaimer *begin(const struct reclaim_options *o)
 	struct reclaimer *r;
 
 	nr_events = 0;
-	r = reclaimer_start(o);
-	must(r, "start: %s", strerror(errno));
+	r = reclaimer_new(o);
+	must(r, "new: %s", strerror(errno));
+	must(!reclaimer_start(r), "start");
 	return r;
 }
 

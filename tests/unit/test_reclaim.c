@@ -177,14 +177,14 @@ static void test_start_errors(void)
 	char names[PSI_SET_MAX + 1][8];
 	struct reclaim_options o = { .tuning.some_stall_us = 2000000 };
 
-	ok(!reclaimer_start(&o) && errno == EINVAL, "stall over window");
+	ok(!reclaimer_new(&o) && errno == EINVAL, "stall over window");
 	for (int i = 0; i <= PSI_SET_MAX; i++) {
 		snprintf(names[i], sizeof(names[i]), "/%d", i);
 		many[i] = names[i];
 	}
 	o = (struct reclaim_options){ .psi_paths = many,
 				      .nr_psi_paths = PSI_SET_MAX + 1 };
-	ok(!reclaimer_start(&o) && errno == E2BIG, "too many paths");
+	ok(!reclaimer_new(&o) && errno == E2BIG, "too many paths");
 	reclaimer_stop(NULL);
 	ok(!strcmp(reclaim_why_name(5), "some+memory") &&
 		   !strcmp(reclaim_why_name(8), "unknown") &&
