@@ -26,11 +26,14 @@
 #include <sys/mount.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
 
+#include "fs/kernel/capability.h"
+#include "fs/kernel/harden.h"
 #include "fs/kernel/mount.h"
 #include "fs/request/context.h"
 #include "fs/worker/worker.h"
@@ -116,6 +119,8 @@ static int keeper_start_worker(struct keeper *k)
 	pid = fork();
 	if (pid < 0)
 		return -errno;
+	if (pid == 0 && k->ready_fd >= 0)
+		close(k->ready_fd);
 	if (pid == 0)
 		exit(worker_run(k->options, k->shared, &k->store, k->mount));
 	k->worker = pid;
@@ -396,8 +401,6 @@ static void keeper_detach(struct keeper *k)
 	}
 	close(fds[0]);
 	setsid();
-	if (chdir("/") < 0)
-		say("cannot leave the directory: %s", strerror(errno));
 	keeper_silence(0);
 	keeper_silence(1);
 	k->ready_fd = fds[1];
@@ -421,19 +424,43 @@ static void keeper_unmount(struct keeper *k)
 		umount2(dir, MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 
+/*
+ * As root, give up all privileges but those that a mount needs, and say which
+ * of them are not there.  Those of an ordinary user stay: fusermount3, which
+ * unmounts, is a set-user-ID program.
+ */
+static void keeper_limit_privileges(void)
+{
+	const char *name, *without;
+	int i = 0;
+
+	capability_limit(CAPABILITY_ALL);
+	if (geteuid() != 0)
+		return;
+	harden_privileges();
+	while ((name = capability_missing(&i, &without)))
+		say("without CAP_%s: %s", name, without);
+}
+
 int keeper_run(const struct options *options)
 {
 	struct keeper k = { .options = options, .ready_fd = -1 };
 	int status = 1;
 
+	harden_process();
 	openlog("poolfs", LOG_PID, LOG_DAEMON);
 	if (!options->foreground)
 		keeper_detach(&k);
+	keeper_limit_privileges();
 	if (keeper_prepare(&k))
 		return 1;
+	/* The root directory had the mask of who mounts. */
+	umask(077);
 	if (keeper_mount(&k) == 0) {
+		capability_use(CAPABILITY_KEEPER);
 		if (keeper_start_worker(&k) == 0)
 			status = keeper_loop(&k);
+		capability_use(CAPABILITY_ALL);
 		keeper_stop(&k);
 		keeper_unmount(&k);
 	}

@@ -7,7 +7,21 @@ load boxes
 
 teardown() { clean_up; }
 
-# ended WAY PID...: the pool is gone, whoever was killed, with all it had.
+# where: a mount point that poolfs was not asked to use yet; noted.
+where() {
+	tmp
+	POOL=$(mktemp -d "$POOL_TMP/mnt.XXXXXX")
+	POOL_AS=
+	note "pool.${POOL//\//_}" "$POOL" 0
+}
+
+# noted: the pool that something else than pool_start has mounted on POOL.
+noted() {
+	wait_until 10 pool_answers "$POOL"
+	note "pool.${POOL//\//_}" "$POOL" "$(pool_pid keeper)"
+}
+
+# ended PID...: the pool is gone, whoever was killed, with all it had.
 ended() {
 	local pid
 
@@ -64,4 +78,188 @@ ended() {
 	kill -STOP "$worker"
 	kill -KILL "$keeper"
 	ended "$keeper" "$worker"
+}
+
+# of PID FIELD: what /proc says of it.
+of() {
+	sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"
+}
+
+# caps NUMBER...: as a mask of /proc, without what this machine has not.
+caps() {
+	local mask=0 cap
+
+	for cap; do
+		((mask |= 1 << cap))
+	done
+	printf '%016x' $((mask & 0x$(of self CapBnd)))
+}
+
+# each_pool BODY: a pool of each user and mode; KEEPER and WORKER are its
+# processes.
+each_pool() {
+	local way start
+
+	for way in $(ways); do
+		[[ $way != user/* ]] || has_user_mount || continue
+		start=pool_start
+		[[ $way != user/* || $EUID != 0 ]] || start=pool_as_user_start
+		"$start" --mode="${way#*/}" "${@:2}"
+		WAY=$way
+		KEEPER=$(pool_pid keeper)
+		WORKER=$(pool_pid worker)
+		"$1"
+		pool_stop
+	done
+}
+
+holds_little() {
+	local none=0000000000000000 all thread pid
+	all=$(caps 0 1 3 4 6 7 19 21 24 27 28 31)
+
+	for pid in "$KEEPER" "$WORKER"; do
+		is $none "$(of "$pid" CapInh)"
+		is $none "$(of "$pid" CapAmb)"
+		is 0077 "$(of "$pid" Umask)"
+		grep -q '^Max core file size  *0  *0 ' "/proc/$pid/limits"
+		# what makes the files of /proc root's: it cannot be traced
+		is 0 "$(stat -c %u "/proc/$pid/status")"
+		if has_root; then
+			is / "$(readlink "/proc/$pid/cwd")"
+		fi
+	done
+	is 1 "$(of "$WORKER" NoNewPrivs)"
+	for thread in "/proc/$WORKER/task"/*; do
+		sanitized || grep -q '^Seccomp:.2' "$thread/status"
+		[[ $WAY == root/* ]] || is $none "$(of "$WORKER" CapPrm)"
+	done
+	if [[ $WAY == root/* ]]; then
+		is 1 "$(of "$KEEPER" NoNewPrivs)"
+		is "$all" "$(of "$KEEPER" CapBnd)"
+		is "$all" "$(of "$KEEPER" CapPrm)"
+		is "$(caps 1 21)" "$(of "$KEEPER" CapEff)"
+		is "$all" "$(of "$WORKER" CapBnd)"
+		is "$(caps 0 1 3 4 6 7 19 21 27 28 31)" "$(of "$WORKER" CapPrm)"
+		if has_capability 24; then
+			is -900 "$(<"/proc/$WORKER/oom_score_adj")"
+		fi
+	else
+		is $none "$(of "$KEEPER" CapPrm)"
+	fi
+}
+
+@test "capabilities, privileges, umask, core files: what the processes hold" {
+	need fuse
+	each_pool holds_little
+}
+
+# inherits_nothing: with descriptor 9 a locked file, 8 a FIFO, at start.
+inherits_nothing() {
+	local fds
+	has_root || return 0
+	fds=$(readlink "/proc/$KEEPER/fd"/* "/proc/$WORKER/fd"/*)
+	fails grep -e "$POOL_TMP/lock" -e "$POOL_TMP/fifo" -e '^pipe' <<<"$fds"
+}
+
+@test "nothing that the caller had open is kept" {
+	need fuse
+	tmp
+	mkfifo "$POOL_TMP/fifo"
+	exec 9>"$POOL_TMP/lock" 8<>"$POOL_TMP/fifo"
+	flock 9
+	each_pool inherits_nothing
+	pool_start
+	exec 9>&- 8>&-
+	flock -n "$POOL_TMP/lock" true
+	pool_stop
+}
+
+@test "a program that is started without standard files" {
+	need fuse
+	tmp
+	where
+	timeout -k 5 60 "$POOLFS" "$POOL" <&- >&- 2>&- 3>&- 4>&-
+	noted
+	mkdir "$POOL/box/a"
+	"$TOOLS/sendtx" --text hello "$POOL/box/a/send"
+	is hello "$("$TOOLS/recvtx" --timeout 60 "$POOL/box/a")"
+	pool_stop
+}
+
+@test "in the foreground it leaves its directory, too" {
+	need root
+	tmp
+	mkdir "$POOL_TMP/there"
+	mount -t tmpfs none "$POOL_TMP/there"
+	where
+	cd "$POOL_TMP/there"
+	background "$POOLFS" -f "../${POOL##*/}"
+	cd /
+	wait_until 10 pool_answers "$POOL" || true
+	umount "$POOL_TMP/there" || { umount -l "$POOL_TMP/there"; false; }
+	noted
+	pool_stop
+}
+
+@test "a missing capability is named at start, with what it costs" {
+	need root
+	local lost without
+	tmp
+	for lost in lease sys_ptrace; do
+		where
+		setpriv --bounding-set="-$lost" timeout -k 5 60 "$POOLFS" \
+			"$POOL" >"$POOL.log" 2>&1 3>&- 4>&-
+		noted
+		is 1 "$(grep -ci "without cap_$lost: [a-z]" "$POOL.log")"
+		pool_stop
+	done
+	# one that is there is not named
+	pool_start
+	while read -r without; do
+		fails setpriv --inh-caps="+${without,,}" \
+			--ambient-caps="+${without,,}" true
+	done < <(sed -n 's/.*without CAP_\([A-Z_]*\):.*/\1/p' "$POOL_LOG")
+	pool_stop
+}
+
+# intrusion WHAT: the result, "killed" if the worker dies of it.
+intrusion() {
+	local worker
+	worker=$(pool_pid worker)
+	rm -f "$INTRUDE".*
+	echo "$1" >"$INTRUDE.new"
+	chmod 666 "$INTRUDE.new"
+	mv "$INTRUDE.new" "$INTRUDE"
+	wait_until 10 intruded "$worker"
+	cat "$INTRUDE.done" 2>/dev/null || echo killed
+}
+
+# intruded WORKER: a request, and it has tried.
+intruded() {
+	$POOL_AS timeout 60 stat "$POOL/.pool/$RANDOM" >/dev/null 2>&1
+	[[ -e $INTRUDE.done ]] || not_running "$1"
+}
+
+confined() {
+	local what
+	for what in fork clone3 socket local kill tgkill ioctl dumpable limit \
+		code; do
+		is "$what ENOSYS" "$what $(intrusion "$what")"
+	done
+	is "$WORKER" "$(pool_pid worker)"
+	# what only an intruder would try
+	for what in execve mount ptrace setuid; do
+		is "$what killed" "$what $(intrusion "$what")"
+		$POOL_AS timeout 60 ls "$POOL/box"
+		WORKER=$(pool_pid worker)
+	done
+}
+
+@test "what a worker never calls is refused, or kills it" {
+	need fuse
+	! sanitized || skip "built with a sanitizer: no filter"
+	tmp
+	mkdir -m 777 "$POOL_TMP/open"
+	export INTRUDE=$POOL_TMP/open/intrude
+	LD_PRELOAD=$TOOLS/intrude.so each_pool confined
 }

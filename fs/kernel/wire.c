@@ -26,6 +26,9 @@ struct fuse_backing_map {
 #define FUSE_DEV_IOC_BACKING_OPEN _IOW(229, 1, struct fuse_backing_map)
 #define FUSE_DEV_IOC_BACKING_CLOSE _IOW(229, 2, uint32_t)
 #endif
+const unsigned int wire_ioctl_open = FUSE_DEV_IOC_BACKING_OPEN;
+const unsigned int wire_ioctl_close = FUSE_DEV_IOC_BACKING_CLOSE;
+
 #define WIRE_NOTIFY_RESEND 7
 #define WIRE_NOTIFY_PRUNE 9 /* Linux 6.18 */
 #define WIRE_OP_TMPFILE 51

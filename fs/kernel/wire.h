@@ -113,6 +113,9 @@ struct wire_statx {
 void wire_statx_fill(struct wire_statx *out, const struct statx *stx,
 		     double timeout);
 
+/* The ioctl commands of the two below. */
+extern const unsigned int wire_ioctl_open, wire_ioctl_close;
+
 /**
  * wire_backing_open - register @fd for passthrough.
  * Return: the id, above 0, or -errno.

@@ -43,6 +43,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "fs/kernel/capability.h"
 #include "fs/kernel/mount.h"
 #include "fs/worker/worker_priv.h"
 #include "pool/store/store.h"
@@ -129,6 +130,7 @@ static void watcher_run(struct worker *w, pid_t worker, const int *fds,
 			      { .fd = WORKER_ENDED, .events = POLLIN } };
 	sigset_t set;
 
+	capability_limit(CAPABILITY_WATCHER);
 	for (int i = 0; i < NR_FDS; i++)
 		dup2(fds[i], i);
 	dup2(ready, NR_FDS);

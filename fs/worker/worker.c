@@ -11,8 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "fs/kernel/capability.h"
+#include "fs/kernel/filter.h"
+#include "fs/kernel/harden.h"
 #include "fs/kind/config.h"
 #include "fs/request/backing.h"
 #include "fs/worker/watcher.h"
@@ -126,6 +130,7 @@ static void worker_report_start(struct worker *w)
 /* Signals and limits of the process, before it has threads. */
 static void worker_prepare(struct worker *w)
 {
+	capability_limit(CAPABILITY_WORKER);
 	signal(SIGPIPE, SIG_IGN);
 	worker_raise_limits();
 }
@@ -148,6 +153,40 @@ static int worker_connect(struct worker *w)
 	return -1;
 }
 
+/* May there be a socket among what the reclaimer watches? */
+static bool worker_watches_socket(const struct options *o)
+{
+	const char *given = secure_getenv("MEMORY_PRESSURE_WATCH");
+	struct stat st;
+
+	for (int i = -1; i < o->nr_psi; i++) {
+		const char *path = i < 0 ? given : o->psi[i];
+
+		if (path && (stat(path, &st) < 0 || S_ISSOCK(st.st_mode)))
+			return true;
+	}
+	return false;
+}
+
+/* What the worker has done until now was its own; the rest is for clients. */
+static void worker_confine(struct worker *w)
+{
+	const struct filter_options filter = {
+		.keeper = w->shared->keeper,
+		.sockets = worker_watches_socket(w->options),
+		.log = w->options->debug,
+	};
+	int err;
+
+	harden_privileges();
+	err = filter_install(&filter);
+	if (err)
+		fprintf(stderr,
+			"poolfs: %s: cannot limit the worker's system calls: "
+			"%s; going on without that\n",
+			w->options->mountpoint, strerror(-err));
+}
+
 /* Return: as worker_connect(). */
 static int worker_start(struct worker *w)
 {
@@ -160,8 +199,10 @@ static int worker_start(struct worker *w)
 	if (!err)
 		err = watcher_start(w, triggers,
 				    reclaimer_triggers(w->reclaimer, triggers));
-	if (!err)
+	if (!err) {
+		worker_confine(w);
 		err = worker_start_threads(w);
+	}
 	if (!err)
 		err = reclaimer_start(w->reclaimer);
 	if (err)
