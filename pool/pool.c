@@ -192,6 +192,8 @@ void pool_stat(struct pool *pool, struct pool_stat *out)
 /* The records that users are charged for. */
 static void count_records(struct pool *pool, struct users *counts)
 {
+	boxes_count_users(pool, counts);
+	vranges_count_users(pool, counts);
 }
 
 const char *pool_check(struct pool *pool)

@@ -272,7 +272,8 @@ void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,
 			     : vrange_pin(pool, &c->op, c->index, r->offset,
 					  r->length);
 	else if (cmd == POOLFS_IOC_UNPIN)
-		result = vrange_unpin(pool, c->index, r->offset, r->length);
+		result = vrange_unpin(pool, &c->op, c->index, r->offset,
+				      r->length);
 	else if (cmd == POOLFS_IOC_STATE)
 		result = vrange_state(pool, c->index, r->offset, r->length);
 	if (result < 0)

@@ -185,6 +185,9 @@ int box_adopt(struct pool *pool, uint32_t slot)
 
 	if (!box)
 		return -ENOMEM;
+	err = user_charge_anyway(pool, box->rec->uid[BOX_DIR], USER_BOXES, 1);
+	if (err)
+		return err;
 	avl_insert(&pool->boxes->by_serial, &box->by_serial);
 	if (box->rec->state == BOX_REC_LIVE) {
 		avl_insert(&pool->boxes->by_name, &box->by_name);
@@ -277,7 +280,8 @@ int box_create(struct pool *pool, const struct op *op, const char *name,
 		return err;
 	if (box_by_name(pool, name))
 		return -EEXIST;
-	err = pool_record(pool, &pool->boxes->boxes, &slot);
+	err = pool_user_record(pool, &pool->boxes->boxes, op->uid, USER_BOXES,
+			       &slot);
 	if (err)
 		return err;
 	rec = box_rec(pool, slot);
@@ -292,7 +296,8 @@ int box_create(struct pool *pool, const struct op *op, const char *name,
 	}
 	box = box_new(pool, slot);
 	if (!box) {
-		table_free(&pool->boxes->boxes, slot);
+		pool_user_record_free(pool, &pool->boxes->boxes, op->uid,
+				      USER_BOXES, slot);
 		return -ENOMEM;
 	}
 	journal_begin(&pool->journal, op->token);
@@ -311,6 +316,7 @@ void box_free_unused(struct pool *pool, struct box *box)
 {
 	struct box_rec *rec = box->rec;
 	uint32_t slot = box->slot;
+	uid_t owner = rec->uid[BOX_DIR];
 
 	if (rec->state != BOX_REC_REMOVED || box->nr_handles || box->nr_held ||
 	    box->nr_refs)
@@ -320,7 +326,8 @@ void box_free_unused(struct pool *pool, struct box *box)
 	box_free_memory(pool, box);
 	/* One word needs no journal, whose token must stay as it is. */
 	rec->state = BOX_REC_FREE;
-	table_free(&pool->boxes->boxes, slot);
+	pool_user_record_free(pool, &pool->boxes->boxes, owner, USER_BOXES,
+			      slot);
 }
 
 /* Has an open sender written anything?  If not, the box may be removed. */
@@ -437,7 +444,14 @@ int box_setattr(struct pool *pool, const struct op *op, struct box *box,
 		enum box_inode inode, const struct box_attr *attr)
 {
 	struct box_rec *rec = box->rec;
+	uid_t before = rec->uid[BOX_DIR];
+	bool moves = inode == BOX_DIR && attr->uid != before;
+	int err;
 
+	/* As with disk quotas, the new owner may be above its share. */
+	err = moves ? user_charge_anyway(pool, attr->uid, USER_BOXES, 1) : 0;
+	if (err)
+		return err;
 	/* Idempotent, so journal_replayed() is not asked. */
 	journal_begin(&pool->journal, op->token);
 	jset(&pool->journal, rec->mode[inode], attr->mode & 07777);
@@ -445,6 +459,8 @@ int box_setattr(struct pool *pool, const struct op *op, struct box *box,
 	jset(&pool->journal, rec->gid[inode], attr->gid);
 	jset(&pool->journal, rec->ctime_ns, pool_now());
 	journal_commit(&pool->journal, 0);
+	if (moves)
+		user_uncharge(pool, before, USER_BOXES, 1);
 	return 0;
 }
 

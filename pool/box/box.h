@@ -46,7 +46,7 @@ struct box_attr {
  * @name: 1 to BOX_NAME_MAX bytes, no "/".
  * @mode: of mkdir(2), after the umask.
  * @out: the box; may be NULL.
- * Return: 0, -EEXIST, -ENAMETOOLONG, -EINVAL, -ENOSPC, -ENOMEM.
+ * Return: 0, -EEXIST, -ENAMETOOLONG, -EINVAL, -EDQUOT, -ENOSPC, -ENOMEM.
  */
 int box_create(struct pool *pool, const struct op *op, const char *name,
 	       mode_t mode, struct box **out);
@@ -71,7 +71,10 @@ uint64_t box_size(const struct box *box);
 bool box_removed(const struct box *box);
 void box_getattr(const struct box *box, enum box_inode inode,
 		 struct box_attr *out);
-/** box_setattr - set all fields of @attr but mtime and ctime.  Return: 0. */
+/**
+ * box_setattr - set all fields of @attr but mtime and ctime.  The owner of
+ * BOX_DIR is charged for the box.  Return: 0, -ENOMEM.
+ */
 int box_setattr(struct pool *pool, const struct op *op, struct box *box,
 		enum box_inode inode, const struct box_attr *attr);
 
@@ -150,7 +153,7 @@ enum handle_kind {
  * @box: NULL for HANDLE_CONTROL.
  * @tx: slot of the transaction, for HANDLE_TX only.
  * @handle: out; valid across workers, until handle_close().
- * Return: 0, -ENOENT (no such transaction), -ENOSPC, -ENOMEM.
+ * Return: 0, -ENOENT (no such transaction), -EDQUOT, -ENOSPC, -ENOMEM.
  */
 int handle_open(struct pool *pool, const struct op *op, enum handle_kind kind,
 		struct box *box, uint32_t tx, uint32_t *handle);

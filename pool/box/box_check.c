@@ -73,6 +73,21 @@ const char *boxes_check_some(struct pool *pool, uint32_t n)
 	return broken ? broken : handles_check(pool, NULL);
 }
 
+void boxes_count_users(struct pool *pool, struct users *counts)
+{
+	struct boxes *b = pool->boxes;
+
+	table_for_each (&b->boxes, i)
+		users_recount(counts, box_rec(pool, i)->uid[BOX_DIR],
+			      USER_BOXES);
+	table_for_each (&b->txs, i)
+		if (i != POOL_REC)
+			users_recount(counts, tx_rec(pool, i)->uid,
+				      USER_TRANSACTIONS);
+	table_for_each (&b->handles, i)
+		users_recount(counts, handle_rec(pool, i)->uid, USER_HANDLES);
+}
+
 const char *boxes_check(struct pool *pool)
 {
 	struct boxes *b = pool->boxes;

@@ -228,6 +228,8 @@ void boxes_close(struct pool *pool);
 const char *boxes_check(struct pool *pool);
 /* The same of one box, the @n-th, in bounded time. */
 const char *boxes_check_some(struct pool *pool, uint32_t n);
+/* Adds what users are charged for to @counts: see users_check(). */
+void boxes_count_users(struct pool *pool, struct users *counts);
 
 /* box.c */
 struct box *box_of_slot(struct pool *pool, uint32_t slot);
@@ -243,7 +245,7 @@ int box_cmp_serial(const struct avl_node *a, const struct avl_node *b);
 int tx_adopt(struct pool *pool, uint32_t slot);
 void tx_adopt_queue(struct pool *pool, struct box *box);
 /* A free record, with its memory, for a sender in @box.  Return: as
- * pool_record(). */
+ * pool_user_record(). */
 int tx_slot_alloc(struct pool *pool, struct box *box, uid_t uid, gid_t gid,
 		  pid_t pid, uint32_t *slot);
 /* Makes it visible: in tx/, and by tx_enqueue() to receivers. */

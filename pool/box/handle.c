@@ -86,7 +86,8 @@ static int handle_alloc(struct pool *pool, const struct op *op,
 			enum handle_kind kind, struct box *box, uint32_t *slot,
 			uint32_t *tx)
 {
-	int err = pool_record(pool, &pool->boxes->handles, slot);
+	struct table *t = &pool->boxes->handles;
+	int err = pool_user_record(pool, t, op->uid, USER_HANDLES, slot);
 
 	if (err)
 		return err;
@@ -96,7 +97,7 @@ static int handle_alloc(struct pool *pool, const struct op *op,
 		/* Allocated here, so that queueing at close() cannot fail. */
 		err = tx_slot_alloc(pool, box, op->uid, op->gid, op->pid, tx);
 	if (err)
-		table_free(&pool->boxes->handles, *slot);
+		pool_user_record_free(pool, t, op->uid, USER_HANDLES, *slot);
 	return err;
 }
 
@@ -234,7 +235,8 @@ int handle_close(struct pool *pool, const struct op *op, uint32_t handle)
 	journal_commit(&pool->journal, 0);
 
 	handle_hide(pool, box, kind, handle);
-	table_free(&pool->boxes->handles, handle);
+	pool_user_record_free(pool, &pool->boxes->handles, h->uid, USER_HANDLES,
+			      handle);
 	if (end.unhold)
 		tx_mem(pool, end.tx)->holders--;
 	if (end.requeue)
@@ -259,7 +261,8 @@ int handle_adopt(struct pool *pool, uint32_t slot)
 {
 	struct handle_rec *h = handle_rec(pool, slot);
 
-	if (!handle_slot_memory(pool, slot))
+	if (!handle_slot_memory(pool, slot) ||
+	    user_charge_anyway(pool, h->uid, USER_HANDLES, 1))
 		return -ENOMEM;
 	if (h->kind == HANDLE_TX || handle_reads_header(h) ||
 	    (h->kind == HANDLE_SEND && h->work.tx))

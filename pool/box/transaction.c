@@ -46,12 +46,14 @@ int tx_slot_alloc(struct pool *pool, struct box *box, uid_t uid, gid_t gid,
 {
 	struct tx_rec *rec;
 	uint32_t new;
-	int err = pool_record(pool, &pool->boxes->txs, &new);
+	int err = pool_user_record(pool, &pool->boxes->txs, uid,
+				   USER_TRANSACTIONS, &new);
 
 	if (err)
 		return err;
 	if (!tx_slot_memory(pool, box, new)) {
-		table_free(&pool->boxes->txs, new);
+		pool_user_record_free(pool, &pool->boxes->txs, uid,
+				      USER_TRANSACTIONS, new);
 		return -ENOMEM;
 	}
 	rec = tx_rec(pool, new);
@@ -100,7 +102,8 @@ void tx_forget(struct pool *pool, struct box *box, uint32_t slot)
 
 	tx_release_range(pool, box, tx->range);
 	tx->range = NULL;
-	table_free(&pool->boxes->txs, slot);
+	pool_user_record_free(pool, &pool->boxes->txs, tx_rec(pool, slot)->uid,
+			      USER_TRANSACTIONS, slot);
 }
 
 static void tx_info_fill(struct pool *pool, uint32_t slot, struct tx_info *out)
@@ -226,7 +229,7 @@ int tx_adopt(struct pool *pool, uint32_t slot)
 		return 0;
 	}
 	tx = tx_slot_memory(pool, box, slot);
-	if (!tx)
+	if (!tx || user_charge_anyway(pool, rec->uid, USER_TRANSACTIONS, 1))
 		return -ENOMEM;
 	if (rec->reserved) {
 		err = box_open_region(pool, box);

@@ -150,6 +150,26 @@ int pool_record(struct pool *pool, struct table *table, uint32_t *slot)
 	return err;
 }
 
+int pool_user_record(struct pool *pool, struct table *table, uid_t uid,
+		     enum user_item item, uint32_t *slot)
+{
+	int err = user_charge(pool, uid, item, 1);
+
+	if (err)
+		return err;
+	err = pool_record(pool, table, slot);
+	if (err)
+		user_uncharge(pool, uid, item, 1);
+	return err;
+}
+
+void pool_user_record_free(struct pool *pool, struct table *table, uid_t uid,
+			   enum user_item item, uint32_t slot)
+{
+	table_free(table, slot);
+	user_uncharge(pool, uid, item, 1);
+}
+
 /* --- shrinkers --- */
 
 int pool_add_shrinker(struct pool *pool, const char *name, unsigned int flags,

@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "pool/core/core.h"
+#include "pool/core/user.h"
 #include "pool/lib/fd_cache.h"
 #include "pool/lib/magic.h"
 #include "pool/region/lru.h"
@@ -99,6 +100,17 @@ void pool_add_table(struct pool *pool, struct table *table);
  * Return: 0, -ENOSPC, -ENOMEM.
  */
 int pool_record(struct pool *pool, struct table *table, uint32_t *slot);
+
+/**
+ * pool_user_record - the same, and @uid is charged for it.
+ * @item: what the table's records are.
+ * Return: 0; -EDQUOT: the user's share is used up; -ENOSPC, -ENOMEM.
+ */
+int pool_user_record(struct pool *pool, struct table *table, uid_t uid,
+		     enum user_item item, uint32_t *slot);
+/** pool_user_record_free - table_free() of one that @uid was charged for. */
+void pool_user_record_free(struct pool *pool, struct table *table, uid_t uid,
+			   enum user_item item, uint32_t slot);
 
 /** pool_overhead - bytes of the store that are not content of users. */
 uint64_t pool_overhead(const struct pool *pool);

@@ -54,7 +54,8 @@ static int vrange_pages_of(struct pool *pool, uint32_t inode, uint64_t off,
 	return *first > size || *end > size ? -EINVAL : 0;
 }
 
-int vrange_unpin(struct pool *pool, uint32_t inode, uint64_t off, uint64_t len)
+int vrange_unpin(struct pool *pool, const struct op *op, uint32_t inode,
+		 uint64_t off, uint64_t len)
 {
 	struct volatiles *t = pool->volatiles;
 	uint64_t first, end;
@@ -68,7 +69,7 @@ int vrange_unpin(struct pool *pool, uint32_t inode, uint64_t off, uint64_t len)
 	v = vrange_find(t, inode, first, end);
 	if (v && v->first <= first && v->end >= end)
 		return 0;
-	v = vrange_new(pool, &err);
+	v = vrange_new(pool, op->uid, &err);
 	if (!v)
 		return err;
 	v->inode = inode;
@@ -93,6 +94,15 @@ static bool vrange_any_purged(struct volatiles *t, uint32_t inode,
 	return false;
 }
 
+/* Is [first, end) in the middle of a range? */
+static bool vrange_is_split(struct volatiles *t, uint32_t inode, uint64_t first,
+			    uint64_t end)
+{
+	const struct vrange *v = vrange_find(t, inode, first, end);
+
+	return v && v->first < first && v->end > end;
+}
+
 /* The intent record keeps the answer for a request that is sent again. */
 static int pin_result(struct pool *pool, const struct op *op, uint32_t inode,
 		      uint64_t first, uint64_t end)
@@ -113,8 +123,7 @@ static int pin_result(struct pool *pool, const struct op *op, uint32_t inode,
 int vrange_pin(struct pool *pool, const struct op *op, uint32_t inode,
 	       uint64_t off, uint64_t len)
 {
-	struct volatiles *t = pool->volatiles;
-	struct vrange *spare;
+	struct vrange *spare = NULL;
 	uint64_t first, end;
 	int64_t done;
 	int err;
@@ -125,12 +134,14 @@ int vrange_pin(struct pool *pool, const struct op *op, uint32_t inode,
 	err = vrange_pages_of(pool, inode, off, len, &first, &end);
 	if (err || first >= end)
 		return err;
-	spare = vrange_new(pool, &err);
-	if (!spare)
-		return err;
+	/* Other pins need no record: who has none left can still pin. */
+	if (vrange_is_split(pool->volatiles, inode, first, end)) {
+		spare = vrange_new(pool, op->uid, &err);
+		if (!spare)
+			return err;
+	}
 	err = pin_result(pool, op, inode, first, end);
 	vrange_cut(pool, inode, first, end, &spare);
-	vrange_cancel(t, spare);
 	vrange_update_flag(pool, inode);
 	pool_fit_limit(pool);
 	journal_begin(&pool->journal, op->token);

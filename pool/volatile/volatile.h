@@ -12,7 +12,9 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+struct op;
 struct pool;
+struct users;
 
 /* --- opening and closing (volatile.c) --- */
 
@@ -38,6 +40,8 @@ void volatile_stat(struct pool *pool, struct volatile_stat *out);
 
 /** volatile_check - all invariants (tests); NULL or what is broken. */
 const char *volatile_check(struct pool *pool);
+/** vranges_count_users - adds those charged for ranges: see users_check(). */
+void vranges_count_users(struct pool *pool, struct users *counts);
 /** volatile_check_some - the same, if there is little to check. */
 const char *volatile_check_some(struct pool *pool);
 
@@ -69,15 +73,16 @@ void vfile_recheck(struct pool *pool);
  * Bytes [off, off+len) of a regular file, whole pages; @len 0: up to its end.
  * vrange_unpin() returns 0; vrange_pin() returns whether any of it was purged,
  * 0 or 1, and forgets it; vrange_state() returns one of the three, and changes
- * nothing.  Errors: -EINVAL, -ENOTTY (not a regular file), -ESTALE, -ENOSPC,
- * -ENOMEM.  (The rules are those of Android's ashmem.)
+ * nothing.  Errors: -EINVAL, -ENOTTY (not a regular file), -ESTALE, -EDQUOT,
+ * -ENOSPC, -ENOMEM.  (The rules are those of Android's ashmem.)
  */
 enum {
 	VRANGE_STATE_PINNED, /* all of it */
 	VRANGE_STATE_UNPINNED, /* some of it; nothing is lost */
 	VRANGE_STATE_PURGED /* some of it was purged and not pinned since */
 };
-int vrange_unpin(struct pool *pool, uint32_t inode, uint64_t off, uint64_t len);
+int vrange_unpin(struct pool *pool, const struct op *op, uint32_t inode,
+		 uint64_t off, uint64_t len);
 int vrange_pin(struct pool *pool, const struct op *op, uint32_t inode,
 	       uint64_t off, uint64_t len);
 int vrange_state(struct pool *pool, uint32_t inode, uint64_t off, uint64_t len);

@@ -36,8 +36,10 @@ struct vrange_rec {
 	uint32_t inode;
 	uint64_t first, end; /* pages */
 	uint64_t stamp; /* of the unpin; see volatiles.stamp */
+	uint32_t uid; /* who is charged for it */
+	uint32_t pad[7];
 };
-_Static_assert(sizeof(struct vrange_rec) == 32, "vrange_rec");
+_Static_assert(sizeof(struct vrange_rec) == 64, "vrange_rec");
 #define VRANGE_MAX (1u << 20)
 
 struct vrange {
@@ -180,10 +182,13 @@ int vfile_add_shrinker(struct pool *pool);
 struct vrange *vrange_find(struct volatiles *t, uint32_t inode, uint64_t first,
 			   uint64_t end);
 
-/** vrange_new - a range with a record, FREE.  Return: it, or NULL and *@err. */
-struct vrange *vrange_new(struct pool *pool, int *err);
+/**
+ * vrange_new - a range with a record, FREE, that @uid is charged for.
+ * Return: it, or NULL and *@err: as pool_user_record().
+ */
+struct vrange *vrange_new(struct pool *pool, uid_t uid, int *err);
 /** vrange_cancel - frees one that was not published; NULL is fine. */
-void vrange_cancel(struct volatiles *t, struct vrange *v);
+void vrange_cancel(struct pool *pool, struct vrange *v);
 
 /** vrange_publish - adds one from vrange_new(), its fields set; it is young. */
 void vrange_publish(struct pool *pool, struct vrange *v);
@@ -209,7 +214,8 @@ int64_t vrange_punch(struct pool *pool, const struct vrange *v);
 
 /*
  * Cuts [first, end) out of all ranges.  @spare: from vrange_new(), used for the
- * second half of a range that is split; set to NULL then.
+ * second half of a range that is split; set to NULL then.  Where none is split
+ * it may be NULL.
  */
 void vrange_cut(struct pool *pool, uint32_t inode, uint64_t first, uint64_t end,
 		struct vrange **spare);

@@ -151,24 +151,28 @@ static void vrange_unlist(struct pool *pool, struct vrange *v)
 	v->memory = 0;
 }
 
-struct vrange *vrange_new(struct pool *pool, int *err)
+struct vrange *vrange_new(struct pool *pool, uid_t uid, int *err)
 {
 	struct volatiles *t = pool->volatiles;
 	uint32_t id;
 
-	*err = pool_record(pool, &t->ranges, &id);
+	*err = pool_user_record(pool, &t->ranges, uid, USER_RANGES, &id);
 	if (*err)
 		return NULL;
 	if (id > t->range_top)
 		t->range_top = id;
 	t->range[id] = (struct vrange){ 0 };
+	vrange_rec(t, &t->range[id])->uid = uid;
 	return &t->range[id];
 }
 
-void vrange_cancel(struct volatiles *t, struct vrange *v)
+void vrange_cancel(struct pool *pool, struct vrange *v)
 {
+	struct volatiles *t = pool->volatiles;
+
 	if (v)
-		table_free(&t->ranges, v - t->range);
+		pool_user_record_free(pool, &t->ranges, vrange_rec(t, v)->uid,
+				      USER_RANGES, v - t->range);
 }
 
 void vrange_publish(struct pool *pool, struct vrange *v)
@@ -189,7 +193,7 @@ void vrange_drop(struct pool *pool, struct vrange *v)
 	avl_erase(&t->by_place, &v->by_place);
 	vrange_rec(t, v)->state = VRANGE_FREE;
 	t->nr_ranges--;
-	vrange_cancel(t, v);
+	vrange_cancel(pool, v);
 }
 
 void vrange_resize(struct pool *pool, struct vrange *v, uint64_t first,
@@ -379,7 +383,7 @@ static int by_age(const void *a, const void *b)
 	return (*x)->stamp < (*y)->stamp ? -1 : (*x)->stamp > (*y)->stamp;
 }
 
-static void vrange_adopt(struct pool *pool, uint32_t id)
+static int vrange_adopt(struct pool *pool, uint32_t id)
 {
 	struct volatiles *t = pool->volatiles;
 	struct vrange_rec *rec = table_record(&t->ranges, id);
@@ -388,8 +392,10 @@ static void vrange_adopt(struct pool *pool, uint32_t id)
 	if (!inode_valid(pool, rec->inode)) {
 		rec->state = VRANGE_FREE;
 		table_free(&t->ranges, id);
-		return;
+		return 0;
 	}
+	if (user_charge_anyway(pool, rec->uid, USER_RANGES, 1))
+		return -ENOMEM;
 	v->inode = rec->inode;
 	v->first = rec->first;
 	v->end = rec->end;
@@ -398,6 +404,7 @@ static void vrange_adopt(struct pool *pool, uint32_t id)
 		vrange_punch(pool, v);
 	vrange_join(pool, v);
 	vrange_update_flag(pool, v->inode);
+	return 0;
 }
 
 /* In the order of age.  Needs no new record: the table may be full. */
@@ -406,6 +413,7 @@ int vranges_adopt(struct pool *pool)
 	struct volatiles *t = pool->volatiles;
 	struct vrange_rec **all;
 	uint32_t nr = 0;
+	int err = 0;
 
 	t->by_place.cmp = cmp_place;
 	extent_list_init(&t->unpinned, &range_extents, t);
@@ -429,11 +437,11 @@ int vranges_adopt(struct pool *pool)
 	qsort(all, nr, sizeof(*all), by_age);
 	if (nr)
 		t->range_top = t->ranges.nr;
-	for (uint32_t i = 0; i < nr; i++)
-		vrange_adopt(pool,
-			     ((char *)all[i] - t->ranges.base) / sizeof(**all));
+	for (uint32_t i = 0; i < nr && !err; i++)
+		err = vrange_adopt(pool, ((char *)all[i] - t->ranges.base) /
+						 sizeof(**all));
 	free(all);
-	return 0;
+	return err;
 }
 
 void vranges_close(struct pool *pool)
@@ -444,6 +452,16 @@ void vranges_close(struct pool *pool)
 		munmap(t->range, VRANGE_MAX * sizeof(*t->range));
 	t->range = NULL;
 	table_release(&t->ranges);
+}
+
+void vranges_count_users(struct pool *pool, struct users *counts)
+{
+	struct table *t = &pool->volatiles->ranges;
+
+	table_for_each (t, i)
+		users_recount(counts,
+			      ((struct vrange_rec *)table_record(t, i))->uid,
+			      USER_RANGES);
 }
 
 const char *vranges_check(struct pool *pool)

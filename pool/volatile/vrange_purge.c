@@ -32,7 +32,7 @@ static struct vrange *vrange_front(struct pool *pool, struct vrange *v,
 		return v;
 	if (cut / step * step > v->first)
 		cut = cut / step * step;
-	front = vrange_new(pool, &err);
+	front = vrange_new(pool, vrange_rec(pool->volatiles, v)->uid, &err);
 	if (!front)
 		return v; /* no record for another range: all of it */
 	front->inode = v->inode;

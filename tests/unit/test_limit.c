@@ -69,7 +69,7 @@ static void test_on_top(void)
 	ok(on_top() == (int64_t)n, "closed, it is again");
 
 	ranges = filled_file(INODE_ROOT, "ranges", 2 * n, 'r');
-	must(vrange_unpin(pool, ranges, 0, MIB) == 0, "unpin");
+	must(vrange_unpin(pool, &the_op, ranges, 0, MIB) == 0, "unpin");
 	ok(on_top() == 2 * (int64_t)n, "so is a range that is unpinned");
 	must(vrange_pin(pool, &the_op, ranges, 0, MIB) == 0, "pin");
 	ok(on_top() == (int64_t)n, "one that is pinned is not");

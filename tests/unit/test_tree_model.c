@@ -341,7 +341,8 @@ static void do_range(void)
 
 	if (!i || mtree[i].type != REGULAR || p >= mtree[i].pages)
 		return;
-	err = on ? vrange_unpin(pool, mtree[i].node, p * TREE_PAGE, TREE_PAGE)
+	err = on ? vrange_unpin(pool, &the_op, mtree[i].node, p * TREE_PAGE,
+				TREE_PAGE)
 		 : vrange_pin(pool, &the_op, mtree[i].node, p * TREE_PAGE,
 			      TREE_PAGE);
 	must(err == 0 || (!on && err == 1), "range: %d", err);

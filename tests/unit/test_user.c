@@ -127,16 +127,7 @@ static void test_many_users(void)
 	   "nothing is charged for nothing");
 }
 
-/* The maxima in bytes of record and memory. */
-static uint64_t most_bytes(void)
-{
-	return user_max(pool, USER_BOXES) * 1024 +
-	       user_max(pool, USER_HANDLES) * 192 +
-	       user_max(pool, USER_TRANSACTIONS) * 256 +
-	       user_max(pool, USER_RANGES) * 192 +
-	       user_max(pool, USER_WAITING) * 512 +
-	       user_max(pool, USER_TEXT_BYTES);
-}
+/* --- what is charged --- */
 
 static void restart(uint64_t size, uid_t owner)
 {
@@ -148,6 +139,115 @@ static void restart(uint64_t size, uid_t owner)
 	pool_close(pool);
 	must(pool_open(&opts, &pool) == 0, "pool_open");
 	pool_lock(pool);
+}
+
+static uint64_t held(uid_t uid, enum user_item item)
+{
+	return user_held(pool, uid, item);
+}
+
+/* A worker that was killed: the next one counts what the records say. */
+static void next_worker(void)
+{
+	restart(SMALL, OWNER);
+	must(pool_intact(), "a restart");
+}
+
+static void test_boxes(void)
+{
+	struct box_attr attr;
+	struct box *box;
+	char name[32];
+	uint64_t n;
+	int err = 0;
+
+	for (n = 0; !err; n++) {
+		snprintf(name, sizeof(name), "%" PRIu64, n);
+		err = box_create(pool, as(A, A, 1), name, 0700, NULL);
+	}
+	n--;
+	ok(err == -EDQUOT && n == user_share(pool, USER_BOXES) &&
+		   held(A, USER_BOXES) == n,
+	   "boxes up to the share");
+	ok(box_create(pool, as(OWNER, 0, 1), "owner's", 0700, NULL) == 0 &&
+		   box_create(pool, as(B, B, 1), "other's", 0700, NULL) == 0,
+	   "others make theirs");
+	next_worker();
+	ok(held(A, USER_BOXES) == n && held(B, USER_BOXES) == 1 &&
+		   box_create(pool, as(A, A, 1), "x", 0700, NULL) == -EDQUOT,
+	   "the next worker counts the same");
+	box = box_by_name(pool, "other's");
+	box_getattr(box, BOX_DIR, &attr);
+	attr.uid = A;
+	ok(box_setattr(pool, as(OWNER, 0, 1), box, BOX_DIR, &attr) == 0 &&
+		   held(A, USER_BOXES) == n + 1 && held(B, USER_BOXES) == 0,
+	   "chown moves the charge, also above the share");
+	attr.uid = B;
+	box_setattr(pool, &the_op, box, BOX_SEND, &attr);
+	ok(held(A, USER_BOXES) == n + 1, "that of a file in it does not");
+	next_worker();
+	ok(held(A, USER_BOXES) == n + 1, "and it stays so");
+	must(box_remove(pool, &the_op, "other's") == 0, "remove");
+	must(box_remove(pool, &the_op, "owner's") == 0, "remove");
+	for (uint64_t i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "%" PRIu64, i);
+		must(box_remove(pool, &the_op, name) == 0, "remove");
+	}
+	ok(nr_users() == 0 && pool_intact(), "removed, they are nobody's");
+}
+
+static void test_handles(void)
+{
+	struct box *box = box_make("box", MIB);
+	uint64_t serial = box_serial(box), n = 0, share;
+	uint32_t h, first = 0;
+	int err;
+
+	share = user_share(pool, USER_TRANSACTIONS);
+	if (share > user_share(pool, USER_HANDLES))
+		share = user_share(pool, USER_HANDLES);
+	while (!(err = handle_open(pool, as(A, A, 1), HANDLE_SEND, box, 0,
+				   &h))) {
+		first = first ? first : h;
+		n++;
+	}
+	ok(err == -EDQUOT && n == share && held(A, USER_HANDLES) == n &&
+		   held(A, USER_TRANSACTIONS) == n,
+	   "open files of senders up to the share");
+	ok(handle_open(pool, as(OWNER, 0, 1), HANDLE_CONTROL, NULL, 0, &h) ==
+			   0 &&
+		   handle_close(pool, &the_op, h) == 0,
+	   "others open theirs");
+	next_worker();
+	ok(held(A, USER_HANDLES) == n && held(A, USER_TRANSACTIONS) == n,
+	   "the next worker counts the same");
+	for (h = first; n; h++) {
+		n--;
+		must(handle_close(pool, as(A, A, 1), h) == 0, "close");
+	}
+	ok(held(A, USER_HANDLES) == 0 && held(A, USER_TRANSACTIONS) == share,
+	   "closed, the handles are free, and the transactions are queued");
+	for (n = share; !handle_open(pool, as(A, A, 1), HANDLE_SEND,
+				     box_by_serial(pool, serial), 0, &h);
+	     n++)
+		must(handle_close(pool, &the_op, h) == 0, "close");
+	ok(n == user_share(pool, USER_TRANSACTIONS),
+	   "empty transactions up to the share");
+	next_worker();
+	ok(held(A, USER_TRANSACTIONS) == n, "the next worker counts them");
+	pool_drain();
+	ok(nr_users() == 0 && pool_intact(), "freed, they are nobody's");
+}
+
+/* The maxima in bytes of record and memory. */
+static uint64_t most_bytes(void)
+{
+	return user_max(pool, USER_BOXES) * 1024 +
+	       user_max(pool, USER_HANDLES) * 192 +
+	       user_max(pool, USER_TRANSACTIONS) * 256 +
+	       user_max(pool, USER_RANGES) * 192 +
+	       user_max(pool, USER_WAITING) * 512 +
+	       user_max(pool, USER_TEXT_BYTES);
 }
 
 static void test_maxima(void)
@@ -189,6 +289,8 @@ int main(void)
 	test_share();
 	test_reserve();
 	test_many_users();
+	test_boxes();
+	test_handles();
 	test_maxima();
 	test_owner();
 	pool_stop();

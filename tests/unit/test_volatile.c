@@ -393,7 +393,7 @@ static void compare_content(void)
 static void unpin(int first, int end)
 {
 	m_unpin(first, end);
-	must(vrange_unpin(pool, file, first * TREE_PAGE,
+	must(vrange_unpin(pool, &the_op, file, first * TREE_PAGE,
 			  (end - first) * TREE_PAGE) == 0,
 	     "unpin");
 	compare();
@@ -509,21 +509,21 @@ static void test_range_errors(void)
 
 	must(tree_setattr(pool, f, &a) == 0, "truncate");
 	must(tree_symlink(pool, &the_op, d, "l", "to", &l) == 0, "ln");
-	ok(vrange_unpin(pool, d, 0, 0) == -ENOTTY &&
+	ok(vrange_unpin(pool, &the_op, d, 0, 0) == -ENOTTY &&
 		   vrange_pin(pool, &the_op, l, 0, 0) == -ENOTTY &&
 		   vrange_state(pool, 4711, 0, 0) == -ESTALE,
 	   "regular files only");
-	ok(vrange_unpin(pool, f, 1, p) == -EINVAL &&
+	ok(vrange_unpin(pool, &the_op, f, 1, p) == -EINVAL &&
 		   vrange_pin(pool, &the_op, f, 0, p - 1) == -EINVAL &&
 		   vrange_state(pool, f, p / 2, p / 2) == -EINVAL,
 	   "whole pages only");
-	ok(vrange_unpin(pool, f, -p, p) == -EINVAL &&
-		   vrange_unpin(pool, f, -p, 2 * p) == -EINVAL &&
-		   vrange_unpin(pool, f, p, -p) == -EINVAL &&
-		   vrange_unpin(pool, f, 3 * p, 0) == -EINVAL &&
-		   vrange_unpin(pool, f, 0, 3 * p) == -EINVAL,
+	ok(vrange_unpin(pool, &the_op, f, -p, p) == -EINVAL &&
+		   vrange_unpin(pool, &the_op, f, -p, 2 * p) == -EINVAL &&
+		   vrange_unpin(pool, &the_op, f, p, -p) == -EINVAL &&
+		   vrange_unpin(pool, &the_op, f, 3 * p, 0) == -EINVAL &&
+		   vrange_unpin(pool, &the_op, f, 0, 3 * p) == -EINVAL,
 	   "neither wrapped round nor past the end");
-	ok(vrange_unpin(pool, f, 0, 2 * p) == 0 &&
+	ok(vrange_unpin(pool, &the_op, f, 0, 2 * p) == 0 &&
 		   vrange_pin(pool, &the_op, f, 2 * p, 0) == 0 &&
 		   vrange_state(pool, f, p, p) == 1,
 	   "but the whole last page; nothing at the end is nothing");
@@ -545,10 +545,10 @@ static void test_range_order(void)
 	uint32_t f = filled_file(INODE_ROOT, "f", 8, 'f');
 	uint32_t g = filled_file(INODE_ROOT, "g", 8, 'g');
 
-	must(vrange_unpin(pool, f, 0, 2 * p) == 0, "unpin");
-	must(vrange_unpin(pool, g, 0, 3 * p) == 0, "unpin");
-	must(vrange_unpin(pool, f, 4 * p, 2 * p) == 0, "unpin");
-	must(vrange_unpin(pool, f, 0, p) == 0, "unpin, no news");
+	must(vrange_unpin(pool, &the_op, f, 0, 2 * p) == 0, "unpin");
+	must(vrange_unpin(pool, &the_op, g, 0, 3 * p) == 0, "unpin");
+	must(vrange_unpin(pool, &the_op, f, 4 * p, 2 * p) == 0, "unpin");
+	must(vrange_unpin(pool, &the_op, f, 0, p) == 0, "unpin, no news");
 	restart(false);
 	ok(scan_pages("volatile-ranges", 2) == 2 && page_byte(f, 0) == 0 &&
 		   page_byte(f, 1) == 0 && page_byte(g, 0) == 'g',
@@ -577,13 +577,63 @@ static void test_range_order(void)
 	must(vrange_pin(pool, &the_op, f, 0, 0) >= 0, "pin");
 	fill_pages(f, 0, 8, 'f');
 	for (int i = 0; i < 6; i += 2)
-		must(vrange_unpin(pool, f, i * p, p) == 0, "unpin");
+		must(vrange_unpin(pool, &the_op, f, i * p, p) == 0, "unpin");
 	must(vrange_pin(pool, &the_op, f, 0, p) == 0, "pin");
-	must(vrange_unpin(pool, f, 6 * p, p) == 0, "unpin");
+	must(vrange_unpin(pool, &the_op, f, 6 * p, p) == 0, "unpin");
 	restart(false);
 	ok(scan_pages("volatile-ranges", 2) == 2 && page_byte(f, 6) == 'f' &&
 		   page_byte(f, 2) == 0 && page_byte(f, 4) == 0,
 	   "the next worker goes by age, not by number");
+	tree_forget_everything();
+	tree_remove_everything(INODE_ROOT);
+}
+
+/* Who unpins, and who splits a range by a pin, is charged. */
+static void test_range_users(void)
+{
+	uint64_t p = TREE_PAGE, n;
+	uint64_t share = user_share(pool, USER_RANGES);
+	uint32_t f = filled_file(INODE_ROOT, "f", 4, 'f');
+	struct tree_attr a = { .set = TREE_SET_SIZE,
+			       .size = (2 * share + 8) * p };
+	int err = 0;
+
+	must(tree_setattr(pool, f, &a) == 0, "truncate");
+	for (n = 0; !err; n++)
+		err = vrange_unpin(pool, as(7, 7, 0), f, 2 * n * p, p);
+	ok(err == -EDQUOT && n - 1 == share &&
+		   user_held(pool, 7, USER_RANGES) == share,
+	   "a user has ranges up to the share");
+	ok(vrange_unpin(pool, as(8, 8, 0), f, (2 * share + 1) * p, 3 * p) ==
+			   0 &&
+		   user_held(pool, 8, USER_RANGES) == 1,
+	   "others have theirs");
+	ok(vrange_pin(pool, as(7, 7, 0), f, (2 * share + 2) * p, p) ==
+			   -EDQUOT &&
+		   vrange_state(pool, f, (2 * share + 2) * p, p) == 1,
+	   "a pin that would make two of one takes another record");
+	ok(vrange_pin(pool, as(8, 8, 0), f, (2 * share + 2) * p, p) == 0 &&
+		   user_held(pool, 8, USER_RANGES) == 2,
+	   "and charges who pins");
+	restart(false);
+	ok(user_held(pool, 7, USER_RANGES) == share &&
+		   user_held(pool, 8, USER_RANGES) == 2 && pool_intact(),
+	   "the next worker counts the same");
+	ok(vrange_pin(pool, as(7, 7, 0), f, 0, p) == 0 &&
+		   user_held(pool, 7, USER_RANGES) == share - 1,
+	   "a pin of a whole range needs none, and gives one back");
+	ok(vrange_unpin(pool, as(9, 9, 0), f, 0, 0) == 0 &&
+		   user_held(pool, 7, USER_RANGES) == 0 &&
+		   user_held(pool, 8, USER_RANGES) == 0 &&
+		   user_held(pool, 9, USER_RANGES) == 1,
+	   "ranges that are joined are one, of who joined them");
+	ok(scan_pages("volatile-ranges", 2) == 2 &&
+		   user_held(pool, 9, USER_RANGES) == 2 && pool_intact(),
+	   "what a purge cuts off is of the same user");
+	must(tree_unlink(pool, as(0, 0, 0), INODE_ROOT, "f") == 0, "unlink");
+	inode_forget(pool, f, 1);
+	ok(user_held(pool, 9, USER_RANGES) == 0 && pool_intact(),
+	   "they go with the file");
 	tree_forget_everything();
 	tree_remove_everything(INODE_ROOT);
 }
@@ -596,7 +646,7 @@ static void test_range_cut(void)
 	struct tree_attr a = { .set = TREE_SET_SIZE,
 			       .size = (2 * cut + 50) * TREE_PAGE };
 
-	must(vrange_unpin(pool, f, 100 * TREE_PAGE, 0) == 0, "unpin");
+	must(vrange_unpin(pool, &the_op, f, 100 * TREE_PAGE, 0) == 0, "unpin");
 	ok(scan_pages("volatile-ranges", 50) == 50 && page_byte(f, 99) &&
 		   !page_byte(f, 149) && page_byte(f, 150),
 	   "50 pages off the front");
@@ -635,6 +685,7 @@ int main(void)
 	test_placements();
 	test_range_errors();
 	test_range_order();
+	test_range_users();
 	test_range_cut();
 	pool_stop();
 	free(dir);

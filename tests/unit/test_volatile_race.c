@@ -53,7 +53,7 @@ static void must_be_full(uint32_t node, char fill)
 /* Pages that were unpinned for a moment: all there, or told that they are not. */
 static void unpin_and_pin(uint32_t node, char fill)
 {
-	must(vrange_unpin(pool, node, 0, 0) == 0, "unpin");
+	must(vrange_unpin(pool, &the_op, node, 0, 0) == 0, "unpin");
 	pool_unlock(pool);
 	sched_yield();
 	pool_lock(pool);

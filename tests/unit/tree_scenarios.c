@@ -141,8 +141,10 @@ static void setup_ranges(void)
 {
 	setup_dir();
 	at.file = filled_file(INODE_ROOT, "a", 12, 'r');
-	must(vrange_unpin(pool, at.file, 0, 2 * TREE_PAGE) == 0, "unpin");
-	must(vrange_unpin(pool, at.file, 3 * TREE_PAGE, 6 * TREE_PAGE) == 0,
+	must(vrange_unpin(pool, &the_op, at.file, 0, 2 * TREE_PAGE) == 0,
+	     "unpin");
+	must(vrange_unpin(pool, &the_op, at.file, 3 * TREE_PAGE,
+			  6 * TREE_PAGE) == 0,
 	     "unpin");
 }
 
@@ -424,12 +426,12 @@ static int64_t op_pin_all(void)
 
 static int64_t op_unpin_new(void)
 {
-	return vrange_unpin(pool, at.file, 10 * TREE_PAGE, TREE_PAGE);
+	return vrange_unpin(pool, &the_op, at.file, 10 * TREE_PAGE, TREE_PAGE);
 }
 
 static int64_t op_unpin_joining(void)
 {
-	return vrange_unpin(pool, at.file, TREE_PAGE, 5 * TREE_PAGE);
+	return vrange_unpin(pool, &the_op, at.file, TREE_PAGE, 5 * TREE_PAGE);
 }
 
 static int64_t op_purge_files(void)
