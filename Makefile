@@ -72,6 +72,10 @@ LIBTOOLS     := $(BUILD)/tests/tools/libtools.a
 # What tests put between a program and its libc.
 PRELOAD      := $(patsubst tests/preload/%.c,$(BUILD)/tests/tools/%.so,\
 		$(wildcard tests/preload/*.c))
+# Each libFuzzer program is made of fuzz_NAME.c and all else in the directory.
+FUZZ         := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_OBJ     := $(filter-out $(BUILD)/tests/fuzz/fuzz_%,\
+		$(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/fuzz/*.c)))
 BENCH        := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 LIBBENCH     := $(BUILD)/tests/bench/libbench.a
 LIBS         := $(BUILD)/libpool.a $(BUILD)/libshrinker.a
@@ -79,13 +83,14 @@ LIBS         := $(BUILD)/libpool.a $(BUILD)/libshrinker.a
 LIBUNIT      := $(BUILD)/tests/unit/libunit.a
 LIBFS        := $(BUILD)/libfs.a
 
-.PHONY: all unit tools check quick check-format bench plots soak demo install \
+.PHONY: all unit fuzz fuzzers tools check quick check-format bench plots soak demo install \
 	uninstall clean
 .SECONDARY:
 
 all: $(BUILD)/poolfs $(BUILD)/poolctl
 
 unit: $(UNIT)
+fuzzers: $(FUZZ)
 tools: $(TOOLS) $(PRELOAD)
 
 $(BUILD)/poolfs: $(FS_OBJ) $(LIBS)
@@ -133,6 +138,15 @@ $(BUILD)/tests/tools/%.so: tests/preload/%.c Makefile
 	$(call say,LD,$@)
 	$(Q)$(CC) -std=gnu11 $(WARN) -D_GNU_SOURCE $(CFLAGS) -fPIC -shared -o $@ $<
 
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_OBJ) $(LIBUNIT) \
+		$(LIBFS) $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer $(FUZZ_WRAP) -o $@ $^ $(PKG_LIBS)
+
+# What the worker sends to the kernel comes back to the fuzzer.
+$(BUILD)/tests/fuzz/fuzz_requests: FUZZ_WRAP = \
+	-Wl,--wrap=write,--wrap=writev,--wrap=ioctl
+
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIBBENCH) $(LIBUNIT) $(LIBS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
@@ -158,6 +172,14 @@ bench: all tools $(BENCH)
 
 plots: all tools $(BENCH)
 	$(Q)BUILD=$(BUILD) scripts/plots
+
+FUZZ_MAKE = $(MAKE) BUILD=build/fuzz CC=clang \
+	SANITIZE=fuzzer-no-link$(comma)address$(comma)undefined \
+	CFLAGS='-O1 -g -fno-sanitize-recover=undefined'
+
+fuzz:
+	$(Q)$(FUZZ_MAKE) fuzzers
+	$(Q)tests/fuzz/run build/fuzz
 
 soak:
 	$(Q)SOAK=1 tests/run

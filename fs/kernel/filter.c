@@ -92,6 +92,17 @@ static int filter_add_list(scmp_filter_ctx ctx, uint32_t action,
 	return err;
 }
 
+/* Comparisons of argument @n. */
+#define EQUAL(n, value)                                           \
+	{                                                         \
+		.arg = (n), .op = SCMP_CMP_EQ, .datum_a = (value) \
+	}
+#define MASKED(n, mask, value)                                           \
+	{                                                                \
+		.arg = (n), .op = SCMP_CMP_MASKED_EQ, .datum_a = (mask), \
+		.datum_b = (value)                                       \
+	}
+
 /* Calls that are allowed with some arguments only. */
 static int filter_add_special(scmp_filter_ctx ctx,
 			      const struct filter_options *o)
@@ -102,29 +113,22 @@ static int filter_add_special(scmp_filter_ctx ctx,
 		struct scmp_arg_cmp args[2];
 	} rules[] = {
 		/* memory that holds no code */
-		{ "mmap", 1, { SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) } },
-		{ "mprotect",
-		  1,
-		  { SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) } },
+		{ "mmap", 1, { MASKED(2, PROT_EXEC, 0) } },
+		{ "mprotect", 1, { MASKED(2, PROT_EXEC, 0) } },
 		/* a thread; the flags of clone3 cannot be looked at, and libc
 		 * takes clone when it is told ENOSYS */
-		{ "clone",
-		  1,
-		  { SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD) } },
+		{ "clone", 1, { MASKED(0, CLONE_THREAD, CLONE_THREAD) } },
 		/* passthrough */
-		{ "ioctl", 1, { SCMP_A1(SCMP_CMP_EQ, wire_ioctl_open) } },
-		{ "ioctl", 1, { SCMP_A1(SCMP_CMP_EQ, wire_ioctl_close) } },
+		{ "ioctl", 1, { EQUAL(1, wire_ioctl_open) } },
+		{ "ioctl", 1, { EQUAL(1, wire_ioctl_close) } },
 		/* to look at its own limits */
-		{ "prlimit64", 1, { SCMP_A2(SCMP_CMP_EQ, 0) } },
+		{ "prlimit64", 1, { EQUAL(2, 0) } },
 		/* "ready", and abort() */
-		{ "kill",
-		  2,
-		  { SCMP_A0(SCMP_CMP_EQ, o->keeper),
-		    SCMP_A1(SCMP_CMP_EQ, SIGUSR1) } },
-		{ "tgkill", 1, { SCMP_A0(SCMP_CMP_EQ, getpid()) } },
-		{ "prctl", 1, { SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME) } },
+		{ "kill", 2, { EQUAL(0, o->keeper), EQUAL(1, SIGUSR1) } },
+		{ "tgkill", 1, { EQUAL(0, getpid()) } },
+		{ "prctl", 1, { EQUAL(0, PR_SET_NAME) } },
 	};
-	const struct scmp_arg_cmp local = SCMP_A0(SCMP_CMP_EQ, AF_UNIX);
+	const struct scmp_arg_cmp local = EQUAL(0, AF_UNIX);
 	int err = 0;
 
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]) && !err; i++)
