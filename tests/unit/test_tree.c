@@ -123,7 +123,7 @@ static void change_all(uint32_t n)
 	if (tree_open(pool, &the_op, n, O_RDWR | O_TRUNC, &opened) == 0)
 		tree_close(pool, &the_op, n);
 	vfile_set_volatile(pool, n, true);
-	vrange_unpin(pool, n, 0, 0);
+	vrange_unpin(pool, &the_op, n, 0, 0);
 }
 
 /* Links to a file of somebody else, outside and inside of the pool. */
