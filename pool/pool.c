@@ -106,14 +106,14 @@ int pool_open(const struct pool_options *opts, struct pool **out)
 		lru_set_fds(pool->lru, &pool->fds);
 		err = pool_open_parts(pool, opts->fresh);
 	}
+	if (!err)
+		err = store_count_regions(pool->store);
 	if (err) {
 		pool_close(pool);
 		return err;
 	}
-	pool->fixed_bytes = store_tables_bytes(pool->store) -
-			    pool_overhead(pool);
 	pool_fit_limit(pool);
-	lru_set_limit(pool->lru, opts->size / pool->page_size);
+	space_fit(pool);
 	/* Not earlier: no callback is called while records are adopted. */
 	pool->ops = opts->ops;
 	pool->arg = opts->arg;
@@ -141,18 +141,6 @@ void pool_close(struct pool *pool)
 	free(pool);
 }
 
-/* Bytes that the store's file system holds.  Return: 0 or -errno. */
-static int pool_held(struct pool *pool, uint64_t *bytes)
-{
-	struct statvfs st;
-	int err = pool->store->detached ? store_space(pool->store, &st)
-					: -EOPNOTSUPP;
-
-	if (!err)
-		*bytes = (uint64_t)(st.f_blocks - st.f_bfree) * st.f_frsize;
-	return err;
-}
-
 /* @a - @b, but not below 0. */
 static uint64_t at_least_0(uint64_t a, uint64_t b)
 {
@@ -168,18 +156,31 @@ uint64_t pool_used(struct pool *pool)
 	if (pool_held(pool, &held))
 		return at_least_0(ls.used + space_used(pool) / pool->page_size,
 				  pool->idle_pages);
-	held = at_least_0(held, store_tables_bytes(pool->store));
 	return at_least_0(held / pool->page_size,
 			  pool->idle_pages + ls.available);
 }
 
 uint64_t pool_excess(struct pool *pool)
 {
-	uint64_t held, allowed = pool->size + pool_overhead(pool);
+	uint64_t held;
 
 	if (pool_held(pool, &held))
 		return 0;
-	return at_least_0(held, allowed) / pool->page_size;
+	return at_least_0(held, pool->size) / pool->page_size;
+}
+
+void pool_space(struct pool *pool, struct pool_space *out)
+{
+	struct lru_stat ls;
+
+	out->limit = pool->limit;
+	if (pool_held(pool, &out->content)) {
+		lru_stat(pool->lru, &ls);
+		out->content = space_used(pool) +
+			       (ls.used + ls.available) * pool->page_size;
+		out->limit = pool->size;
+	}
+	out->records = store_tables_bytes(pool->store);
 }
 
 void pool_stat(struct pool *pool, struct pool_stat *out)

@@ -62,10 +62,18 @@ const char *pool_check(struct pool *pool);
 uint64_t pool_used(struct pool *pool);
 
 /**
- * pool_excess - pages that the store holds beyond the pool's size and tables;
- * so much has to be reclaimed.  0 if the store is not a file system of its own.
+ * pool_excess - pages of content that the store holds beyond the pool's size; so
+ * much has to be reclaimed.  0 if the store is not a file system of its own.
  */
 uint64_t pool_excess(struct pool *pool);
+
+/* Bytes of the store. */
+struct pool_space {
+	uint64_t content; /* what users have written, Available or not */
+	uint64_t limit; /* the most that this may be now */
+	uint64_t records;
+};
+void pool_space(struct pool *pool, struct pool_space *out);
 
 struct pool_stat {
 	uint64_t size; /* bytes */

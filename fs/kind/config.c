@@ -302,5 +302,4 @@ const struct inode_ops config_ops = {
 	.open = config_open,
 	.read = text_read,
 	.write = config_file_write,
-	.release = text_release,
 };

@@ -230,16 +230,18 @@ void plain_lseek(struct call *c, off_t off, int whence)
 }
 
 /*
- * Return: true: the notifier will answer; false: go on, with error *@err if
- * that is not 0.
+ * Makes the size hold before a pin.  Return: true: the notifier will answer;
+ * false: go on, with error *@err if that is not 0.
  */
 static bool plain_pin_later(struct call *c, const struct poolfs_range *r,
 			    int *err)
 {
 	struct worker *w = c->w;
 
-	if (w->mode != MODE_CACHED || !notify_has_stale(w, c->index) ||
-	    pool_replays(w->pool, w->request.unique))
+	if (pool_replays(w->pool, w->request.unique))
+		return false;
+	vrange_take_back(w->pool, c->index, r->offset, r->length);
+	if (w->mode != MODE_CACHED || !notify_has_stale(w, c->index))
 		return false;
 	*err = notify_then_pin(w, c->req, c->index, r->offset, r->length);
 	return *err == 0;

@@ -51,6 +51,16 @@ static json_t *stats_bytes(const struct pool_stat *ps)
 			 (json_int_t)(ps->pages.available * page));
 }
 
+static json_t *stats_store(struct worker *w)
+{
+	struct pool_space s;
+
+	pool_space(w->pool, &s);
+	return json_pack("{s:I,s:I,s:I}", "content", (json_int_t)s.content,
+			 "limit", (json_int_t)s.limit, "records",
+			 (json_int_t)s.records);
+}
+
 static json_t *stats_moved(const struct pool_stat *ps)
 {
 	return json_pack("{s:I,s:I,s:I,s:I}", "reused",
@@ -100,15 +110,15 @@ static char *render_stats(struct worker *w)
 
 	pool_stat(w->pool, &ps);
 	return render_json(json_pack(
-		"{s:s,s:s,s:i,s:i,s:i,s:f,s:I,s:o,s:o,s:o,s:I,s:I,s:I,s:o,s:I,"
+		"{s:s,s:s,s:i,s:i,s:i,s:f,s:I,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:o,s:I,"
 		"s:I,s:o,s:o,s:I}",
 		"version", POOLFS_VERSION, "mode", mode_name(w->mode), "keeper",
 		(int)sh->keeper, "worker", (int)getpid(), "restarts",
 		(int)sh->restarts, "uptime", worker_uptime(w), "size",
-		(json_int_t)ps.size, "pages", stats_pages(&ps), "bytes",
-		stats_bytes(&ps), "moved", stats_moved(&ps), "boxes",
-		(json_int_t)ps.boxes.boxes, "transactions",
-		(json_int_t)ps.boxes.transactions, "open",
+		(json_int_t)ps.size, "store", stats_store(w), "pages",
+		stats_pages(&ps), "bytes", stats_bytes(&ps), "moved",
+		stats_moved(&ps), "boxes", (json_int_t)ps.boxes.boxes,
+		"transactions", (json_int_t)ps.boxes.transactions, "open",
 		(json_int_t)ps.boxes.handles, "counters",
 		stats_counters(&ps.boxes), "waiting", (json_int_t)w->waiters.nr,
 		"page_size", (json_int_t)page_size(), "tree", stats_tree(w),

@@ -1,23 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Files whose text is made when they are opened, so that all reads of one open
- * file see the same state.  The text is kept in the store, so that a reader can
- * go on when a new worker has started.
+ * file see the same state, also when a new worker has started.
  */
 #include "fs/kind/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "fs/kind/box.h"
 #include "fs/kind/fixed.h"
 #include "fs/kind/kind.h"
-#include "fs/request/memory.h"
-#include "pool/store/store.h"
 
 static int text_getattr(struct call *c, struct stat *st)
 {
@@ -34,47 +28,13 @@ static int text_setattr(struct call *c, const struct stat *st, int to_set)
 	return -EPERM;
 }
 
-static int text_file(struct worker *w, uint32_t handle, int flags)
-{
-	char name[16];
-	int fd;
-
-	snprintf(name, sizeof(name), "%u", handle);
-	fd = openat(w->store->openfd, name, flags | O_CLOEXEC, 0600);
-	return fd < 0 ? -errno : fd;
-}
-
-static int text_save(struct worker *w, uint32_t handle, const char *text)
-{
-	size_t len = strlen(text);
-	int fd = text_file(w, handle, O_WRONLY | O_CREAT | O_TRUNC);
-	ssize_t n;
-
-	if (fd < 0)
-		return fd;
-	n = write(fd, text, len);
-	close(fd);
-	return n == (ssize_t)len ? 0 : -ENOSPC;
-}
-
 void text_open_as(struct call *c, const char *text, int err,
 		  struct fuse_file_info *fi)
 {
 	uint32_t handle;
 
 	if (!err)
-		err = open_handle(c, HANDLE_CONTROL, NULL, 0, &handle);
-	if (!err && text) {
-		err = text_save(c->w, handle, text);
-		if (err == -ENOSPC && memory_make_room(c->w, strlen(text)))
-			err = text_save(c->w, handle, text);
-		if (err) {
-			/* The token names the open: not for this close. */
-			struct op op = { 0 };
-
-			handle_close(c->w->pool, &op, handle);
-		}
-	}
+		err = open_text(c, text ? text : "", &handle);
 	if (err)
 		fuse_reply_err(c->req, -err);
 	else
@@ -97,27 +57,15 @@ static void text_open(struct call *c, struct fuse_file_info *fi)
 void text_read(struct call *c, size_t size, off_t off,
 	       struct fuse_file_info *fi)
 {
-	int fd = text_file(c->w, fi->fh, O_RDONLY);
 	char *buf = malloc(size);
-	ssize_t n = -1;
 
-	if (fd >= 0 && buf)
-		n = pread(fd, buf, size, off);
-	if (n < 0)
-		fuse_reply_err(c->req, fd < 0 ? -fd : EIO);
-	else
-		fuse_reply_buf(c->req, buf, n);
-	if (fd >= 0)
-		close(fd);
+	if (!buf) {
+		fuse_reply_err(c->req, ENOMEM);
+		return;
+	}
+	size = handle_text_read(c->w->pool, fi->fh, buf, size, off);
+	fuse_reply_buf(c->req, buf, size);
 	free(buf);
-}
-
-void text_release(struct call *c, struct fuse_file_info *fi)
-{
-	char name[16];
-
-	snprintf(name, sizeof(name), "%u", (uint32_t)fi->fh);
-	unlinkat(c->w->store->openfd, name, 0);
 }
 
 int text_setattr_writable(struct call *c, const struct stat *st, int to_set)
@@ -133,5 +81,4 @@ const struct inode_ops text_ops = {
 	.setattr = text_setattr,
 	.open = text_open,
 	.read = text_read,
-	.release = text_release,
 };

@@ -20,7 +20,6 @@ void text_open_as(struct call *c, const char *text, int err,
 		  struct fuse_file_info *fi);
 void text_read(struct call *c, size_t size, off_t off,
 	       struct fuse_file_info *fi);
-void text_release(struct call *c, struct fuse_file_info *fi);
 
 /* setattr of a file that only writes change: a shell's > truncates it first. */
 int text_setattr_writable(struct call *c, const struct stat *st, int to_set);

@@ -87,6 +87,14 @@ int open_handle(struct call *c, enum handle_kind kind, struct box *box,
 	return handle_open(c->w->pool, &op, kind, box, tx, handle);
 }
 
+int open_text(struct call *c, const char *text, uint32_t *handle)
+{
+	struct op op = c->op;
+
+	op.pid = process_of(c->ctx->pid);
+	return handle_open_text(c->w->pool, &op, text, strlen(text), handle);
+}
+
 void poll_register(struct call *c, struct box *box, uint64_t key,
 		   uint32_t handle)
 {

@@ -122,6 +122,9 @@ void reply_open(struct call *c, uint32_t handle, uint32_t flags,
 int open_handle(struct call *c, enum handle_kind kind, struct box *box,
 		uint32_t tx, uint32_t *handle);
 
+/** open_text - handle_open_text() for the caller of @c. */
+int open_text(struct call *c, const char *text, uint32_t *handle);
+
 /**
  * poll_register - the kernel will be told when a poll of @handle may succeed.
  * @box: NULL: .pool/events.

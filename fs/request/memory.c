@@ -23,12 +23,6 @@ uint64_t memory_reclaim(struct worker *w, uint64_t pages)
 	return freed;
 }
 
-bool memory_make_room(struct worker *w, size_t bytes)
-{
-	return pool_raise_limit(w->pool, bytes + sysconf(_SC_PAGESIZE)) ||
-	       memory_reclaim(w, bytes / sysconf(_SC_PAGESIZE) + 1);
-}
-
 #define WRITER_SPEED 8 /* bytes a nanosecond: no writer is faster */
 #define LOOK_LEAST_NS 1000000ll
 #define LOOK_MOST_NS 100000000ll

@@ -17,12 +17,6 @@ struct worker;
 uint64_t memory_reclaim(struct worker *w, uint64_t pages);
 
 /**
- * memory_make_room - a write of @bytes to a file that fs/ keeps in the store
- * failed with ENOSPC.  Return: true when it is worth another try.
- */
-bool memory_make_room(struct worker *w, size_t bytes);
-
-/**
  * memory_trim - purge what the store holds beyond the pool's size, and what the
  * machine is short of.  In passthrough mode writers send no request, so it is
  * called at each open and release of a plain file.

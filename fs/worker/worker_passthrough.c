@@ -28,13 +28,13 @@ static int worker_probe_passthrough(struct worker *w)
 
 	if (!w->features.passthrough)
 		return -EOPNOTSUPP;
-	fd = openat(w->store->dirfd, "probe", O_RDWR | O_CREAT | O_CLOEXEC,
+	fd = openat(w->store->contentfd, "probe", O_RDWR | O_CREAT | O_CLOEXEC,
 		    0600);
 	if (fd < 0)
 		return -errno;
 	id = backing_open(w, fd);
 	close(fd);
-	unlinkat(w->store->dirfd, "probe", 0);
+	unlinkat(w->store->contentfd, "probe", 0);
 	if (id > 0)
 		backing_close(w, id);
 	return id > 0 ? 0 : id;

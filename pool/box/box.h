@@ -151,7 +151,7 @@ enum handle_kind {
 /**
  * handle_open - open a file of a box, or a control file.
  * @box: NULL for HANDLE_CONTROL.
- * @tx: slot of the transaction, for HANDLE_TX only.
+ * @tx: slot of the transaction, for HANDLE_TX; else 0.
  * @handle: out; valid across workers, until handle_close().
  * Return: 0, -ENOENT (no such transaction), -EDQUOT, -ENOSPC, -ENOMEM.
  */
@@ -165,6 +165,18 @@ int handle_open(struct pool *pool, const struct op *op, enum handle_kind kind,
  * Return: 0, -EBADF.
  */
 int handle_close(struct pool *pool, const struct op *op, uint32_t handle);
+
+/**
+ * handle_open_text - open a control file that reads as @text, in this worker
+ * and in later ones, until handle_close().
+ * @len: bytes.
+ * Return: as handle_open(); -EDQUOT, -ENOSPC: too many texts (user.h).
+ */
+int handle_open_text(struct pool *pool, const struct op *op, const char *text,
+		     size_t len, uint32_t *handle);
+/** handle_text_read - Return: bytes, 0 at the end. */
+size_t handle_text_read(struct pool *pool, uint32_t handle, char *buf,
+			size_t size, uint64_t off);
 
 /**
  * handle_lookup - the kind of a handle; HANDLE_NONE if there is no such handle.

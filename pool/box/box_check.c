@@ -8,6 +8,7 @@
  * Reclaim: may run.  Page states, which it changes, are checked by lru_check().
  */
 #include "pool/box/box_priv.h"
+#include "pool/core/user.h"
 
 /* The list of handles of @box, or of control files if it is NULL. */
 static const char *handles_check(struct pool *pool, const struct box *box)
@@ -88,10 +89,22 @@ void boxes_count_users(struct pool *pool, struct users *counts)
 		users_recount(counts, handle_rec(pool, i)->uid, USER_HANDLES);
 }
 
+static bool texts_are_counted(struct pool *pool)
+{
+	uint64_t bytes = 0;
+
+	table_for_each (&pool->boxes->texts, i)
+		bytes += sizeof(struct text_rec);
+	return bytes == user_total(pool, USER_TEXT_BYTES);
+}
+
 const char *boxes_check(struct pool *pool)
 {
 	struct boxes *b = pool->boxes;
 	const char *broken = NULL;
+
+	if (!texts_are_counted(pool))
+		broken = "texts are miscounted";
 
 	for (uint32_t i = 0; i < b->nr_box_mem && !broken; i++)
 		if (b->box_mem[i])

@@ -35,6 +35,7 @@
 #define BOX_MAX (1u << 20)
 #define TX_MAX (1u << 24)
 #define HANDLE_MAX (1u << 20)
+#define TEXT_MAX (1u << 22)
 
 enum box_state {
 	BOX_REC_FREE,
@@ -94,7 +95,9 @@ struct handle_rec {
 	uint32_t box; /* slot, 0 for none */
 	/* What sending changes; written by one journal entry. */
 	struct handle_work {
-		uint32_t tx; /* slot: being written, received, or read */
+		/* Slot: being written, received, or read; control: of its text,
+		 * 0 for none. */
+		uint32_t tx;
 		uint32_t stage; /* send: enum send_stage */
 		uint32_t stalled; /* send: the last write found no space */
 		uint32_t nr_writers; /* send: may be above HANDLE_WRITERS */
@@ -109,6 +112,17 @@ struct handle_rec {
 	uint32_t pad[12];
 };
 _Static_assert(sizeof(struct handle_rec) == 128, "handle_rec");
+
+#define TEXT_BYTES 500
+
+/* A part of the text of an open control file: see handle_text.c. */
+struct text_rec {
+	uint32_t state; /* 1 */
+	uint32_t next; /* slot, 0: the last */
+	uint32_t len; /* bytes; TEXT_BYTES but for the last */
+	char bytes[TEXT_BYTES];
+};
+_Static_assert(sizeof(struct text_rec) == 512, "text_rec");
 
 /* Record 1 of the transactions' table: counters of the pool. */
 #define POOL_REC 1
@@ -168,7 +182,7 @@ TAILQ_HEAD(box_list, box);
 #define BOX_MAGIC 0x626f7821u
 
 struct boxes {
-	struct table boxes, txs, handles;
+	struct table boxes, txs, handles, texts;
 	struct pool_rec *rec;
 	struct avl_tree by_name, by_serial;
 	struct box **box_mem; /* by slot */
@@ -304,6 +318,11 @@ void tx_requeue(struct pool *pool, struct box *box, uint32_t slot);
 /* Is it a sender whose transaction has a range? */
 bool handle_holds_range(struct pool *pool, const struct handle *handle);
 int handle_adopt(struct pool *pool, uint32_t slot);
+/** handle_text_free - the text of @uid that begins with record @first. */
+void handle_text_free(struct pool *pool, uid_t uid, uint32_t first);
+/** handle_texts_tidy - frees texts of no handle, and counts the others.
+ * Return: 0, -ENOMEM. */
+int handle_texts_tidy(struct pool *pool);
 
 /* box_shrink.c */
 /* Registers the shrinker of Available pages.  Return: 0 or -errno. */

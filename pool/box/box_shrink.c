@@ -29,6 +29,8 @@ static unsigned long box_pages_scan(struct shrinker *shrinker,
 
 	freed = lru_shrink(pool->lru, sc->nid, sc->nr_to_scan, sc->fs_allowed,
 			   &scanned);
+	if (freed)
+		pool_reclaimed(pool);
 	sc->nr_scanned = scanned;
 	/* Nothing scanned: the list is empty. */
 	return scanned ? freed : SHRINK_STOP;

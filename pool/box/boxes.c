@@ -37,6 +37,10 @@ int boxes_open(struct pool *pool)
 	if (!err)
 		err = table_open(&b->handles, dirfd, "handles",
 				 sizeof(struct handle_rec), HANDLE_MAX);
+	/* No change in the journal has to do with texts. */
+	if (!err)
+		err = table_open(&b->texts, dirfd, "texts",
+				 sizeof(struct text_rec), TEXT_MAX);
 	if (err)
 		return err;
 	pool_add_table(pool, &b->boxes);
@@ -141,6 +145,8 @@ int boxes_adopt(struct pool *pool, bool fresh)
 {
 	int err = boxes_adopt_records(pool, fresh);
 
+	if (!err)
+		err = handle_texts_tidy(pool);
 	if (err)
 		return err;
 	if (fresh)
@@ -156,6 +162,7 @@ void boxes_close(struct pool *pool)
 	if (!b)
 		return;
 	box_forget_all(pool);
+	table_release(&b->texts);
 	table_release(&b->handles);
 	table_release(&b->txs);
 	table_release(&b->boxes);

@@ -234,6 +234,8 @@ int handle_close(struct pool *pool, const struct op *op, uint32_t handle)
 	jset(&pool->journal, h->kind, HANDLE_NONE);
 	journal_commit(&pool->journal, 0);
 
+	if (kind == HANDLE_CONTROL)
+		handle_text_free(pool, h->uid, h->work.tx);
 	handle_hide(pool, box, kind, handle);
 	pool_user_record_free(pool, &pool->boxes->handles, h->uid, USER_HANDLES,
 			      handle);

@@ -64,13 +64,13 @@ static void tx_suspect(struct pool *pool, struct box *box, uid_t uid)
  */
 static bool tx_make_room(struct pool *pool, uint32_t nr)
 {
-	uint64_t limit = pool->size / pool->page_size, have;
 	struct lru_stat st;
+	uint64_t have;
 
 	lru_stat(pool->lru, &st);
 	have = st.used + st.available;
-	if (have > limit)
-		nr += have - limit;
+	if (have > st.limit)
+		nr += have - st.limit;
 	return pool_make_room(pool, (uint64_t)nr * pool->page_size);
 }
 
@@ -89,6 +89,13 @@ static int tx_use_pages(struct pool *pool, struct box *box,
 	     i++)
 		err = region_use_range(box->region, run->first, run->nr,
 				       &missing);
+	/* Those that were Available are part of the size again. */
+	if (!err && missing < run->nr) {
+		err = pool_take_back(pool, 0);
+		if (err)
+			region_stop_using_range(box->region, run->first,
+						run->nr);
+	}
 	return err;
 }
 

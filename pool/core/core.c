@@ -53,13 +53,6 @@ static void pool_check_some(struct pool *pool)
 }
 #endif
 
-void pool_unlock(struct pool *pool)
-{
-	pool_check_some(pool);
-	pool->holder = 0;
-	pthread_mutex_unlock(&pool->lock);
-}
-
 bool pool_replays(struct pool *pool, uint64_t token)
 {
 	int64_t done;
@@ -83,26 +76,25 @@ void pool_add_table(struct pool *pool, struct table *table)
 	pool->tables[pool->nr_tables++] = table;
 }
 
-uint64_t pool_overhead(const struct pool *pool)
+/* The limit when @pages of what is Available no longer are. */
+static uint64_t limit_without(struct pool *pool, uint64_t pages)
 {
-	uint64_t bytes = pool->fixed_bytes;
+	uint64_t spare, most = pool->size / pool->page_size;
+	struct lru_stat ls;
 
-	for (int i = 0; i < pool->nr_tables; i++)
-		bytes += table_bytes(pool->tables[i]);
-	return bytes;
+	lru_stat(pool->lru, &ls);
+	spare = pool->idle_pages + pool->unpinned_pages + ls.available;
+	spare = spare > pages ? spare - pages : 0;
+	return pool->size + (spare < most ? spare : most) * pool->page_size;
 }
 
 void pool_fit_limit(struct pool *pool)
 {
-	struct lru_stat ls;
 	uint64_t want, step = pool->size / LIMIT_STEPS;
 
 	if (!pool->store->detached)
 		return;
-	lru_stat(pool->lru, &ls);
-	want = pool->size + pool_overhead(pool) +
-	       (pool->idle_pages + pool->unpinned_pages + ls.available) *
-		       pool->page_size;
+	want = limit_without(pool, 0);
 	if (want == pool->limit ||
 	    (pool->limit && want > pool->limit && want - pool->limit < step))
 		return;
@@ -111,17 +103,53 @@ void pool_fit_limit(struct pool *pool)
 		pool->limit = want;
 }
 
-bool pool_raise_limit(struct pool *pool, uint64_t bytes)
+int pool_held(struct pool *pool, uint64_t *bytes)
 {
 	struct statvfs st;
+	int err = pool->store->detached ? store_space(pool->store, &st)
+					: -EOPNOTSUPP;
 
-	if (store_space(pool->store, &st) == 0 && st.f_files && !st.f_favail)
-		store_set_inodes(pool->store, st.f_files + 1);
-	if (!pool->limit ||
-	    store_set_limit(pool->store, pool->limit + bytes) < 0)
-		return false;
-	pool->limit += bytes;
-	return true;
+	if (!err)
+		*bytes = (uint64_t)(st.f_blocks - st.f_bfree) * st.f_frsize;
+	return err;
+}
+
+/* Also here, so that it is never later than the end of a request. */
+void pool_unlock(struct pool *pool)
+{
+	if (atomic_exchange(&pool->limit_stale, false))
+		pool_fit_limit(pool);
+	pool_check_some(pool);
+	pool->holder = 0;
+	pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_reclaimed(struct pool *pool)
+{
+	atomic_store(&pool->limit_stale, true);
+	if (!pool_is_mine(pool) && pool_trylock(pool))
+		pool_unlock(pool);
+}
+
+/* A first reclaim may find more memory than was counted: try twice. */
+#define TAKE_TRIES 3
+
+int pool_take_back(struct pool *pool, uint64_t pages)
+{
+	for (int i = 0; pool->store->detached && i < TAKE_TRIES; i++) {
+		uint64_t want = limit_without(pool, pages), held = 0;
+
+		if (pool->limit <= want)
+			return 0;
+		if (store_set_limit(pool->store, want) == 0) {
+			pool->limit = want;
+			return 0;
+		}
+		if (pool_held(pool, &held) || held <= want ||
+		    !pool_make_room(pool, held - want))
+			return -ENOSPC;
+	}
+	return pool->store->detached ? -ENOSPC : 0;
 }
 
 bool pool_make_room(struct pool *pool, uint64_t bytes)
@@ -136,17 +164,12 @@ bool pool_make_room(struct pool *pool, uint64_t bytes)
 
 int pool_record(struct pool *pool, struct table *table, uint32_t *slot)
 {
-	uint64_t before = table_bytes(table);
-	int err;
+	int err = table_alloc(table, slot);
 
-	/* Tables do not count against the pool's size. */
-	err = retry_with_room(table_alloc(table, slot),
-			      pool_raise_limit(pool, 2 * TABLE_BLOCK));
-	if (err == -ENOSPC && pool_make_room(pool, TABLE_BLOCK))
+	/* Elsewhere users' content is in the same file system. */
+	if (err == -ENOSPC && !pool->store->detached &&
+	    pool_make_room(pool, TABLE_BLOCK))
 		err = table_alloc(table, slot);
-	/* A larger table must not leave less room for content. */
-	if (table_bytes(table) != before)
-		pool_fit_limit(pool);
 	return err;
 }
 

@@ -122,12 +122,4 @@ bool pool_trylock(struct pool *pool);
 bool pool_replays(struct pool *pool, uint64_t token);
 struct pool_config *pool_config(struct pool *pool);
 
-/**
- * pool_raise_limit - let the store hold @bytes more, and one inode more if it
- * is out of them, until pool_fit_limit() sets the limit again.  For files of
- * the pool itself, which must not fail because users have filled the store.
- * Return: whether the limit was raised.
- */
-bool pool_raise_limit(struct pool *pool, uint64_t bytes);
-
 #endif

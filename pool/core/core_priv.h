@@ -49,8 +49,8 @@ struct pool {
 	uint64_t size; /* bytes that users' content may take */
 	uint32_t page_size; /* bytes */
 	bool leases; /* see pool_options */
-	uint64_t fixed_bytes; /* of the store: neither content nor tables */
 	uint64_t limit; /* bytes; the present limit of the store, 0: none */
+	atomic_bool limit_stale; /* pool_fit_limit() is to be called */
 	/*
 	 * Pages of plain files that are not in use: idle_pages of volatile
 	 * files that are neither open nor mapped, unpinned_pages of unpinned
@@ -91,12 +91,13 @@ static inline uint64_t pool_extent_pages(const struct pool *pool)
 	return EXTENT_BYTES / pool->page_size;
 }
 
-/** pool_add_table - count @table in pool_overhead(); see pool.c. */
+/** pool_add_table - the journal's come first: see pool.c. */
 void pool_add_table(struct pool *pool, struct table *table);
 
 /**
- * pool_record - table_alloc().  In a full store it raises the limit, or has
- * reclaim make room.  May purge volatile files, unless inode_table.busy.
+ * pool_record - table_alloc().  Where records and content are in one file
+ * system, it has reclaim make room in a full one, and may purge volatile files,
+ * unless inode_table.busy.
  * Return: 0, -ENOSPC, -ENOMEM.
  */
 int pool_record(struct pool *pool, struct table *table, uint32_t *slot);
@@ -112,16 +113,30 @@ int pool_user_record(struct pool *pool, struct table *table, uid_t uid,
 void pool_user_record_free(struct pool *pool, struct table *table, uid_t uid,
 			   enum user_item item, uint32_t slot);
 
-/** pool_overhead - bytes of the store that are not content of users. */
-uint64_t pool_overhead(const struct pool *pool);
-
 /**
- * pool_fit_limit - set the limit of the store's file system to the pool's size
- * plus overhead plus memory that is not in use (Available pages, idle files,
- * unpinned ranges).  So that memory never keeps a user from writing, and is
- * kept until it is reclaimed.
+ * pool_fit_limit - set the limit of the content's file system to the pool's
+ * size plus memory that is not in use (Available pages, idle files, unpinned
+ * ranges), but never more than twice the size.  So that memory never keeps a
+ * user from writing, and is kept until it is reclaimed.
  */
 void pool_fit_limit(struct pool *pool);
+
+/**
+ * pool_reclaimed - Available pages of boxes were given back, maybe without the
+ * lock: the limit follows, at once or when the lock is dropped.
+ */
+void pool_reclaimed(struct pool *pool);
+
+/** pool_held - bytes of content in a file system of its own.  Return: 0 or
+ * -errno. */
+int pool_held(struct pool *pool, uint64_t *bytes);
+
+/**
+ * pool_take_back - @pages that count as Available are about to be in use again:
+ * lower the limit first, after reclaim if need be.  They may be reclaimed, too.
+ * Return: 0; -ENOSPC: more than the pool's size would be in use.
+ */
+int pool_take_back(struct pool *pool, uint64_t pages);
 
 /**
  * pool_make_room - have reclaim free @bytes and a page more.

@@ -48,7 +48,7 @@ int path_make(struct pool *pool, uint32_t inode, const char *name,
 	p->pool = pool;
 	p->own = -1;
 	p->nr_overrides = 0;
-	p->dirfd = pool->store->dirfd;
+	p->dirfd = pool->store->contentfd;
 	p->path = p->buf + sizeof(p->buf) - 1;
 	*p->path = 0;
 	*stop = 0;

@@ -291,5 +291,8 @@ void space_unlinked(struct pool *pool, int dirfd, const char *path);
 int space_reserve(struct pool *pool, int fd, off_t off, size_t len);
 /* Bytes of all plain files. */
 uint64_t space_used(struct pool *pool);
+/* Regions may hold what plain files leave of the size; in a detached store, all
+ * of it: the file system counts both. */
+void space_fit(struct pool *pool);
 
 #endif

@@ -46,7 +46,7 @@ static int inodes_adopt_root(struct pool *pool)
 	uint32_t i;
 	int err;
 
-	if (fstatat(pool->store->dirfd, STORE_FILES, &st, 0) < 0)
+	if (fstatat(pool->store->contentfd, STORE_FILES, &st, 0) < 0)
 		return -errno;
 	if (!table_live(&t->table, INODE_ROOT)) {
 		err = table_alloc(&t->table, &i);

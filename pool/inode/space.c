@@ -4,7 +4,8 @@
  *
  * States: none.  A detached store is a file system of its own, which counts and
  * returns ENOSPC itself.  In a directory of another file system, every change
- * is counted here and compared with the pool's size.
+ * is counted here and compared with the pool's size, and boxes get what files
+ * leave.
  * Locks: pool->lock (1) held by all callers.
  * Reclaim: changes the count by purges; space_reserve() calls it before it
  * returns -ENOSPC.
@@ -26,6 +27,20 @@ uint64_t space_of(struct pool *pool, int fd)
 	return st.st_blocks;
 }
 
+uint64_t space_used(struct pool *pool)
+{
+	return pool->inodes->blocks * 512;
+}
+
+void space_fit(struct pool *pool)
+{
+	uint64_t left = pool->size, used = space_used(pool);
+
+	if (!pool->store->detached)
+		left = used < left ? left - used : 0;
+	lru_set_limit(pool->lru, left / pool->page_size);
+}
+
 void space_changed(struct pool *pool, uint64_t before, uint64_t after)
 {
 	struct inode_table *t = pool->inodes;
@@ -34,6 +49,8 @@ void space_changed(struct pool *pool, uint64_t before, uint64_t after)
 		t->blocks = 0;
 	else
 		t->blocks += after - before;
+	if (before != after)
+		space_fit(pool);
 }
 
 void space_unlinked(struct pool *pool, int dirfd, const char *path)
@@ -44,11 +61,6 @@ void space_unlinked(struct pool *pool, int dirfd, const char *path)
 	    fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    S_ISREG(st.st_mode) && st.st_nlink == 1)
 		space_changed(pool, st.st_blocks, 0);
-}
-
-uint64_t space_used(struct pool *pool)
-{
-	return pool->inodes->blocks * 512;
 }
 
 /* Directories below each other that a walk holds open. */
@@ -93,7 +105,7 @@ int space_adopt(struct pool *pool)
 	if (pool->store->detached)
 		return 0;
 	for (int i = 0; i < 2; i++) {
-		int fd = openat(pool->store->dirfd, dirs[i],
+		int fd = openat(pool->store->contentfd, dirs[i],
 				O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 		if (fd < 0)

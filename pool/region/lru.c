@@ -287,6 +287,7 @@ void lru_stat(const struct lru *lru, struct lru_stat *out)
 	out->reused = atomic_load(&lru->reused);
 	out->populated = atomic_load(&lru->populated);
 	out->dropped = atomic_load(&lru->dropped);
+	out->limit = atomic_load(&lru->limit);
 	out->metadata = frame_table_bytes(&lru->table) + atomic_load(&lru->ids);
 }
 

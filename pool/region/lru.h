@@ -115,6 +115,7 @@ struct lru_stat {
 	uint64_t reused; /* pages, Available -> Used, since lru_new() */
 	uint64_t populated; /* pages, Free -> Used, since lru_new() */
 	uint64_t dropped; /* pages, Available -> Free, since lru_new() */
+	uint64_t limit; /* pages; see lru_new() */
 	uint64_t metadata; /* bytes of page metadata in memory */
 };
 /** lru_stat - takes no lock. */

@@ -11,6 +11,7 @@
  */
 #include "pool/store/store.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -27,11 +28,14 @@
 #include <linux/magic.h>
 #include <unistd.h>
 
-/* Room for events, journal and the first blocks of the tables, in bytes. */
-#define STORE_TABLES (16u << 20)
+/* Bytes of records: so many, and this part of the size. */
+#define RECORDS_LEAST (64ull << 20)
+#define RECORDS_PART 4
+/* Inodes of the content that are no user's: its root, box, tree, orphan. */
+#define CONTENT_INODES 4
 
 static const struct store store_closed = {
-	.dirfd = -1, .boxfd = -1, .openfd = -1, .orphanfd = -1
+	.dirfd = -1, .contentfd = -1, .boxfd = -1, .orphanfd = -1
 };
 
 __attribute__((format(printf, 3, 4))) static void
@@ -52,58 +56,81 @@ static int fs_set(int fs, const char *name, const char *value)
 		       : 0;
 }
 
-/* Sets the options of tmpfs that the user gave: "a=1,b". */
-static int fs_set_limits(int fs, const char *limits, char *why, int why_size)
+static int fs_set_number(int fs, const char *name, uint64_t value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	return fs_set(fs, name, text);
+}
+
+/* As the kernel reads numbers: "100", "0x10", "2k".  0: none, or not one. */
+static uint64_t parse_inodes(const char *text)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+	char *end;
+	uint64_t n;
+
+	errno = 0;
+	n = strtoull(text, &end, 0);
+	if (errno || end == text)
+		return 0;
+	if (!*end)
+		return n;
+	unit = strchr(units, toupper((unsigned char)*end));
+	if (!unit || end[1] || n >> 20)
+		return 0;
+	return n << 10 * (unit - units + 1);
+}
+
+/* One option of tmpfs that the user gave: "a=1" or "b". */
+static int fs_set_user(struct store *store, int fs, char *item, char *why,
+		       int why_size)
+{
+	char *value = strchr(item, '=');
+	uint64_t nr = 0;
+	int err;
+
+	if (value)
+		*value++ = 0;
+	if (value && !strcmp(item, "nr_inodes"))
+		nr = store->inodes = parse_inodes(value);
+	/* One more for the probes, until store_spare_inodes(). */
+	if (nr)
+		err = fs_set_number(fs, item,
+				    store->inodes + CONTENT_INODES + 1);
+	else
+		err = fs_set(fs, item, value);
+	if (err)
+		store_say(why, why_size,
+			  "-o %s%s%s: this kernel's tmpfs does not take it: %s",
+			  item, value ? "=" : "", value ? value : "",
+			  strerror(-err));
+	return err;
+}
+
+static int fs_set_limits(struct store *store, int fs, const char *limits,
+			 char *why, int why_size)
 {
 	char *list = strdup(limits ? limits : "");
-	char *rest = list, *item, *value;
+	char *rest = list, *item;
 	int err = list ? 0 : -ENOMEM;
 
-	while (!err && (item = strsep(&rest, ","))) {
-		value = strchr(item, '=');
-		if (!*item)
-			continue;
-		if (value)
-			*value++ = 0;
-		err = fs_set(fs, item, value);
-		if (err)
-			store_say(why, why_size,
-				  "-o %s%s%s: this kernel's tmpfs does not "
-				  "take it: %s",
-				  item, value ? "=" : "", value ? value : "",
-				  strerror(-err));
-	}
+	while (!err && (item = strsep(&rest, ",")))
+		if (*item)
+			err = fs_set_user(store, fs, item, why, why_size);
 	free(list);
 	return err;
 }
 
-static int fs_set_size(int fs, uint64_t bytes)
+/* Mounts a tmpfs in no name space, and closes @fs.  Return: its root. */
+static int fs_mount(int fs)
 {
-	char text[32];
+	int mnt, root, err;
 
-	snprintf(text, sizeof(text), "%" PRIu64, bytes);
-	return fs_set(fs, "size", text);
-}
-
-/* Mounts a tmpfs in no name space.  Return: its root, or -errno. */
-static int store_mount_detached(uint64_t size, const char *limits, bool *huge,
-				char *why, int why_size)
-{
-	int fs, mnt, root, err;
-
-	fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
-	if (fs < 0)
-		return -errno;
-	*huge = fs_set(fs, "huge", "within_size") == 0;
-	/* @size is for the content of files; tables come on top of it. */
-	err = fs_set_size(fs, size + STORE_TABLES);
-	if (!err)
-		err = fs_set_limits(fs, limits, why, why_size);
-	if (!err)
-		err = fs_set(fs, "mode", "0700");
-	if (!err && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
 		err = -errno;
-	if (err) {
 		close(fs);
 		return err;
 	}
@@ -119,18 +146,50 @@ static int store_mount_detached(uint64_t size, const char *limits, bool *huge,
 	return root < 0 ? err : root;
 }
 
+static int store_mount_content(struct store *store, uint64_t size,
+			       const char *limits, char *why, int why_size)
+{
+	int fs = fsopen("tmpfs", FSOPEN_CLOEXEC), err;
+
+	if (fs < 0)
+		return -errno;
+	store->huge = fs_set(fs, "huge", "within_size") == 0;
+	err = fs_set_number(fs, "size", size);
+	if (!err)
+		err = fs_set_limits(store, fs, limits, why, why_size);
+	if (!err)
+		err = fs_set(fs, "mode", "0700");
+	if (!err)
+		return fs_mount(fs);
+	close(fs);
+	return err;
+}
+
+static int store_mount_records(uint64_t size)
+{
+	int fs = fsopen("tmpfs", FSOPEN_CLOEXEC), err;
+
+	if (fs < 0)
+		return -errno;
+	err = fs_set_number(fs, "size", RECORDS_LEAST + size / RECORDS_PART);
+	if (!err)
+		err = fs_set(fs, "mode", "0700");
+	if (!err)
+		return fs_mount(fs);
+	close(fs);
+	return err;
+}
+
 static int store_change(struct store *store, const char *what, uint64_t value)
 {
-	char text[32];
 	int fs, err;
 
 	if (!store->detached)
 		return -EOPNOTSUPP;
-	fs = fspick(store->dirfd, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC);
+	fs = fspick(store->contentfd, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC);
 	if (fs < 0)
 		return -errno;
-	snprintf(text, sizeof(text), "%" PRIu64, value);
-	err = fs_set(fs, what, text);
+	err = fs_set_number(fs, what, value);
 	if (!err && fsconfig(fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
 		err = errno == EINVAL ? -EBUSY : -errno;
 	close(fs);
@@ -142,9 +201,41 @@ int store_set_limit(struct store *store, uint64_t bytes)
 	return store_change(store, "size", bytes);
 }
 
-int store_set_inodes(struct store *store, uint64_t nr)
+int store_spare_inodes(struct store *store, uint64_t nr)
 {
-	return store_change(store, "nr_inodes", nr);
+	int err;
+
+	if (!store->inodes)
+		return -EOPNOTSUPP;
+	err = store_change(store, "nr_inodes",
+			   store->inodes + CONTENT_INODES + store->nr_regions +
+				   nr);
+	store->inodes_stale = err || nr;
+	return err;
+}
+
+int store_count_regions(struct store *store)
+{
+	struct dirent *e;
+	DIR *d;
+	int fd;
+
+	if (!store->inodes)
+		return 0;
+	fd = openat(store->boxfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d) {
+		int err = -errno;
+
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
+	store->nr_regions = 0;
+	while ((e = readdir(d)))
+		store->nr_regions += e->d_name[0] != '.';
+	closedir(d);
+	return store_spare_inodes(store, 0);
 }
 
 static bool store_is_tmpfs(const char *dir)
@@ -232,28 +323,45 @@ static int store_subdir(int dirfd, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Return: the root's descriptor, and what kind of store it is, or -errno. */
+/* Both parts are in the directory @fd, which becomes the store's. */
+static int store_has_one_part(struct store *store, int fd)
+{
+	if (fd < 0)
+		return fd;
+	store->dirfd = fd;
+	store->contentfd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return store->contentfd < 0 ? -errno : 0;
+}
+
+/* Finds or makes both parts.  Return: 0 or -errno. */
 static int store_find(struct store *store, const char *dir, uint64_t size,
 		      const char *limits, char *why, int why_size)
 {
 	int fd;
 
 	if (dir)
-		return store_adopt(store, dir, why, why_size);
-	fd = store_mount_detached(size, limits, &store->huge, why, why_size);
-	store->detached = fd >= 0;
+		return store_has_one_part(store, store_adopt(store, dir, why,
+							     why_size));
+	fd = store_mount_content(store, size, limits, why, why_size);
 	if (fd == -EPERM || fd == -ENOSYS)
-		return store_make_temporary(store, why, why_size);
-	return fd;
+		return store_has_one_part(
+			store, store_make_temporary(store, why, why_size));
+	if (fd < 0)
+		return fd;
+	store->detached = true;
+	store->contentfd = fd;
+	fd = store_mount_records(size);
+	if (fd < 0)
+		return fd;
+	store->dirfd = fd;
+	return 0;
 }
 
 static int store_lay_out(struct store *store)
 {
-	int fd = store->dirfd, err;
+	int fd = store->contentfd, err;
 
 	store->boxfd = err = store_subdir(fd, "box");
-	if (err >= 0)
-		store->openfd = err = store_subdir(fd, "open");
 	if (err >= 0)
 		store->orphanfd = err = store_subdir(fd, "orphan");
 	/* Its modes are the users': "tree" above it keeps others out. */
@@ -286,7 +394,7 @@ static int store_take(struct store *store, const char *limits, char *why,
 			  store->path ? store->path : "");
 		return err;
 	}
-	err = store_probe_punch(store->dirfd);
+	err = store_probe_punch(store->contentfd);
 	if (err) {
 		store_say(why, why_size,
 			  "the store's file system cannot punch holes (%s); "
@@ -304,19 +412,16 @@ static int store_take(struct store *store, const char *limits, char *why,
 int store_open(struct store *store, const char *dir, uint64_t size,
 	       const char *limits, char *why, int why_size)
 {
-	int fd, err;
+	int err;
 
 	*store = store_closed;
 	*why = 0;
-	fd = store_find(store, dir, size, limits, why, why_size);
-	if (fd < 0) {
-		if (!*why)
-			store_say(why, why_size, "cannot make the store: %s",
-				  strerror(-fd));
-		return fd;
-	}
-	store->dirfd = fd;
-	err = store_take(store, limits, why, why_size);
+	err = store_find(store, dir, size, limits, why, why_size);
+	if (err && !*why)
+		store_say(why, why_size, "cannot make the store: %s",
+			  strerror(-err));
+	if (!err)
+		err = store_take(store, limits, why, why_size);
 	if (err)
 		store_close(store);
 	return err;
@@ -350,7 +455,7 @@ static void store_empty(int dirfd)
 
 void store_close(struct store *store)
 {
-	const int fds[] = { store->boxfd, store->openfd, store->orphanfd,
+	const int fds[] = { store->boxfd, store->orphanfd, store->contentfd,
 			    store->dirfd };
 	int again;
 
@@ -370,10 +475,10 @@ void store_close(struct store *store)
 
 uint64_t store_tables_bytes(struct store *store)
 {
-	static const char *const names[] = { "boxes",	"transactions",
-					     "handles", "inodes",
-					     "ranges",	"journal",
-					     "events",	"config.json" };
+	static const char *const names[] = {
+		"boxes", "transactions", "handles", "inodes",	  "ranges",
+		"texts", "journal",	 "events",  "config.json"
+	};
 	struct stat st;
 	uint64_t bytes = 0;
 
@@ -385,18 +490,46 @@ uint64_t store_tables_bytes(struct store *store)
 
 int store_space(struct store *store, struct statvfs *out)
 {
-	return fstatvfs(store->dirfd, out) < 0 ? -errno : 0;
+	uint64_t own = CONTENT_INODES + store->nr_regions;
+
+	if (fstatvfs(store->contentfd, out) < 0)
+		return -errno;
+	if (store->inodes && out->f_files >= own)
+		out->f_files -= own;
+	return 0;
+}
+
+static int region_open(struct store *store, const char *name, int flags)
+{
+	int fd = openat(store->boxfd, name, O_RDWR | O_CLOEXEC | flags, 0600);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* A region file is the pool's own: users may have no inode less for it. */
+static int region_create(struct store *store, const char *name)
+{
+	int fd = region_open(store, name, store->inodes ? 0 : O_CREAT);
+
+	if (fd != -ENOENT || !store->inodes)
+		return fd;
+	store->nr_regions++;
+	store_spare_inodes(store, 0);
+	fd = region_open(store, name, O_CREAT);
+	if (fd < 0) {
+		store->nr_regions--;
+		store_spare_inodes(store, 0);
+	}
+	return fd;
 }
 
 int store_region_open(struct store *store, uint64_t serial, bool create)
 {
 	char name[32];
-	int fd;
 
 	snprintf(name, sizeof(name), "%" PRIx64, serial);
-	fd = openat(store->boxfd, name,
-		    O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0600);
-	return fd < 0 ? -errno : fd;
+	return create ? region_create(store, name)
+		      : region_open(store, name, 0);
 }
 
 int store_region_unlink(struct store *store, uint64_t serial)
@@ -404,5 +537,11 @@ int store_region_unlink(struct store *store, uint64_t serial)
 	char name[32];
 
 	snprintf(name, sizeof(name), "%" PRIx64, serial);
-	return unlinkat(store->boxfd, name, 0) < 0 ? -errno : 0;
+	if (unlinkat(store->boxfd, name, 0) < 0)
+		return -errno;
+	if (store->nr_regions) {
+		store->nr_regions--;
+		store_spare_inodes(store, 0);
+	}
+	return 0;
 }

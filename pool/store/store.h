@@ -3,11 +3,18 @@
  * The store: the private tree that holds every byte of the pool and every
  * piece of state that must outlive the worker.
  *
- *	boxes transactions handles inodes ranges journal events config.json
+ *	records: what the pool keeps for itself
+ *	boxes transactions handles inodes ranges texts journal events config.json
+ *
+ *	content: what users have written
  *	box/SERIAL	the region of a box, one file each
- *	open/HANDLE	what an open control file was answered with
  *	tree/files/	plain files
  *	orphan/INODE	files of inodes that have lost their name (inode.h)
+ *
+ * A store of the pool's own is two detached tmpfs, one for each part.  So the
+ * limits of the second are those of the users: the pool never has to lift them
+ * for itself, and no client can take what the pool needs.  Elsewhere both parts
+ * are in one directory.
  */
 #ifndef POOLFS_POOL_STORE_H
 #define POOLFS_POOL_STORE_H
@@ -18,14 +25,18 @@
 #define STORE_FILES "tree/files"
 
 struct store {
-	int dirfd;
+	int dirfd; /* of the records */
+	int contentfd; /* of the content; a duplicate if there is one part */
 	int boxfd;
-	int openfd;
 	int orphanfd;
 	char *path; /* NULL when detached */
 	bool temporary; /* remove it when the pool ends */
-	bool detached; /* a tmpfs of its own */
-	bool huge; /* its tmpfs was mounted huge=within_size */
+	bool detached; /* the content is in a tmpfs of its own */
+	bool huge; /* that one was mounted huge=within_size */
+	uint64_t
+		inodes; /* that users may have (nr_inodes=N); 0: no such limit */
+	uint64_t nr_regions; /* region files; counted if there is the limit */
+	bool inodes_stale; /* its file system lets users have more by now */
 };
 
 /**
@@ -44,26 +55,44 @@ int store_open(struct store *store, const char *dir, uint64_t size,
 	       const char *limits, char *why, int why_size);
 
 /**
- * store_set_inodes - let its file system hold @nr inodes.  Errors as those of
- * store_set_limit().
- */
-int store_set_inodes(struct store *store, uint64_t nr);
-
-/**
- * store_set_limit - let its file system hold @bytes, all files together.
+ * store_set_limit - let its file system hold @bytes of content.
  * Return: 0; -EBUSY: it holds more now; -EOPNOTSUPP: the store is not a
  * detached tmpfs; or -errno of the system calls.
  */
 int store_set_limit(struct store *store, uint64_t bytes);
 
+/**
+ * store_spare_inodes - let its file system hold @nr inodes more than users may
+ * have and the store itself has; until the next call.  For what is made and
+ * gone within one operation.  Only the worker makes inodes, so nobody else can
+ * take them.
+ * Return: 0; -EOPNOTSUPP: there is no such limit; as store_set_limit().
+ */
+int store_spare_inodes(struct store *store, uint64_t nr);
+
+/** store_fit_inodes - before a user's inode is made: the limit holds again. */
+static inline void store_fit_inodes(struct store *store)
+{
+	if (store->inodes_stale)
+		store_spare_inodes(store, 0);
+}
+
+/**
+ * store_count_regions - to be called by a new worker.  Return: 0 or -errno.
+ */
+int store_count_regions(struct store *store);
+
 /** store_close - close it; a temporary directory is removed. */
 void store_close(struct store *store);
 
-/** store_tables_bytes - memory of tables, journal, events and settings. */
+/** store_tables_bytes - memory of records: tables, journal, events, settings. */
 uint64_t store_tables_bytes(struct store *store);
 
 struct statvfs;
-/** store_space - fstatvfs() of its file system.  Return: 0 or -errno. */
+/**
+ * store_space - fstatvfs() of the content's file system, without the inodes
+ * that are the store's own.  Return: 0 or -errno.
+ */
 int store_space(struct store *store, struct statvfs *out);
 
 /**

@@ -78,6 +78,7 @@ static int link_named(struct pool *pool, const struct op *op, uint32_t from,
 
 	if (err)
 		return err;
+	store_fit_inodes(pool->store);
 	if (linkat(old->dirfd, old->path, to->dirfd, to->path, 0) < 0 &&
 	    !(errno == EEXIST && again)) {
 		err = -errno;

@@ -117,7 +117,9 @@ int tree_open(struct pool *pool, const struct op *op, uint32_t inode, int flags,
 	if (rec->flags & (INODE_DEAD | INODE_PURGED))
 		return -ESTALE;
 	if (!journal_replayed(&pool->journal, op->token, &done)) {
-		err = ensure_backing(pool, inode);
+		err = flags & O_TRUNC ? 0 : vfile_take_back(pool, inode);
+		if (!err)
+			err = ensure_backing(pool, inode);
 		if (!err && flags & O_TRUNC)
 			err = open_truncate(pool, inode);
 		if (err) {

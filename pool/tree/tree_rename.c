@@ -71,6 +71,15 @@ static int rename_find(struct pool *pool, const struct op *op,
 	return 0;
 }
 
+static int link_victim(struct pool *pool, const struct renaming *r,
+		       const char *orphan)
+{
+	return linkat(r->to.dirfd, r->to.path, pool->inodes->orphanfd, orphan,
+		      0) < 0
+		       ? -errno
+		       : 0;
+}
+
 static int rename_save_victim(struct pool *pool, const struct renaming *r)
 {
 	uint32_t victim = r->intent.what.victim;
@@ -84,10 +93,10 @@ static int rename_save_victim(struct pool *pool, const struct renaming *r)
 		return 0;
 	if (inode_rec(pool->inodes, victim)->flags & INODE_DIR)
 		return tree_to_orphan(pool, &r->to, victim);
-	return linkat(r->to.dirfd, r->to.path, pool->inodes->orphanfd, orphan,
-		      0) < 0
-		       ? -errno
-		       : 0;
+	return retry_with_room(
+		link_victim(pool, r, orphan),
+		/* It has two names for a moment; users have one of them. */
+		store_spare_inodes(pool->store, 1) == 0);
 }
 
 static void rename_restore_victim(struct pool *pool, const struct renaming *r)
@@ -190,6 +199,7 @@ static int rename_run(struct pool *pool, const struct op *op,
 		journal_intend(&pool->journal, op->token, &r->intent.what);
 	if (!err && !rename_is_done(r))
 		err = rename_files(pool, r);
+	store_fit_inodes(pool->store);
 	if (err)
 		while (r->nr_moves)
 			inode_move_cancel(pool, &r->moves[--r->nr_moves]);

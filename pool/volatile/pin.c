@@ -27,6 +27,11 @@ int vfile_set_volatile(struct pool *pool, uint32_t inode, bool on)
 		return err;
 	if (!S_ISREG(stx.stx_mode) && !S_ISDIR(stx.stx_mode))
 		return -EOPNOTSUPP;
+	if (!on && inode_mem(pool->inodes, inode)->idle)
+		err = pool_take_back(pool,
+				     inode_mem(pool->inodes, inode)->pages);
+	if (err || !inode_valid(pool, inode))
+		return err ? err : -ESTALE;
 	vfile_set_flag(pool->volatiles, inode_rec(pool->inodes, inode), on);
 	vrange_remeasure(pool, inode);
 	if (!inode_opens(pool, inode))
@@ -118,6 +123,33 @@ static int pin_result(struct pool *pool, const struct op *op, uint32_t inode,
 	if (!again)
 		journal_intend(&pool->journal, op->token, &intent);
 	return intent.victim;
+}
+
+/* Pages of [first, end) that may count as Available. */
+static uint64_t vrange_spare(struct volatiles *t, uint32_t inode,
+			     uint64_t first, uint64_t end)
+{
+	uint64_t pages = 0;
+	struct vrange *v;
+
+	for (; (v = vrange_find(t, inode, first, end)); first = v->end)
+		pages += v->memory;
+	return pages;
+}
+
+void vrange_take_back(struct pool *pool, uint32_t inode, uint64_t off,
+		      uint64_t len)
+{
+	struct volatiles *t = pool->volatiles;
+	uint64_t first, end;
+	struct vrange *v;
+
+	if (vrange_pages_of(pool, inode, off, len, &first, &end) ||
+	    !pool_take_back(pool, vrange_spare(t, inode, first, end)))
+		return;
+	for (; (v = vrange_find(t, inode, first, end)); first = v->end)
+		if (!v->purged)
+			vrange_purge(pool, v);
 }
 
 int vrange_pin(struct pool *pool, const struct op *op, uint32_t inode,

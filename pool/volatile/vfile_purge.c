@@ -164,6 +164,20 @@ static uint64_t vfile_purge(struct pool *pool, uint32_t inode)
 	return file.pages;
 }
 
+int vfile_take_back(struct pool *pool, uint32_t inode)
+{
+	struct inode_rec *rec = inode_rec(pool->inodes, inode);
+	const struct inode *mem = inode_mem(pool->inodes, inode);
+	int err = 0;
+
+	if (!mem->listed || !mem->idle)
+		return 0;
+	err = pool_take_back(pool, mem->pages);
+	if (err && vfile_purge(pool, inode))
+		err = 0;
+	return rec->flags & (INODE_DEAD | INODE_PURGED) ? -ESTALE : err;
+}
+
 static unsigned long vfile_count(struct shrinker *shrinker,
 				 struct shrink_control *sc)
 {

@@ -50,7 +50,8 @@ const char *volatile_check_some(struct pool *pool);
 /**
  * vfile_set_volatile - make a file volatile: it may be purged while it is
  * neither open nor mapped.  Files made in a volatile directory are volatile.
- * Return: 0, -EOPNOTSUPP (neither a regular file nor a directory), -ESTALE.
+ * Return: 0; -EOPNOTSUPP (neither a regular file nor a directory); -ESTALE;
+ * -ENOSPC: not volatile any more, it would take the pool above its size.
  */
 int vfile_set_volatile(struct pool *pool, uint32_t inode, bool on);
 bool vfile_is_volatile(struct pool *pool, uint32_t inode);
@@ -81,6 +82,12 @@ enum {
 	VRANGE_STATE_UNPINNED, /* some of it; nothing is lost */
 	VRANGE_STATE_PURGED /* some of it was purged and not pinned since */
 };
+/**
+ * vrange_take_back - to be called before vrange_pin(), which would take the pool
+ * above its size: it purges the ranges then, and vrange_pin() tells.
+ */
+void vrange_take_back(struct pool *pool, uint32_t inode, uint64_t off,
+		      uint64_t len);
 int vrange_unpin(struct pool *pool, const struct op *op, uint32_t inode,
 		 uint64_t off, uint64_t len);
 int vrange_pin(struct pool *pool, const struct op *op, uint32_t inode,

@@ -172,6 +172,11 @@ unsigned long volatile_walk(struct pool *pool, struct extent_list *list,
 			    struct shrink_control *sc);
 /* If the file at @p was purged, removes that name.  Return: whether it was. */
 bool vfile_sweep(struct pool *pool, uint32_t inode, const struct inode_path *p);
+/*
+ * The file is about to be opened.  If that would take the pool above its size,
+ * it is purged instead.  Return: 0; -ESTALE: it was purged; -ENOSPC.
+ */
+int vfile_take_back(struct pool *pool, uint32_t inode);
 /* Empties a purged file: a worker may have been killed before it did. */
 void vfile_purge_finish(struct pool *pool, uint32_t inode);
 int vfile_add_shrinker(struct pool *pool);
@@ -200,6 +205,8 @@ void vrange_join(struct pool *pool, struct vrange *v);
 void vrange_resize(struct pool *pool, struct vrange *v, uint64_t first,
 		   uint64_t end);
 
+/** vrange_purge - of an unpinned range.  Return: pages freed. */
+uint64_t vrange_purge(struct pool *pool, struct vrange *v);
 /** vrange_set_purged - UNPINNED -> PURGING: removes it from the LRU. */
 void vrange_set_purged(struct pool *pool, struct vrange *v);
 

@@ -43,7 +43,7 @@ static struct vrange *vrange_front(struct pool *pool, struct vrange *v,
 	return front;
 }
 
-static uint64_t vrange_purge(struct pool *pool, struct vrange *v)
+uint64_t vrange_purge(struct pool *pool, struct vrange *v)
 {
 	struct volatiles *t = pool->volatiles;
 	int64_t freed;

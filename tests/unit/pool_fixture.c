@@ -162,6 +162,17 @@ static void dump_box(FILE *f, struct box *box)
 		dump_tx(f, box, &tx);
 }
 
+static void dump_text(FILE *f, uint32_t handle)
+{
+	char buf[4096];
+	size_t len = handle_text_read(pool, handle, buf, sizeof(buf), 0);
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < len; i++)
+		sum = sum * 31 + buf[i];
+	fprintf(f, "  text %zu sum %x\n", len, sum);
+}
+
 #define DUMP_HANDLES 64 /* the tests that dump open fewer */
 
 char *pool_dump(void)
@@ -184,6 +195,8 @@ char *pool_dump(void)
 			"\n",
 			i, kind, box ? box_serial(box) : 0,
 			handle_cursor(pool, i));
+		if (kind == HANDLE_CONTROL)
+			dump_text(f, i);
 	}
 	fclose(f);
 	return text;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How much a pool holds.  In a store of its own the limit of the file system
- * is the size, the tables, and on top of them what nobody needs; in a directory
- * plain files and boxes are added up.
+ * How much a pool holds.  In a store of its own the limit of the content's file
+ * system is the size, and on top of it what nobody needs; in a directory plain
+ * files and boxes are added up.
  */
 #include <sys/statvfs.h>
 
@@ -23,11 +23,10 @@ static uint64_t limit_now(void)
 	return (uint64_t)st.f_blocks * st.f_frsize;
 }
 
-/* What is on top of the size and the tables, in pages. */
+/* What is on top of the size, in pages. */
 static int64_t on_top(void)
 {
-	return (int64_t)(limit_now() - SIZE - store_tables_bytes(&store)) /
-	       (int64_t)TREE_PAGE;
+	return (int64_t)(limit_now() - SIZE) / (int64_t)TREE_PAGE;
 }
 
 /* An operation after which the limit follows what has changed. */
@@ -54,8 +53,7 @@ static void test_on_top(void)
 	uint32_t plain, file, ranges;
 	int64_t id;
 
-	ok(on_top() <= 0 && on_top() > -(int64_t)(STEP / TREE_PAGE),
-	   "an empty pool: the size and the tables");
+	ok(on_top() == 0, "an empty pool: the size");
 	plain = filled_file(INODE_ROOT, "plain", n, 'p');
 	file = filled_file(INODE_ROOT, "file", n, 'f');
 	must(vfile_set_volatile(pool, file, true) == 0, "volatile");
@@ -145,12 +143,9 @@ static void test_tables(void)
 	uint64_t len;
 	int nr = grow_tables(box);
 
-	ok(on_top() > -(int64_t)(STEP / TREE_PAGE),
-	   "what a table takes is not taken from users");
+	ok(on_top() == 0, "what a table takes is not taken from users");
 	len = fill_up(file);
-	/* What a file has besides its pages takes some of it. */
-	ok(len <= SIZE && len > SIZE - MIB, "users get all of the size: %ju",
-	   (uintmax_t)len);
+	ok(len == SIZE, "users get all of the size: %ju", (uintmax_t)len);
 	nr = grow_tables(box);
 	ok(true, "%d handles in a store that is full", nr);
 	ok(pool_used(pool) >= len / TREE_PAGE &&
@@ -159,8 +154,7 @@ static void test_tables(void)
 	ok(pool_excess(pool) == 0, "nor too much");
 	must(tree_close(pool, &the_op, file) == 0, "close");
 	fit(file);
-	ok(on_top() <= 0 && on_top() > -(int64_t)(STEP / TREE_PAGE),
-	   "the limit follows the tables");
+	ok(on_top() == 0, "nor is the limit raised for them");
 }
 
 static void test_detached(void)

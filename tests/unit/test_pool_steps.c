@@ -203,6 +203,22 @@ static void setup_receiver(void)
 	at.handle = open_kind(HANDLE_RECV, the_box());
 }
 
+static int64_t op_open_text(void)
+{
+	static char text[1300]; /* three records */
+	uint32_t handle = 0;
+	int err;
+
+	memset(text, 't', sizeof(text));
+	err = handle_open_text(pool, as(1, 2, 3), text, sizeof(text), &handle);
+	return err ? err : handle;
+}
+
+static void setup_text(void)
+{
+	at.handle = op_open_text();
+}
+
 static void setup_cursor(void)
 {
 	at.handle = open_kind(HANDLE_CONTROL, NULL);
@@ -372,6 +388,8 @@ static const struct scenario scenarios[] = {
 	{ "open recv", setup_box, op_open_recv, ANY },
 	{ "open data", setup_box, op_open_data, ANY },
 	{ "open a transaction", setup_queued, op_open_tx, ANY },
+	{ "open a text", setup_nothing, op_open_text, ANY },
+	{ "close a text", setup_text, op_close, 0 },
 	{ "move a cursor", setup_cursor, op_move_cursor, 7 },
 	{ "move a cursor, asked again", setup_cursor_moved, op_move_cursor, 7 },
 	{ "close send, nothing written", setup_sender, op_close, 0 },

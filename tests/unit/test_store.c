@@ -36,7 +36,7 @@ static void test_adopt(void)
 
 	ok(store_open(&s, dir, SIZE, NULL, why, sizeof(why)) == 0 && !*why,
 	   "a directory is adopted");
-	ok(is_dir(s.dirfd) && is_dir(s.boxfd) && is_dir(s.openfd) &&
+	ok(is_dir(s.dirfd) && is_dir(s.boxfd) && is_dir(s.contentfd) &&
 		   !s.temporary && s.path && !strcmp(s.path, dir),
 	   "and laid out");
 	ok(store_region_open(&s, 0xabc, false) == -ENOENT,
@@ -45,7 +45,7 @@ static void test_adopt(void)
 	ok(fd >= 0 && write(fd, "kept", 4) == 4, "until it is made");
 	close(fd);
 	store_close(&s);
-	ok(s.dirfd == -1 && s.boxfd == -1 && s.openfd == -1 && !s.path,
+	ok(s.dirfd == -1 && s.boxfd == -1 && s.contentfd == -1 && !s.path,
 	   "closing it leaves nothing open");
 	store_close(&s);
 	ok(stat(dir, &st) == 0, "nor removes what is not its own");

@@ -267,7 +267,7 @@ static void test_leases(void)
 	pool_close(pool);
 	must(pool_open(&opts, &pool) == 0, "pool_open");
 	pool_lock(pool);
-	fd = openat(store.dirfd, STORE_FILES "/a", O_RDONLY | O_CLOEXEC);
+	fd = openat(store.contentfd, STORE_FILES "/a", O_RDONLY | O_CLOEXEC);
 	must(fd >= 0, "open");
 	ok(scan_pages("volatile-files", 100) == 1 && is_there("a") &&
 		   !is_there("b") && volatile_now().available == 1,
@@ -277,7 +277,7 @@ static void test_leases(void)
 	   "not any more");
 
 	volatile_file(INODE_ROOT, "c", 2);
-	fd = openat(store.dirfd, STORE_FILES "/c", O_RDONLY | O_CLOEXEC);
+	fd = openat(store.contentfd, STORE_FILES "/c", O_RDONLY | O_CLOEXEC);
 	must(fd >= 0, "open");
 	touch(looked_up(INODE_ROOT, "c"));
 	volatile_file(INODE_ROOT, "d", 1);

@@ -272,7 +272,7 @@ char *tree_dump(void)
 	dump_at(f, inode_opendir(pool, INODE_ROOT), 1);
 	fprintf(f, "orphans\n");
 	dump_at(f,
-		openat(store.dirfd, "orphan",
+		openat(store.contentfd, "orphan",
 		       O_RDONLY | O_DIRECTORY | O_CLOEXEC),
 		0); /* with no names */
 	dump_nodes(f);

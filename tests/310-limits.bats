@@ -1,0 +1,297 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Limits that are limits: size=, nr_inodes=, and the memory of control files.
+
+load helpers
+load boxes
+
+teardown() {
+	clean_up
+}
+
+is() {
+	[ "$1" = "$2" ] || fail "expected $1, got $2"
+}
+
+# pool FIELD: of .pool/stats.
+pool() {
+	json "$1" "$POOL/.pool/stats"
+}
+
+kill_worker() {
+	local worker
+
+	worker=$(pool worker)
+	kill -KILL "$worker"
+	wait_until 10 other_worker "$worker"
+}
+
+other_worker() {
+	local now
+
+	now=$(pool worker 2>/dev/null) && [ "$now" != "$1" ]
+}
+
+# held_open FILE N: opens it until that fails, but N times at most.  Sets HELD
+# to the descriptors, WHY to the last message.
+held_open() {
+	local i fd
+
+	HELD=()
+	WHY=
+	for ((i = 0; i < $2; i++)); do
+		{ exec {fd}<"$1"; } 2>"$W/why" || break
+		HELD+=("$fd")
+	done
+	WHY=$(<"$W/why")
+}
+
+let_go() {
+	local fd
+
+	for fd in "${HELD[@]}"; do
+		exec {fd}<&-
+	done
+	HELD=()
+}
+
+# ---- size= ---------------------------------------------------------------
+
+# append FILE: writes on, a bit more each time that there is room.
+append() {
+	exec >>"$1"
+	while :; do
+		timeout 60 dd if=/dev/zero bs=64K count=64 2>/dev/null || true
+		sleep 0.02
+	done
+}
+
+# send_on BOX
+send_on() {
+	while :; do
+		timeout 60 "$TOOLS/sendtx" --nonblock --size 300K "$1/send" \
+			>/dev/null 2>&1 || sleep 0.02
+	done
+}
+
+# In a pool that others fill, everything that makes a record or opens a file.
+poke() {
+	local i
+
+	for ((i = 0; i < 30; i++)); do
+		mkdir "box/$1.$i" && : >"box/$1.$i/send"
+		: >"$1.$i" && mkdir "$1.d$i" && ln "$1.$i" "$1.l$i"
+		mv "$1.l$i" "$1.d$i/l"
+		setfattr -n user.pool.volatile -v 1 "$1.d$i"
+		echo "$i" >"$1.d$i/v"
+	done 2>/dev/null || true
+}
+
+# Bytes of content; no more than there may be, and that is no more than twice
+# the size, of which half is Available then.
+content() {
+	local stats limit content
+
+	stats=$(timeout 60 cat .pool/stats)
+	content=$(json store.content <<<"$stats")
+	limit=$(json store.limit <<<"$stats")
+	((content <= limit && limit <= 2 * 16777216)) ||
+		fail "$content bytes of $limit"
+	echo "$content"
+}
+
+# Everything that the pool makes for itself while users fill it.
+nothing_is_lent() {
+	local i n
+
+	cd "$POOL"
+	ulimit -n 4096 || ulimit -n "$(ulimit -Hn)"
+	for i in 1 2; do
+		background append "$POOL/w$i"
+	done
+	wait_until 20 full
+	for ((i = 0; i < 5; i++)); do
+		held_open .pool/metrics 300
+		poke "p$i"
+		let_go
+		n=$(content)
+		((n <= 16777216)) || fail "$n bytes"
+	done
+	kill_children
+	# by now nobody needs what the pool made for itself
+	rm -rf w1 w2 p* full.try
+	wait_until 20 emptied
+	wait_until 20 released
+	head -c 15M /dev/zero >all
+	is 15728640 "$(stat -c %s all)"
+	is 0 "$(pool restarts)"
+}
+
+# With Available memory, which comes on top of the size.
+size_holds() {
+	local i
+
+	cd "$POOL"
+	mkdir box/s
+	background append "$POOL/w1"
+	background send_on "$POOL/box/s"
+	background receive_all "$POOL/box/s"
+	wait_until 20 full
+	mkdir v
+	setfattr -n user.pool.volatile -v 1 v
+	for ((i = 0; i < 30; i++)); do
+		{
+			head -c 1M /dev/zero >"v/$((i % 10))"
+			cat "v/$((i % 7))" >/dev/null
+		} 2>/dev/null || true
+		content >/dev/null
+	done
+	kill_children
+	rm -rf w1 v full.try
+	wait_until 20 emptied
+	wait_until 20 released
+	head -c 15M /dev/zero >all
+	is 0 "$(pool restarts)"
+}
+
+receive_all() {
+	while :; do
+		timeout 60 "$TOOLS/recvtx" --free "$1" >/dev/null 2>&1 || sleep 0.02
+	done
+}
+
+# Whoever was sending ends by itself.
+emptied() {
+	rm -f box/*/tx/* && rmdir box/*
+} 2>/dev/null
+
+full() {
+	! head -c 64K /dev/zero >full.try
+} 2>/dev/null
+
+released() {
+	(($(pool store.content) <= 2 * 1024 * 1024))
+}
+
+kill_children() {
+	local pid
+
+	for pid in $(jobs -p); do
+		kill -KILL "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
+}
+
+@test "size=: what the pool needs in a full pool is lent to nobody" {
+	in_every_way nothing_is_lent -o size=16M
+}
+
+@test "size=: what is Available comes on top of it, and no more" {
+	in_every_way size_holds -o size=16M
+}
+
+# ---- nr_inodes= ----------------------------------------------------------
+
+# files_fit DIR: how many files there is room for in it; they stay there.
+files_fit() {
+	local i
+
+	for ((i = 0; i < 500; i++)); do
+		{ : >"$1/f$i"; } 2>/dev/null || break
+	done
+	echo "$i"
+}
+
+inodes_hold() {
+	local i
+
+	cd "$POOL"
+	mkdir d
+	# the root and d are two of the 100
+	is 98 "$(files_fit d)"
+	for i in {1..30}; do
+		held_open .pool/stats 5
+		mkdir "box/b$i"
+		"$TOOLS/sendtx" --size 10 "box/b$i/send"
+		let_go
+		fails touch "d/more$i" 2>/dev/null
+	done
+	# a file that takes another one's place has two names for a moment
+	for i in {1..20}; do
+		mv "d/f$i" "d/f$((i + 20))"
+		: >"d/f$i"
+		fails touch "d/more$i" 2>/dev/null
+	done
+	kill_worker
+	fails touch d/more 2>/dev/null
+	for i in {1..30}; do
+		rm "box/b$i/tx"/*
+		rmdir "box/b$i"
+		fails touch "d/more$i" 2>/dev/null
+	done
+	rm -r d
+	mkdir d
+	is 98 "$(files_fit d)"
+	is "100 0" "$(stat -f -c '%c %d' .)"
+}
+
+@test "nr_inodes=: users have as many, whatever the pool makes for itself" {
+	as_root_in_every_mode inodes_hold -o nr_inodes=100,size=64M
+}
+
+# ---- texts of control files ----------------------------------------------
+
+# As an ordinary user in root's pool: as many as its share has room for.
+texts_of_user() {
+	ulimit -n 20000
+	W=$(mktemp -d)
+	held_open "$1" 19000
+	echo "${#HELD[@]} $WHY"
+	rm -r "$W"
+}
+
+texts_are_counted() {
+	local held before
+
+	ulimit -n 20000 || skip_or_fail "no 20000 descriptors"
+	before=$(pool store.records)
+	run as_user texts_of_user "$POOL/.pool/metrics"
+	[[ $output == *"quota exceeded"* ]] || fail "$output"
+	held=${output%% *}
+	((held > 10 && held < 1000)) || fail "$held texts"
+	(($(pool store.records) - before <= 2 << 20))
+	# all that there may be, and none is lent by the size
+	held_open "$POOL/.pool/metrics" 19000
+	[[ $WHY == *"No space left"* ]] || fail "$WHY"
+	fails json uptime "$POOL/.pool/stats" 2>/dev/null
+	let_go
+	wait_until 20 json uptime "$POOL/.pool/stats"
+	(($(pool store.records) - before <= 1 << 20))
+}
+
+@test "texts of open control files are counted to who opened them" {
+	as_root_in_every_mode texts_are_counted -o size=16M,allow_other
+}
+
+text_stays() {
+	local first rest
+
+	exec {fd}<"$POOL/.pool/metrics"
+	read -r -N 700 first <&"$fd"
+	mkdir "$POOL/box/x"
+	kill_worker
+	rest=$(timeout 60 cat <&"$fd")
+	exec {fd}<&-
+	open_metrics_end <<<"$rest"
+	# made before the box was, to the last byte
+	grep -q '^poolfs_boxes 0$' <<<"$first$rest"
+}
+
+open_metrics_end() {
+	[[ $(tail -n 1) == "# EOF" ]]
+}
+
+@test "a text is the same when the worker was killed in between" {
+	in_every_way text_stays
+}
