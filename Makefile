@@ -132,6 +132,7 @@ $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $$(call TOOL_PARTS,$$*_parts) \
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
 $(BUILD)/tests/tools/json_field: ALL_LDFLAGS += $(shell pkg-config --libs jansson)
+$(BUILD)/tests/tools/hang: ALL_LDFLAGS += $(shell pkg-config --libs fuse3)
 
 $(BUILD)/tests/tools/%.so: tests/preload/%.c Makefile
 	@mkdir -p $(@D)

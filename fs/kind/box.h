@@ -10,6 +10,12 @@ int box_inode_getattr(struct call *c, struct stat *st);
 int box_inode_setattr(struct call *c, const struct stat *st, int to_set);
 
 /**
+ * box_tx_changed - a transaction was queued in @box: the kernel's listing of
+ * tx/ is old.
+ */
+void box_tx_changed(struct worker *w, struct box *box);
+
+/**
  * send_write_fast - handle a WRITE to send without libfuse, if that takes
  * neither waiting nor an error.
  * @buf, @len: the whole request.

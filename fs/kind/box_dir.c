@@ -29,6 +29,52 @@ static bool box_inode_is_dir(enum box_inode inode)
 	return inode == BOX_DIR || inode == BOX_TX;
 }
 
+static bool is_later(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec > b->tv_sec ||
+	       (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
+}
+
+/*
+ * When tx/ changed last, beside what its users have removed.  The kernel keeps
+ * its listing, and asks for this time whenever a process opens tx/: if it is
+ * another one, the listing is old.  Nothing has to be dropped for that, which a
+ * client could hold up: see dropper.h.  What earlier workers said is forgotten,
+ * so each worker begins with a time of its own.
+ */
+static struct timespec box_tx_time(struct worker *w, struct box *box)
+{
+	const struct box_waits *bw = box_private(box);
+	struct box_attr attr;
+
+	if (bw && bw->queued.tv_sec)
+		return bw->queued;
+	box_getattr(box, BOX_TX, &attr);
+	return is_later(&attr.mtime, &w->started) ? attr.mtime : w->started;
+}
+
+void box_tx_changed(struct worker *w, struct box *box)
+{
+	struct timespec last = box_tx_time(w, box), now;
+	struct box_waits *bw = box_waits(box);
+
+	/* Without memory the listing is kept until the next one is queued. */
+	if (!bw)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	/* Never the same twice, also when the clock is set back. */
+	if (!is_later(&now, &last)) {
+		now = last;
+		if (++now.tv_nsec == 1000000000)
+			now = (struct timespec){ .tv_sec = last.tv_sec + 1 };
+	}
+	bw->queued = now;
+	/* For one who has it open, and lists it again. */
+	if (!bw->unlisted)
+		notify_listing(w, inode_of_box(box, BOX_TX));
+	bw->unlisted = true;
+}
+
 int box_inode_getattr(struct call *c, struct stat *st)
 {
 	struct box *box = box_by_serial(c->w->pool, c->index);
@@ -44,6 +90,8 @@ int box_inode_getattr(struct call *c, struct stat *st)
 		st->st_nlink = 0;
 	st->st_uid = attr.uid;
 	st->st_gid = attr.gid;
+	if (inode == BOX_TX)
+		attr.mtime = box_tx_time(c->w, box);
 	st->st_mtim = st->st_atim = attr.mtime;
 	st->st_ctim = attr.ctime;
 	/*
@@ -174,7 +222,7 @@ static void box_tx_readdir(struct call *c, struct dir_reply *d, off_t off)
 	char name[24];
 
 	if (bw)
-		bw->listed = true;
+		bw->unlisted = false;
 	while (box && tx_next(c->w->pool, box, id, &tx) == 0) {
 		id = tx.id;
 		snprintf(name, sizeof(name), "%" PRIu64, id);

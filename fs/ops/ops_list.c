@@ -12,7 +12,7 @@
 /*
  * After this answer the kernel sends neither OPENDIR nor RELEASEDIR any more,
  * and keeps listings.  For a directory that changes by itself:
- * notify_listing().
+ * box_tx_changed(), and notify_listing().
  */
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {

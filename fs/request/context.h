@@ -64,7 +64,7 @@ struct worker {
 	struct reclaimer *reclaimer;
 	struct timespec started; /* CLOCK_REALTIME */
 	struct events events;
-	struct notify_queue notify;
+	struct notify notify;
 
 	/* INIT: see fs/worker/worker_session.c. */
 	struct wire_features features;

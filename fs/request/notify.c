@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The notifier's queue: see notify.h. */
+/* The notifier's queues: see notify.h. */
 #include "fs/request/notify.h"
 
 #include <errno.h>
@@ -9,18 +9,52 @@
 
 #include "fs/request/context.h"
 
+/*
+ * How long a call may take before the thread is given up.  Data: what is behind
+ * it may be shown before the kernel's copies are dropped, so it must be more
+ * than a busy machine takes.  Names: nothing goes wrong, but those of other
+ * directories wait.
+ */
+#define DATA_PATIENCE_NS 5000000000ll
+#define NAMES_PATIENCE_NS 200000000ll
+
+static void queue_init(struct worker *w, struct notify_queue *q,
+		       int64_t patience_ns)
+{
+	pthread_condattr_t attr;
+
+	q->worker = w;
+	q->patience_ns = patience_ns;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_mutex_init(&q->lock, NULL);
+	pthread_cond_init(&q->added, NULL);
+	pthread_cond_init(&q->begun, &attr);
+	pthread_cond_init(&q->done, NULL);
+	pthread_condattr_destroy(&attr);
+	TAILQ_INIT(&q->jobs);
+	TAILQ_INIT(&q->stale);
+	TAILQ_INIT(&q->hung);
+}
+
 void notify_init(struct worker *w)
 {
-	pthread_mutex_init(&w->notify.lock, NULL);
-	pthread_cond_init(&w->notify.cond, NULL);
-	TAILQ_INIT(&w->notify.jobs);
-	TAILQ_INIT(&w->notify.stale);
+	queue_init(w, &w->notify.data, DATA_PATIENCE_NS);
+	queue_init(w, &w->notify.names, NAMES_PATIENCE_NS);
+}
+
+static struct notify_queue *queue_of(struct worker *w, enum notify_kind kind)
+{
+	bool names = kind == NOTIFY_FILE || kind == NOTIFY_LISTING ||
+		     kind == NOTIFY_LISTINGS;
+
+	return names ? &w->notify.names : &w->notify.data;
 }
 
 static int notify_add(struct worker *w, const struct notify_job *model)
 {
 	struct notify_job *job = malloc(sizeof(*job));
-	struct notify_queue *q = &w->notify;
+	struct notify_queue *q = queue_of(w, model->kind);
 
 	if (!job)
 		return -ENOMEM;
@@ -29,41 +63,53 @@ static int notify_add(struct worker *w, const struct notify_job *model)
 	TAILQ_INSERT_TAIL(&q->jobs, job, link);
 	if (job->kind == NOTIFY_RANGE)
 		TAILQ_INSERT_TAIL(&q->stale, job, range.stale);
-	pthread_cond_signal(&q->cond);
+	pthread_cond_signal(&q->added);
 	pthread_mutex_unlock(&q->lock);
 	return 0;
 }
 
 /* --- for the notifier --- */
 
-void notify_wait(struct worker *w, struct notify_work *out)
+void notify_again(struct notify_queue *q, struct notify_job *job)
 {
-	struct notify_queue *q = &w->notify;
-
 	pthread_mutex_lock(&q->lock);
-	while (TAILQ_EMPTY(&q->jobs) && !q->events_added && !q->pressure)
-		pthread_cond_wait(&q->cond, &q->lock);
-	out->job = TAILQ_FIRST(&q->jobs);
-	if (out->job)
-		TAILQ_REMOVE(&q->jobs, out->job, link);
-	out->events_added = q->events_added;
-	out->pressure = q->pressure;
-	q->events_added = q->pressure = false;
+	TAILQ_INSERT_TAIL(&q->jobs, job, link);
+	pthread_cond_signal(&q->added);
 	pthread_mutex_unlock(&q->lock);
 }
 
-void notify_again(struct worker *w, struct notify_job *job)
+void notify_first(struct notify_queue *q, const struct notify_job *job)
 {
-	pthread_mutex_lock(&w->notify.lock);
-	TAILQ_INSERT_TAIL(&w->notify.jobs, job, link);
-	pthread_mutex_unlock(&w->notify.lock);
+	struct notify_job *next = malloc(sizeof(*next));
+
+	if (!next)
+		return;
+	*next = *job;
+	next->finished = false;
+	pthread_mutex_lock(&q->lock);
+	TAILQ_INSERT_HEAD(&q->jobs, next, link);
+	pthread_cond_signal(&q->added);
+	pthread_mutex_unlock(&q->lock);
 }
 
-void notify_range_done(struct worker *w, struct notify_job *job)
+bool notify_finish_locked(struct notify_queue *q, struct notify_job *job)
 {
-	pthread_mutex_lock(&w->notify.lock);
-	TAILQ_REMOVE(&w->notify.stale, job, range.stale);
-	pthread_mutex_unlock(&w->notify.lock);
+	if (job->finished)
+		return false;
+	job->finished = true;
+	if (job->kind == NOTIFY_RANGE)
+		TAILQ_REMOVE(&q->stale, job, range.stale);
+	return true;
+}
+
+void notify_box_done(struct notify_queue *q, const struct notify_job *job)
+{
+	if (!job->box.done)
+		return;
+	pthread_mutex_lock(&q->lock);
+	*job->box.done = true;
+	pthread_cond_broadcast(&q->done);
+	pthread_mutex_unlock(&q->lock);
 }
 
 /* --- copies of a box's data --- */
@@ -76,6 +122,25 @@ void notify_box(struct worker *w, uint64_t serial, uint64_t off, uint64_t len)
 	};
 
 	notify_add(w, &job);
+}
+
+void notify_box_wait(struct worker *w, uint64_t serial, uint64_t off,
+		     uint64_t len)
+{
+	struct notify_queue *q = &w->notify.data;
+	bool done = false;
+	struct notify_job job = { .kind = NOTIFY_BOX,
+				  .box = { .serial = serial,
+					   .off = off,
+					   .len = len,
+					   .done = &done } };
+
+	if (notify_add(w, &job))
+		return;
+	pthread_mutex_lock(&q->lock);
+	while (!done)
+		pthread_cond_wait(&q->done, &q->lock);
+	pthread_mutex_unlock(&q->lock);
 }
 
 int notify_box_blocking(struct worker *w, struct box *box, uint32_t slot,
@@ -127,7 +192,7 @@ void notify_range_purged(struct worker *w, uint32_t ino, uint64_t off,
 
 void notify_range_cut(struct worker *w, uint32_t ino, uint64_t off)
 {
-	struct notify_queue *q = &w->notify;
+	struct notify_queue *q = &w->notify.data;
 	struct notify_job *job;
 
 	pthread_mutex_lock(&q->lock);
@@ -142,7 +207,7 @@ void notify_range_cut(struct worker *w, uint32_t ino, uint64_t off)
 uint64_t notify_stale(struct worker *w, uint32_t ino, uint64_t off,
 		      uint64_t len, bool *stale)
 {
-	struct notify_queue *q = &w->notify;
+	struct notify_queue *q = &w->notify.data;
 	struct notify_job *job;
 	uint64_t end = off + len;
 
@@ -207,6 +272,24 @@ int notify_then_lseek(struct worker *w, fuse_req_t req, uint32_t ino, off_t off,
 	return notify_add(w, &job);
 }
 
+/* --- directories --- */
+
+void notify_listing(struct worker *w, uint64_t ino)
+{
+	struct notify_job job = { .kind = NOTIFY_LISTING,
+				  .listing = { .ino = ino } };
+
+	notify_add(w, &job);
+}
+
+void notify_all_listings(struct worker *w, bool boxes)
+{
+	struct notify_job job = { .kind = NOTIFY_LISTINGS,
+				  .listings = { .boxes = boxes } };
+
+	notify_add(w, &job);
+}
+
 /* --- without a job --- */
 
 void notify_attributes(struct worker *w, uint64_t ino)
@@ -215,23 +298,20 @@ void notify_attributes(struct worker *w, uint64_t ino)
 	fuse_lowlevel_notify_inval_inode(w->se, ino, -1, 0);
 }
 
-void notify_listing(struct worker *w, uint64_t ino)
+static void notify_news(struct notify_queue *q, bool *news)
 {
-	fuse_lowlevel_notify_inval_inode(w->se, ino, 0, 0);
+	pthread_mutex_lock(&q->lock);
+	*news = true;
+	pthread_cond_signal(&q->added);
+	pthread_mutex_unlock(&q->lock);
 }
 
 void notify_events(struct worker *w)
 {
-	pthread_mutex_lock(&w->notify.lock);
-	w->notify.events_added = true;
-	pthread_cond_signal(&w->notify.cond);
-	pthread_mutex_unlock(&w->notify.lock);
+	notify_news(&w->notify.data, &w->notify.data.events_added);
 }
 
 void notify_pressure(struct worker *w)
 {
-	pthread_mutex_lock(&w->notify.lock);
-	w->notify.pressure = true;
-	pthread_cond_signal(&w->notify.cond);
-	pthread_mutex_unlock(&w->notify.lock);
+	notify_news(&w->notify.data, &w->notify.data.pressure);
 }

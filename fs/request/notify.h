@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Jobs for the notifier, the thread that calls into the kernel's cache of our
- * own mount: fs/worker/notifier.c says why it is a thread of its own.  Here is
- * its queue.
+ * Jobs for the notifier, the threads that call into the kernel's cache of our
+ * own mount: fs/worker/notifier.c says why these are threads of their own.  Here
+ * are their queues: one of jobs on data, which others wait for, and one of jobs
+ * on names and listings, which every client can hold up.
  *
  * Any thread may add a job, with any locks held but 4.
  */
@@ -24,6 +25,8 @@ enum notify_kind {
 	NOTIFY_BOX_BLOCKING, /* the same; requests on the box wait for it */
 	NOTIFY_RANGE, /* drop copies of a plain file's bytes */
 	NOTIFY_FILE, /* drop the names and attributes of a purged file */
+	NOTIFY_LISTING, /* drop the listing of a directory */
+	NOTIFY_LISTINGS, /* the same for all of them, one after another */
 	NOTIFY_WRITE, /* answer a WRITE behind all jobs that came before it */
 	NOTIFY_PIN, /* pin a range behind them, then answer */
 	NOTIFY_LSEEK, /* write back a file's dirty pages, then answer */
@@ -32,11 +35,13 @@ enum notify_kind {
 struct notify_job {
 	TAILQ_ENTRY(notify_job) link;
 	enum notify_kind kind;
+	bool finished; /* 4: nobody waits for it any more */
 	union {
 		struct {
 			uint64_t serial;
 			uint64_t off, len; /* bytes; 0, 0: all of it */
 			uint32_t slot; /* transaction to be shown; 0: none */
+			bool *done; /* 4: set for one who waits; or NULL */
 		} box;
 		struct {
 			TAILQ_ENTRY(notify_job) stale;
@@ -51,6 +56,14 @@ struct notify_job {
 			char *name; /* in @parent; from malloc() */
 			bool more; /* other directories had names of it, too */
 		} file;
+		struct {
+			uint64_t ino; /* of the directory */
+		} listing;
+		struct {
+			bool boxes; /* those of tx/, too, but they come last */
+			uint32_t ino; /* done up to here */
+			uint64_t serial; /* the same for boxes */
+		} listings;
 		struct {
 			fuse_req_t req;
 			size_t len; /* bytes written */
@@ -71,34 +84,51 @@ struct notify_job {
 };
 TAILQ_HEAD(notify_jobs, notify_job);
 
+struct dropper;
+TAILQ_HEAD(droppers, dropper);
+
+/* Jobs, and the threads that do them: see fs/worker/dropper.h. */
 struct notify_queue {
+	struct worker *worker;
+	int64_t patience_ns; /* for one call into the kernel */
 	pthread_mutex_t lock; /* 4: of all below */
-	pthread_cond_t cond;
+	pthread_cond_t added; /* to the thread that does the jobs */
+	pthread_cond_t begun; /* to its successor: a call has begun */
+	pthread_cond_t done; /* to those who wait for a job */
 	struct notify_jobs jobs;
 	struct notify_jobs stale; /* NOTIFY_RANGE jobs that are not done */
-	bool events_added;
-	bool pressure;
+	bool events_added; /* readers of .pool/events may go on */
+	bool pressure; /* look for memory that only readers have touched */
+	struct dropper *turn; /* the thread that does the jobs */
+	bool successor; /* there is one */
+	bool asleep; /* the successor, until it is woken */
+	struct droppers hung; /* those that were given up */
+	uint32_t nr_hung;
+};
+
+struct notify {
+	struct notify_queue data; /* boxes, ranges, requests, news */
+	struct notify_queue names; /* files, listings */
 };
 
 void notify_init(struct worker *w);
 
 /* --- for the notifier --- */
 
-/* What there is to do. */
-struct notify_work {
-	struct notify_job *job; /* or NULL; the caller's to free */
-	bool events_added; /* readers of .pool/events may go on */
-	bool pressure; /* look for memory that only readers have touched */
-};
+/** notify_again - @job, which was taken, goes to the end of queue @q. */
+void notify_again(struct notify_queue *q, struct notify_job *job);
 
-/** notify_wait - until there is something to do. */
-void notify_wait(struct worker *w, struct notify_work *out);
+/** notify_first - a copy of @job is what comes next. */
+void notify_first(struct notify_queue *q, const struct notify_job *job);
 
-/** notify_again - @job, which was taken, goes to the end of the queue. */
-void notify_again(struct worker *w, struct notify_job *job);
+/**
+ * notify_finish_locked - nobody is to wait for @job any more.  q->lock held.
+ * Return: false: somebody has finished it.
+ */
+bool notify_finish_locked(struct notify_queue *q, struct notify_job *job);
 
-/** notify_range_done - the kernel has no copies of @job's range any more. */
-void notify_range_done(struct worker *w, struct notify_job *job);
+/** notify_box_done - tell the one who waits for @job, if there is one. */
+void notify_box_done(struct notify_queue *q, const struct notify_job *job);
 
 /* --- copies of a box's data, in cached mode --- */
 
@@ -107,6 +137,12 @@ void notify_range_done(struct worker *w, struct notify_job *job);
  * memory for the job, mappings go on showing what the box was sent before.
  */
 void notify_box(struct worker *w, uint64_t serial, uint64_t off, uint64_t len);
+
+/**
+ * notify_box_wait - the same, and wait until it is done.  No lock held.
+ */
+void notify_box_wait(struct worker *w, uint64_t serial, uint64_t off,
+		     uint64_t len);
 
 /**
  * notify_box_blocking - the same before transaction @slot (0: none) is shown;
@@ -182,16 +218,23 @@ int notify_then_pin(struct worker *w, fuse_req_t req, uint32_t ino,
 int notify_then_lseek(struct worker *w, fuse_req_t req, uint32_t ino, off_t off,
 		      int whence);
 
-/* --- without a job: these calls into the kernel wait for nothing --- */
+/* --- directories --- */
+
+/**
+ * notify_listing - the kernel should not keep its listing of directory @ino.
+ * Nothing may depend on it: whoever is in the middle of a listing can hold it
+ * up.  What a process finds that opens the directory after a change is decided
+ * by the directory's time of modification: see box_tx_time().
+ */
+void notify_listing(struct worker *w, uint64_t ino);
+
+/** notify_all_listings - the same for all.  @boxes: also those of tx/. */
+void notify_all_listings(struct worker *w, bool boxes);
+
+/* --- without a job: this call into the kernel waits for nothing --- */
 
 /** notify_attributes - the kernel must ask for those of @ino again. */
 void notify_attributes(struct worker *w, uint64_t ino);
-
-/**
- * notify_listing - the kernel must not keep its listing of directory @ino.  Its
- * pages are never locked for longer than a copy takes.
- */
-void notify_listing(struct worker *w, uint64_t ino);
 
 /* --- news for the notifier that needs no memory --- */
 

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <time.h>
 
 #include "pool/pool.h"
 
@@ -56,7 +57,9 @@ struct box_waits {
 	uint16_t alias; /* the newest one of its send: see inode.h */
 	bool polled;
 	bool woken; /* its serial is in waiters.woken */
-	bool listed; /* the kernel may have a listing of its tx/ */
+	bool unlisted; /* the kernel has no listing of its tx/ */
+	/* CLOCK_REALTIME, by this worker, 0: never: see box_tx_changed(). */
+	struct timespec queued;
 };
 
 struct waiters {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The notifier: the thread that calls into the kernel's cache of our own mount.
+ * The notifier: threads that call into the kernel's cache of our own mount.
  *
  * The kernel may hold a page locked until we answer a READ, and to drop that
  * page from its cache it waits for the page's lock.  So the thread that answers
@@ -14,6 +14,9 @@
  *	                              take 1: show the transaction, handle
  *	                              the deferred requests
  *
+ * A client can hold the kernel's locks, too.  A job that it holds up is given
+ * up after a while: then what waited for the job goes on without, see dropper.h.
+ *
  * The kernel does not just drop a page that a mapping has written: it writes
  * the page back first.  In a purged range that would fill the hole again, with
  * stale bytes.  So until the kernel's copies are dropped, what is written back
@@ -23,18 +26,11 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
+#include "fs/worker/dropper.h"
 #include "fs/worker/worker_priv.h"
 #include "pool/tree/tree.h"
-
-void notifier_drop_box(struct worker *w, uint64_t serial, uint64_t off,
-		       uint64_t len)
-{
-	fuse_lowlevel_notify_inval_inode(
-		w->se, inode_number(INODE_BOX + BOX_DATA, serial), off, len);
-}
 
 /* Requests that were woken meanwhile are tried again. */
 static void notifier_run_waiters(struct worker *w)
@@ -44,19 +40,13 @@ static void notifier_run_waiters(struct worker *w)
 	pool_unlock(w->pool);
 }
 
-static void notifier_box(struct worker *w, const struct notify_job *job)
-{
-	notifier_drop_box(w, job->box.serial, job->box.off, job->box.len);
-	notifier_run_waiters(w);
-}
+/* --- what waits for a job goes on --- */
 
-static void notifier_box_blocking(struct worker *w,
-				  const struct notify_job *job)
+static void finish_box_blocking(struct worker *w, const struct notify_job *job)
 {
 	struct raw_request *raw;
 	struct box *box;
 
-	notifier_drop_box(w, job->box.serial, job->box.off, job->box.len);
 	pool_lock(w->pool);
 	if (job->box.slot)
 		tx_invalidated(w->pool, job->box.slot);
@@ -73,61 +63,110 @@ static void notifier_box_blocking(struct worker *w,
 	pool_unlock(w->pool);
 }
 
-static void notifier_range(struct worker *w, struct notify_job *job)
+void notifier_finish(struct worker *w, const struct notify_job *job)
 {
-	fuse_lowlevel_notify_inval_inode(w->se, job->range.ino, job->range.off,
-					 job->range.len);
-	notify_range_done(w, job);
-	notifier_run_waiters(w);
+	switch (job->kind) {
+	case NOTIFY_BOX:
+		notifier_run_waiters(w);
+		notify_box_done(&w->notify.data, job);
+		break;
+	case NOTIFY_BOX_BLOCKING:
+		finish_box_blocking(w, job);
+		break;
+	case NOTIFY_RANGE:
+		notifier_run_waiters(w);
+		break;
+	case NOTIFY_LISTINGS:
+		notify_first(&w->notify.names, job);
+		break;
+	default:
+		break;
+	}
 }
 
-/* --- purged files --- */
-
-/* The kernel keeps those of directories that have not changed for a while. */
-static void notifier_all_listings(struct worker *w)
+/* Unless it was given up, and finished by another thread. */
+static void finish(struct worker *w, struct dropper *d, struct notify_job *job)
 {
-	uint32_t ino = 0;
+	struct notify_queue *q = dropper_queue(d);
+	bool mine;
 
-	do {
-		pool_lock(w->pool);
-		ino = inode_next_known(w->pool, ino, INODE_KNOWN_DIR);
-		pool_unlock(w->pool);
-		if (ino)
-			notify_listing(w, ino);
-	} while (ino);
+	pthread_mutex_lock(&q->lock);
+	mine = notify_finish_locked(q, job);
+	pthread_mutex_unlock(&q->lock);
+	if (mine)
+		notifier_finish(w, job);
 }
+
+/* --- names and listings --- */
 
 /*
  * The kernel is told one of the names.  Where it does not know how to prune the
- * others, it looks them up again when it finds them stale.
+ * others, it looks them up again when it finds them stale.  What waits for
+ * nothing comes first: with new attributes of the directory the kernel finds
+ * that its listing is old.
  */
-static void notifier_file(struct worker *w, struct notify_job *job)
+static void notifier_file(struct worker *w, struct dropper *d,
+			  struct notify_job *job)
 {
 	uint32_t ino = job->file.ino, parent = job->file.parent;
 
 	if (ino)
 		notify_attributes(w, ino);
+	if (parent)
+		notify_attributes(w, parent);
+	if (ino)
+		drop_unused_names(d, ino);
+	if (parent)
+		drop_pages(d, parent, 0, 0);
 	/* Waits for a request that changes the directory now. */
 	if (ino && parent)
-		fuse_lowlevel_notify_inval_entry(w->se, parent, job->file.name,
-						 strlen(job->file.name));
-	if (ino)
-		wire_notify_prune(w->fuse_fd, ino);
-	if (parent)
-		notify_listing(w, parent);
+		drop_name(d, parent, job->file.name);
 	if (job->file.more)
-		notifier_all_listings(w);
+		notify_all_listings(w, false);
 	free(job->file.name);
+}
+
+/* The kernel keeps those of directories that have not changed for a while. */
+static void notifier_listings(struct worker *w, struct dropper *d,
+			      struct notify_job *job)
+{
+	struct box *box = NULL;
+	uint64_t ino;
+
+	pool_lock(w->pool);
+	ino = inode_next_known(w->pool, job->listings.ino, INODE_KNOWN_DIR);
+	if (ino) {
+		job->listings.ino = ino;
+	} else if (job->listings.boxes) {
+		job->listings.ino = UINT32_MAX;
+		box = box_next(w->pool, job->listings.serial);
+	}
+	if (box) {
+		job->listings.serial = box_serial(box);
+		ino = inode_of_box(box, BOX_TX);
+	}
+	pool_unlock(w->pool);
+	if (!ino)
+		return;
+	drop_pages(d, ino, 0, 0);
+	finish(w, d, job);
 }
 
 /* --- requests --- */
 
-static void notifier_write(struct worker *w, const struct notify_job *job)
+/* Behind the jobs of both queues.  Return: true: it goes to the other one. */
+static bool notifier_write(struct worker *w, struct dropper *d,
+			   struct notify_job *job)
 {
+	if (dropper_queue(d) != &w->notify.names) {
+		notify_again(&w->notify.names, job);
+		return true;
+	}
 	pool_lock(w->pool);
 	fuse_reply_write(job->write.req, job->write.len);
 	wait_run(w);
 	pool_unlock(w->pool);
+	return false;
 }
 
 /*
@@ -156,11 +195,12 @@ static bool notifier_pin(struct worker *w, const struct notify_job *job)
 	return !again;
 }
 
-static void notifier_lseek(struct worker *w, const struct notify_job *job)
+static void notifier_lseek(struct worker *w, struct dropper *d,
+			   const struct notify_job *job)
 {
 	off_t at;
 
-	fuse_lowlevel_notify_inval_inode(w->se, job->lseek.ino, 0, 0);
+	drop_pages(d, job->lseek.ino, 0, 0);
 	pool_lock(w->pool);
 	at = tree_lseek(w->pool, job->lseek.ino, job->lseek.off,
 			job->lseek.whence);
@@ -171,66 +211,65 @@ static void notifier_lseek(struct worker *w, const struct notify_job *job)
 	pool_unlock(w->pool);
 }
 
-/* --- the thread --- */
+/* --- for the threads --- */
 
-static void notifier_do(struct worker *w, struct notify_job *job)
+static void drop_box(struct dropper *d, const struct notify_job *job)
+{
+	drop_pages(d, inode_number(INODE_BOX + BOX_DATA, job->box.serial),
+		   job->box.off, job->box.len);
+}
+
+void notifier_do(struct worker *w, struct dropper *d, struct notify_job *job)
 {
 	switch (job->kind) {
 	case NOTIFY_BOX:
-		notifier_box(w, job);
-		break;
 	case NOTIFY_BOX_BLOCKING:
-		notifier_box_blocking(w, job);
+		drop_box(d, job);
+		finish(w, d, job);
 		break;
 	case NOTIFY_RANGE:
-		notifier_range(w, job);
+		drop_pages(d, job->range.ino, job->range.off, job->range.len);
+		finish(w, d, job);
 		break;
 	case NOTIFY_FILE:
-		notifier_file(w, job);
+		notifier_file(w, d, job);
+		break;
+	case NOTIFY_LISTING:
+		drop_pages(d, job->listing.ino, 0, 0);
+		break;
+	case NOTIFY_LISTINGS:
+		notifier_listings(w, d, job);
 		break;
 	case NOTIFY_WRITE:
-		notifier_write(w, job);
+		if (notifier_write(w, d, job))
+			return;
 		break;
 	case NOTIFY_PIN:
 		if (!notifier_pin(w, job)) {
-			notify_again(w, job);
+			notify_again(dropper_queue(d), job);
 			return;
 		}
 		break;
 	case NOTIFY_LSEEK:
-		notifier_lseek(w, job);
+		notifier_lseek(w, d, job);
 		break;
 	}
 	free(job);
 }
 
-static void *notifier_thread(void *arg)
+void notifier_news(struct worker *w, bool events_added, bool pressure)
 {
-	struct worker *w = worker_of(arg);
-	struct notify_work work;
-
-	for (;;) {
-		notify_wait(w, &work);
-		if (work.job)
-			notifier_do(w, work.job);
-		if (!work.events_added && !work.pressure)
-			continue;
-		pool_lock(w->pool);
-		if (work.events_added)
-			wait_run_events(w);
-		if (work.pressure)
-			box_rescan(w->pool, NULL);
-		pool_unlock(w->pool);
-	}
-	return NULL;
+	pool_lock(w->pool);
+	if (events_added)
+		wait_run_events(w);
+	if (pressure)
+		box_rescan(w->pool, NULL);
+	pool_unlock(w->pool);
 }
 
 int notifier_start(struct worker *w)
 {
-	pthread_t thread;
-	int err = pthread_create(&thread, NULL, notifier_thread, w);
+	int err = dropper_start(&w->notify.data);
 
-	if (!err)
-		pthread_detach(thread);
-	return -err;
+	return err ? err : dropper_start(&w->notify.names);
 }

@@ -230,10 +230,8 @@ static int worker_take_over(struct worker *w)
 	worker_report_start(w);
 	if (restarted && w->mode == MODE_CACHED)
 		err = worker_forget_copies(w);
-	if (restarted) {
-		worker_forget_listings(w);
+	if (restarted)
 		worker_forget_purged(w);
-	}
 	tx_invalidate_again(w->pool);
 	worker_adopt_pollers(w);
 	/* Other aliases than earlier workers have given out. */

@@ -8,7 +8,8 @@
  *	loop		reads a request with none; handles and answers it with 1
  *	reclaimer	3, then tries 2; the shrinkers of volatile files and
  *			ranges only try 1, and stop when it is taken
- *	notifier	calls into the kernel with none, then takes 1
+ *	notifier	two queues, with threads that can be given up: they call
+ *			into the kernel with none, then take 1
  *	signals		waits for SIGTERM, then takes 1 and answers all waiters
  */
 #ifndef POOLFS_FS_WORKER_H

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "fs/kind/box.h"
 #include "fs/request/backing.h"
 #include "fs/request/memory.h"
 #include "pool/store/store.h"
@@ -25,12 +26,8 @@ static void on_space(void *arg, struct box *box)
 static void on_queued(void *arg, struct box *box)
 {
 	struct worker *w = worker_of(arg);
-	struct box_waits *bw = box_private(box);
 
-	if (bw && bw->listed) {
-		bw->listed = false;
-		notify_listing(w, inode_of_box(box, BOX_TX));
-	}
+	box_tx_changed(w, box);
 	wait_wake_box(w, box);
 }
 
@@ -50,7 +47,7 @@ static void on_copies_stale(void *arg, struct box *box, uint32_t slot,
 /* Called by the reclaimer's thread, which may wait for the kernel. */
 static void on_reclaimed(void *arg, uint64_t serial, uint64_t off, uint64_t len)
 {
-	notifier_drop_box(worker_of(arg), serial, off, len);
+	notify_box_wait(worker_of(arg), serial, off, len);
 }
 
 /* Called by a thread that must not wait for it. */

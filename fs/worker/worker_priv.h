@@ -67,15 +67,20 @@ void worker_handle_locked(struct worker *w, void *buf, size_t len);
 
 /* --- notifier.c --- */
 
-/** notifier_start - Return: 0 or -errno. */
+/** notifier_start - its threads.  Return: 0 or -errno. */
 int notifier_start(struct worker *w);
 
+/** notifier_do - one job of a queue, by thread @d.  Takes @job. */
+void notifier_do(struct worker *w, struct dropper *d, struct notify_job *job);
+
 /**
- * notifier_drop_box - drop the kernel's copies of bytes [@off, @off + @len) of
- * a box's data; 0, 0: of all.  No lock held, and never in the loop's thread.
+ * notifier_finish - what waited for @job goes on; for a job that is done, and
+ * for one that was given up.  Takes 1.
  */
-void notifier_drop_box(struct worker *w, uint64_t serial, uint64_t off,
-		       uint64_t len);
+void notifier_finish(struct worker *w, const struct notify_job *job);
+
+/** notifier_news - see notify_events() and notify_pressure().  Takes 1. */
+void notifier_news(struct worker *w, bool events_added, bool pressure);
 
 /* --- worker_resume.c --- */
 
@@ -91,7 +96,6 @@ int worker_handle_resent(struct worker *w);
  */
 /** worker_forget_copies - of boxes' data.  Return: 0 or -ENOMEM. */
 int worker_forget_copies(struct worker *w);
-void worker_forget_listings(struct worker *w);
 void worker_forget_purged(struct worker *w);
 
 /** worker_adopt_pollers - wake what polled files of earlier workers. */

@@ -93,15 +93,6 @@ int worker_forget_copies(struct worker *w)
 	return err;
 }
 
-void worker_forget_listings(struct worker *w)
-{
-	struct box *box = NULL;
-
-	notify_listing(w, inode_number(INODE_FIXED, FIXED_SHRINKERS));
-	while ((box = box_next(w->pool, box ? box_serial(box) : 0)))
-		notify_listing(w, inode_of_box(box, BOX_TX));
-}
-
 static void forget_range(void *arg, uint32_t ino, uint64_t off, uint64_t len)
 {
 	notify_range_purged(worker_of(arg), ino, off, len);
@@ -116,8 +107,9 @@ void worker_forget_purged(struct worker *w)
 
 	while ((ino = inode_next_known(w->pool, ino, INODE_KNOWN_DEAD)))
 		notify_file_purged(w, ino, 0, "", false);
-	/* Also of files that the kernel has seen in a listing only. */
-	notify_file_purged(w, 0, 0, "", true);
+	/* Also of files that the kernel has seen in a listing only, and of
+	 * transactions. */
+	notify_all_listings(w, true);
 	/* In passthrough mode the kernel has no copies. */
 	if (w->mode == MODE_CACHED)
 		vrange_each_stale(w->pool, forget_range, w);
