@@ -2,33 +2,22 @@
 /*
  * The keeper: see keeper.h.
  *
- *	                     worker died
- *	mount --> running <---------------. ---> new worker
- *	             |  |                 |
- *	     SIGTERM |  | umount          '---- while the connection lives
- *	             v  v
- *	        stop the worker, unmount, remove the store
+ *	mount --> supervise --> unmount, remove the store
  *
- * A worker has died when it is reaped, or when its watcher says so: see
- * watcher.c.
+ * What it does while the mount lives is in supervise.c.
  */
 #include "fs/keeper.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -36,46 +25,19 @@
 #include "fs/kernel/harden.h"
 #include "fs/kernel/mount.h"
 #include "fs/request/context.h"
-#include "fs/worker/worker.h"
+#include "fs/supervise.h"
 #include "pool/store/store.h"
 #include "shrinker/clock.h"
-
-/*
- * Least time between the starts of two workers, so that workers that die at
- * once do not keep a core busy; more after one that could not start.
- */
-#define RESTART_NS 100000000ll
-#define FAILED_NS 1000000000ll
-#define STOP_SECONDS 10
-/* Within this time a dead worker can be reaped, unless a thread is held up. */
-#define REAP_MS 500
 
 struct keeper {
 	const struct options *options;
 	struct mount_shared *shared;
 	struct store store;
+	struct supervisor supervisor;
 	struct fuse_session *mount;
 	uint64_t mount_id; /* see mount_id() */
-	sigset_t signals;
-	pid_t worker;
-	int64_t started_ns;
 	int ready_fd;
-	bool stopping;
 };
-
-__attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsyslog(LOG_WARNING, fmt, ap);
-	va_end(ap);
-	fputs("poolfs: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-}
 
 static int keeper_mount(struct keeper *k)
 {
@@ -111,195 +73,6 @@ static int keeper_mount(struct keeper *k)
 	return 0;
 }
 
-static int keeper_start_worker(struct keeper *k)
-{
-	pid_t pid;
-
-	k->started_ns = clock_ns();
-	pid = fork();
-	if (pid < 0)
-		return -errno;
-	if (pid == 0 && k->ready_fd >= 0)
-		close(k->ready_fd);
-	if (pid == 0)
-		exit(worker_run(k->options, k->shared, &k->store, k->mount));
-	k->worker = pid;
-	return 0;
-}
-
-/* Until there is memory for a process.  Return: false: asked to stop. */
-static bool keeper_start_again(struct keeper *k)
-{
-	struct timespec delay = { .tv_sec = FAILED_NS / 1000000000 };
-	sigset_t stop;
-	int err;
-
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGTERM);
-	sigaddset(&stop, SIGINT);
-	sigaddset(&stop, SIGHUP);
-	while ((err = keeper_start_worker(k))) {
-		say("%s: cannot start a worker: %s; trying again",
-		    k->options->mountpoint, strerror(-err));
-		if (sigtimedwait(&stop, NULL, &delay) > 0)
-			return false;
-	}
-	return true;
-}
-
-/*
- * The request that was being handled may have caused a crash, but not a
- * SIGKILL.
- */
-static void keeper_blame(struct mount_shared *sh, int status)
-{
-	int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-	bool crashed = (sig && sig != SIGKILL) ||
-		       (WIFEXITED(status) &&
-			WEXITSTATUS(status) != WORKER_STOPPED);
-
-	sh->crashes = crashed && sh->handling == sh->blamed ? sh->crashes + 1
-							    : crashed;
-	sh->blamed = sh->handling;
-	sh->handling = 0;
-}
-
-static void keeper_wait_to_restart(const struct keeper *k, int status)
-{
-	int64_t least = WIFEXITED(status) &&
-					WEXITSTATUS(status) == WORKER_FAILED
-				? FAILED_NS
-				: RESTART_NS;
-	int64_t left = k->started_ns + least - clock_ns();
-	struct timespec delay = { .tv_sec = left / 1000000000,
-				  .tv_nsec = left % 1000000000 };
-
-	if (left > 0)
-		nanosleep(&delay, NULL);
-}
-
-/* Return: true when the mount goes on. */
-static bool keeper_worker_died(struct keeper *k, int status)
-{
-	struct mount_shared *sh = k->shared;
-
-	k->worker = 0;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_UNMOUNTED)
-		return false;
-	if (k->stopping)
-		return false;
-	if (!sh->init_answered || (!sh->restarts && sh->why[0])) {
-		say("%s: %s", k->options->mountpoint,
-		    sh->why[0] ? sh->why : "the worker could not start");
-		return false;
-	}
-	if (!sh->can_resend) {
-		say("%s: the worker died, and this kernel cannot send its "
-		    "requests again (Linux 6.9 can); unmounting",
-		    k->options->mountpoint);
-		return false;
-	}
-	if (WIFSIGNALED(status))
-		say("%s: the worker was killed by signal %d; starting another",
-		    k->options->mountpoint, WTERMSIG(status));
-	else
-		say("%s: the worker ended with status %d%s%s; starting another",
-		    k->options->mountpoint, WEXITSTATUS(status),
-		    sh->why[0] ? ": " : "", sh->why);
-	sh->why[0] = 0;
-	keeper_blame(sh, status);
-	keeper_wait_to_restart(k, status);
-	sh->restarts++;
-	return keeper_start_again(k);
-}
-
-/* Has the main thread ended?  Other threads may keep the process from being
- * reaped. */
-static bool is_zombie(pid_t pid)
-{
-	char path[64], state = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
-		state = 0;
-	fclose(f);
-	return state == 'Z';
-}
-
-/* The exit status, when no other worker will be started. */
-static int keeper_status(int status)
-{
-	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : 1;
-}
-
-/*
- * A watcher has seen its worker's main thread end.  The other threads can be
- * held up by a request, which the next worker answers.
- *
- * Return: -1: the mount goes on, else the status that it ends with.
- */
-static int keeper_main_thread_died(struct keeper *k)
-{
-	struct pollfd end = { .fd = pidfd_open(k->worker, 0),
-			      .events = POLLIN };
-	int status = SIGKILL;
-
-	poll(&end, 1, REAP_MS);
-	if (end.fd >= 0)
-		close(end.fd);
-	waitpid(k->worker, &status, WNOHANG);
-	return keeper_worker_died(k, status) ? -1 : keeper_status(status);
-}
-
-/*
- * Answers all requests that the last worker has left unanswered: they hold up
- * its end, and no other worker will come.
- */
-static void keeper_refuse_requests(struct keeper *k)
-{
-	int fd = fuse_session_fd(k->mount);
-	void *buf = malloc(REQUEST_BUFFER);
-	struct wire_request r;
-	ssize_t n;
-
-	if (!buf)
-		return;
-	fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
-	wire_notify_resend(fd);
-	while ((n = read(fd, buf, REQUEST_BUFFER)) > 0)
-		if (wire_parse(buf, n, &r) && r.op != WIRE_UNANSWERED)
-			wire_reply_error(fd, r.raw_unique, -ENOTCONN);
-	free(buf);
-}
-
-static void keeper_stop(struct keeper *k)
-{
-	int64_t end = clock_ns() + STOP_SECONDS * 1000000000ll;
-	struct timespec step = { .tv_nsec = 100000000 };
-	sigset_t child;
-	int status;
-
-	if (!k->worker)
-		return;
-	k->stopping = true;
-	k->shared->stopping = 1;
-	kill(k->worker, SIGTERM);
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
-	while (waitpid(k->worker, &status, WNOHANG) == 0) {
-		if (clock_ns() > end)
-			kill(k->worker, SIGKILL);
-		if (is_zombie(k->worker))
-			keeper_refuse_requests(k);
-		sigtimedwait(&child, NULL, &step);
-	}
-	k->worker = 0;
-}
-
 static void keeper_silence(int fd)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -313,8 +86,10 @@ static void keeper_silence(int fd)
 /*
  * The mount answers: the process that was started in the foreground may exit.
  */
-static void keeper_ready(struct keeper *k)
+static void keeper_ready(void *arg)
 {
+	struct keeper *k = arg;
+
 	if (k->ready_fd < 0)
 		return;
 	keeper_silence(2);
@@ -324,36 +99,13 @@ static void keeper_ready(struct keeper *k)
 	k->ready_fd = -1;
 }
 
-static int keeper_loop(struct keeper *k)
+/* In a new worker, which must not keep open what the user waits for. */
+static void keeper_forked(void *arg)
 {
-	siginfo_t si;
-	pid_t pid;
-	int status;
+	struct keeper *k = arg;
 
-	for (;;) {
-		if (sigwaitinfo(&k->signals, &si) < 0)
-			continue;
-		if (si.si_signo == SIGUSR1) {
-			keeper_ready(k);
-			continue;
-		}
-		if (si.si_signo == SIGUSR2) {
-			/* Or an earlier worker's watcher was late. */
-			status = k->worker && (k->worker == si.si_int ||
-					       is_zombie(k->worker))
-					 ? keeper_main_thread_died(k)
-					 : -1;
-			if (status >= 0)
-				return status;
-			continue;
-		}
-		if (si.si_signo != SIGCHLD)
-			return 0; /* asked to stop */
-		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-			/* Others are watchers, and workers given up. */
-			if (pid == k->worker && !keeper_worker_died(k, status))
-				return keeper_status(status);
-	}
+	if (k->ready_fd >= 0)
+		close(k->ready_fd);
 }
 
 static int keeper_prepare(struct keeper *k)
@@ -366,14 +118,13 @@ static int keeper_prepare(struct keeper *k)
 	if (k->shared == MAP_FAILED)
 		return -errno;
 	k->shared->keeper = getpid();
-	sigemptyset(&k->signals);
-	sigaddset(&k->signals, SIGCHLD);
-	sigaddset(&k->signals, SIGTERM);
-	sigaddset(&k->signals, SIGINT);
-	sigaddset(&k->signals, SIGHUP);
-	sigaddset(&k->signals, SIGUSR1); /* a worker is ready */
-	sigaddset(&k->signals, SIGUSR2); /* from a watcher */
-	sigprocmask(SIG_BLOCK, &k->signals, NULL);
+	k->supervisor = (struct supervisor){ .options = k->options,
+					     .shared = k->shared,
+					     .store = &k->store,
+					     .ready = keeper_ready,
+					     .forked = keeper_forked,
+					     .arg = k };
+	supervise_init(&k->supervisor);
 	/* When a worker dies, its watcher becomes our child. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	err = store_open(&k->store, k->options->store, k->options->size,
@@ -412,6 +163,10 @@ static void keeper_unmount(struct keeper *k)
 	const char *dir = k->options->mountpoint;
 	struct statfs sfs;
 
+	/* What was left has the connection open: nobody would answer those who
+	 * use the mount. */
+	if (k->supervisor.left)
+		mount_abort(k->shared->device);
 	mount_end(k->mount, dir, k->shared->device);
 	fuse_session_destroy(k->mount);
 	/* Another file system may be mounted there by now: do not access it, or
@@ -458,10 +213,10 @@ int keeper_run(const struct options *options)
 	umask(077);
 	if (keeper_mount(&k) == 0) {
 		capability_use(CAPABILITY_KEEPER);
-		if (keeper_start_worker(&k) == 0)
-			status = keeper_loop(&k);
+		k.supervisor.mount = k.mount;
+		status = supervise(&k.supervisor);
 		capability_use(CAPABILITY_ALL);
-		keeper_stop(&k);
+		supervise_stop(&k.supervisor);
 		keeper_unmount(&k);
 	}
 	store_close(&k.store);

@@ -157,3 +157,183 @@ data_held() {
 	need user_mount
 	as_root_in_every_mode data_held -o allow_other
 }
+
+# ---- workers that die -------------------------------------------------------
+
+# start_to_crash [OPTION...]: a pool whose workers die as crash() says.
+start_to_crash() {
+	export CRASH=$POOL_TMP/crash
+	rm -f "$CRASH"
+	LD_PRELOAD=$TOOLS/crash.so \
+		ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 \
+		pool_start "$@"
+	touch "$POOL/file"
+	setfattr -n user.is -v MURDEROUS "$POOL/file"
+}
+
+# crash HOW N [TEXT]: see tests/preload/crash.c; by default, the next workers die
+# at ask.
+crash() {
+	echo "$1 $2 ${3:-MURDEROUS}" >"$CRASH"
+}
+
+ask() {
+	timeout 60 getfattr -n user.is --only-values "$POOL/file" 2>&1
+}
+
+zombies() {
+	ps -o stat= --ppid "$1" | grep -c Z || true
+}
+
+@test "a request that workers crash in is answered EIO, and harms nobody else" {
+	local mode keeper
+	for mode in $MODES; do
+		start_to_crash --mode="$mode"
+		keeper=$(pool_pid keeper)
+		for _ in {1..5}; do
+			crash 11 3
+			[[ $(ask) == *"Input/output error"* ]]
+			[[ $(ask) == *MURDEROUS* ]]
+		done
+		is 15 "$(json restarts "$POOL/.pool/stats")"
+		wait_until 5 eval '(($(zombies "$keeper") == 0))' ||
+			fail "$(ps -o pid,stat,comm --ppid "$keeper")"
+		# twice is an accident
+		crash 11 2
+		[[ $(ask) == *MURDEROUS* ]]
+		pool_stop
+	done
+}
+
+@test "a request in which somebody kills the worker is carried out" {
+	start_to_crash
+	crash 9 12
+	[[ $(ask) == *MURDEROUS* ]]
+	is 12 "$(json restarts "$POOL/.pool/stats")"
+	pool_stop
+}
+
+@test "a request that takes all memory is answered EIO" {
+	need root cgroup
+	local group keeper
+	start_to_crash
+	keeper=$(pool_pid keeper)
+	group=$(cgroup_new 96M)
+	echo "$keeper" >"$group/cgroup.procs"
+	echo "$(pool_pid worker)" >"$group/cgroup.procs"
+	crash eat 3
+	[[ $(ask) == *"Input/output error"* ]] || fail "$(ask)"
+	is "eat 0 MURDEROUS" "$(<"$CRASH")"
+	[[ $(ask) == *MURDEROUS* ]]
+	is "$keeper" "$(pool_pid keeper)"
+	pool_stop
+}
+
+@test "a crash loop hears SIGTERM, and leaves no zombies" {
+	local keeper worker
+	start_to_crash
+	keeper=$(pool_pid keeper)
+	crash 11 1000000 ready
+	kill -KILL "$(pool_pid worker)"
+	# the pauses have grown
+	wait_until 10 eval 'read -r _ left _ <"$CRASH"; ((left < 999994))'
+	(($(zombies "$keeper") <= 1)) ||
+		fail "$(ps -o pid,stat,comm --ppid "$keeper")"
+	kill -TERM "$keeper"
+	wait_until 5 not_running "$keeper"
+	fails is_mounted "$POOL"
+	forget "pool.${POOL//\//_}"
+}
+
+@test "a crash loop that ends: the mount goes on" {
+	start_to_crash
+	crash 11 4 ready
+	kill -KILL "$(pool_pid worker)"
+	is 5 "$(json restarts "$POOL/.pool/stats")"
+	[[ $(ask) == *MURDEROUS* ]]
+	pool_stop
+}
+
+@test "a mount where no worker is ever ready ends, and says so" {
+	local status=0
+	tmp
+	export CRASH=$POOL_TMP/crash
+	POOL=$POOL_TMP/mnt
+	mkdir "$POOL"
+	note "pool.${POOL//\//_}" "$POOL" 0
+	crash 11 1000000 ready
+	LD_PRELOAD=$TOOLS/crash.so \
+		ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 \
+		timeout 60 "$POOLFS" "$POOL" >"$POOL_TMP/said" 2>&1 \
+		3>&- 4>&- </dev/null || status=$?
+	is 1 "$status"
+	grep -q "5 workers have died before one was ready" "$POOL_TMP/said" ||
+		fail "$(<"$POOL_TMP/said")"
+	fails is_mounted "$POOL"
+}
+
+# bats test_tags=slow
+@test "a worker that is stopped is replaced while an operation waits" {
+	local mode worker
+	for mode in $MODES; do
+		pool_start --mode="$mode"
+		mkdir "$POOL/box/a"
+		worker=$(pool_pid worker)
+		kill -STOP "$worker"
+		timeout 60 sh -c "echo hello >'$POOL/box/a/send'" ||
+			fail "no worker has come"
+		not_running "$worker"
+		is hello "$(cat "$POOL"/box/a/tx/*)"
+		is 1 "$(json restarts "$POOL/.pool/stats")"
+		pool_stop
+	done
+}
+
+# bats test_tags=slow
+@test "a worker that is stopped while nothing is to be done is left alone" {
+	local worker
+	pool_start
+	worker=$(pool_pid worker)
+	kill -STOP "$worker"
+	sleep 8
+	kill -CONT "$worker"
+	is "$worker" "$(pool_pid worker)"
+	pool_stop
+}
+
+@test "SIGTERM to the keeper of a worker that is stopped" {
+	local keeper
+	pool_start
+	keeper=$(pool_pid keeper)
+	kill -STOP "$(pool_pid worker)"
+	kill -TERM "$keeper"
+	wait_until 5 not_running "$keeper"
+	fails is_mounted "$POOL"
+	forget "pool.${POOL//\//_}"
+}
+
+# ---- the end ----------------------------------------------------------------
+
+@test "the mount ends while a client holds up a thread of the worker" {
+	need root user_mount
+	local mode keeper
+	for mode in $MODES; do
+		pool_start --mode="$mode" -o allow_other
+		B=$POOL/box
+		W=$(mktemp -d "$POOL_TMP/work.XXXXXX")
+		new_box x
+		for _ in 1 2; do
+			echo text >"$BOX/send"
+			transactions >/dev/null
+		done
+		hang getdents "$BOX/tx"
+		echo text >"$BOX/send"
+		keeper=$(pool_pid keeper)
+		kill -TERM "$keeper"
+		wait_until 10 not_running "$keeper" ||
+			fail "the keeper: $(where_is "$keeper")"
+		fails is_mounted "$POOL"
+		unhang
+		forget "pool.${POOL//\//_}"
+	done
+}

@@ -103,6 +103,21 @@ static bool is_alive(struct fuse_session *mount)
 	return poll(&p, 1, 0) >= 0 && !(p.revents & POLLERR);
 }
 
+void mount_abort(uint64_t device)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/fs/fuse/connections/%u/abort",
+		 minor(device));
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (write(fd, "1", 1) < 0)
+		perror(path);
+	close(fd);
+}
+
 void mount_remove(struct fuse_session *mount, const char *dir, uint64_t device)
 {
 	if (!device || mount_device(dir) != device)

@@ -35,6 +35,13 @@ bool mount_was_removed(uint64_t id);
 void mount_end(struct fuse_session *mount, const char *dir, uint64_t device);
 
 /**
+ * mount_abort - end the FUSE connection of the mount with this mount_device(), as
+ * the user who has made it may.  Nothing happens where the kernel's control file
+ * system is not mounted.
+ */
+void mount_abort(uint64_t device);
+
+/**
  * mount_remove - the same for a process without the session's descriptor, when
  * those that had it have ended.
  */

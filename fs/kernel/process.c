@@ -104,6 +104,16 @@ enum process_end process_end(pid_t tid, uid_t uid, gid_t gid)
 							   : PROCESS_EXITS;
 }
 
+char process_state(pid_t pid)
+{
+	char text[1024];
+	const char *end;
+
+	proc_read_of(pid, "stat", text, sizeof(text));
+	end = strrchr(text, ')');
+	return end && end[1] == ' ' ? end[2] : 0;
+}
+
 int process_cpu(pid_t tid)
 {
 	char text[1024], *at;

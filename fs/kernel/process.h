@@ -23,6 +23,12 @@ enum process_end {
  */
 enum process_end process_end(pid_t tid, uid_t uid, gid_t gid);
 
+/**
+ * process_state - of its main thread, as /proc/PID/stat has it: 'Z' has ended,
+ * 'T' is stopped, 't' is stopped by a debugger.  0: not known.
+ */
+char process_state(pid_t pid);
+
 /** process_cpu - Return: the processor that thread @tid ran on last, or -1. */
 int process_cpu(pid_t tid);
 

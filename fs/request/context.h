@@ -27,6 +27,14 @@
 /* Bytes of the memory that a request is read into: a huge page. */
 #define REQUEST_BUFFER (2u << 20)
 
+/*
+ * A request that so much blame has come upon is not tried again: three workers
+ * in a row have crashed in it, or somebody has killed many.
+ */
+#define BLAME_MAX 21
+#define BLAME_CRASH 7
+#define BLAME_KILL 1
+
 /* Memory that the keeper shares with its workers. */
 struct mount_shared {
 	unsigned char init[INIT_MAX]; /* the kernel's INIT request */
@@ -37,11 +45,14 @@ struct mount_shared {
 	_Atomic uint32_t restarts;
 	_Atomic uint32_t stopping; /* set by the keeper: the mount ends */
 	_Atomic uint32_t ended; /* set by the keeper: it has cleaned up */
+	/* Of this worker: counts each request that is read, and counts again
+	 * when it was handled. */
+	_Atomic uint32_t turns;
 	/* The request being handled, 0 between two; and the one that the last
-	 * @crashes workers in a row have crashed in. */
+	 * workers in a row have died in, with @blame for all of them. */
 	_Atomic uint64_t handling;
 	_Atomic uint64_t blamed;
-	_Atomic uint32_t crashes;
+	_Atomic uint32_t blame;
 	_Atomic int64_t mounted_ns; /* CLOCK_MONOTONIC */
 	pid_t keeper;
 	_Atomic int32_t last_backing; /* the newest passthrough id */

@@ -11,18 +11,13 @@
 #include "fs/ops/ops.h"
 #include "fs/worker/worker_priv.h"
 
-/*
- * A request that so many workers in a row have crashed in is not tried again.
- */
-#define CRASHES_MAX 3
-
 /* Return: true: answered. */
 static bool worker_refuses(struct worker *w)
 {
 	struct wire_request *r = &w->request;
 
 	if (!r->resent || r->op == WIRE_UNANSWERED ||
-	    w->shared->crashes < CRASHES_MAX || w->shared->blamed != r->unique)
+	    w->shared->blame < BLAME_MAX || w->shared->blamed != r->unique)
 		return false;
 	wire_reply_error(w->fuse_fd, r->raw_unique, -EIO);
 	return true;

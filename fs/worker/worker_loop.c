@@ -23,6 +23,15 @@ ssize_t worker_read(struct worker *w, void *buf)
 	return n < 0 ? -errno : n;
 }
 
+void worker_turn(struct worker *w)
+{
+	uint32_t turns = atomic_load_explicit(&w->shared->turns,
+					      memory_order_relaxed);
+
+	atomic_store_explicit(&w->shared->turns, turns + 1,
+			      memory_order_relaxed);
+}
+
 int worker_loop(struct worker *w)
 {
 	struct follow follow = { 0 };
@@ -32,9 +41,11 @@ int worker_loop(struct worker *w)
 	if (w->buffer)
 		n = w->init_swallow ? worker_handle_resent(w) : 0;
 	while (n >= 0 && (n = worker_read(w, w->buffer)) > 0) {
+		worker_turn(w);
 		pool_lock(w->pool);
 		worker_handle_locked(w, w->buffer, n);
 		pool_unlock(w->pool);
+		worker_turn(w);
 		follow_client(&follow, w->request.pid);
 	}
 	free(w->buffer);

@@ -53,6 +53,11 @@ int worker_make_reclaimer(struct worker *w);
  */
 ssize_t worker_read(struct worker *w, void *buf);
 
+/**
+ * worker_turn - a request was taken in hand, or was handled.  By the loop only.
+ */
+void worker_turn(struct worker *w);
+
 /** worker_loop - until the end.  Return: enum worker_status. */
 int worker_loop(struct worker *w);
 

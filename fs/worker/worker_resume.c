@@ -76,7 +76,9 @@ int worker_handle_resent(struct worker *w)
 		err = -errno;
 	while (!err && (raw = TAILQ_FIRST(&all))) {
 		TAILQ_REMOVE(&all, raw, link);
+		worker_turn(w);
 		worker_handle_locked(w, raw->bytes, raw->len);
+		worker_turn(w);
 		free(raw);
 	}
 	pool_unlock(w->pool);
