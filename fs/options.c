@@ -28,6 +28,8 @@ static const char usage_text[] =
 	"       mode=OCTAL, uid=N, gid=N  of the root directory\n"
 	"       noacl           no access control lists\n"
 	"       allow_other     other users may use the mount\n"
+	"       user_quota=N    percent that a user may have of boxes, open\n"
+	"                       files and whatever else is limited (25)\n"
 	"       store=, mode=, psi=, min-free=  as the options below\n"
 	"       and what mount(8) knows (ro is refused: nobody could send)\n"
 	"  --store DIR          keep everything in DIR, and adopt what is there\n"
@@ -208,6 +210,19 @@ static int parse_number(const char *name, const char *value, int base,
 	return -1;
 }
 
+static int parse_percent(const char *name, const char *value, uint32_t *out)
+{
+	char *end;
+	long n;
+
+	errno = 0;
+	n = strtol(value, &end, 10);
+	if (!*value || *end || errno || n < 1 || n > 100)
+		return complain("%s=%s: from 1 to 100 percent", name, value);
+	*out = n;
+	return -1;
+}
+
 static int parse_one(struct options *o, char *item)
 {
 	char *value = strchr(item, '=');
@@ -241,6 +256,8 @@ static int parse_one(struct options *o, char *item)
 	if (!strcmp(item, "gid"))
 		return parse_number(item, value, 10, UINT32_MAX - 1,
 				    &o->root_gid);
+	if (!strcmp(item, "user_quota"))
+		return parse_percent(item, value, &o->user_quota);
 	if (!strcmp(item, "mode"))
 		return parse_mode(value, &o->mode);
 	if (!strcmp(item, "psi"))

@@ -126,7 +126,7 @@ waiters_ended() {
 	run "$POOLFS" --help
 	[ "$status" = 0 ]
 	local word
-	for word in --store --mode --psi --min-free --foreground size= \
+	for word in --store --mode --psi --min-free --foreground size= user_quota= \
 		allow_other --version; do
 		[[ $output == *"$word"* ]] || fail "--help has no $word"
 	done
@@ -151,6 +151,10 @@ waiters_ended() {
 	refused "size=99999999999999999999" -o size=99999999999999999999 \
 		"$POOL"
 	refused "size=17179869184G" -o size=17179869184G "$POOL"
+	refused "user_quota=0" -o user_quota=0 "$POOL"
+	refused "user_quota=101" -o user_quota=101 "$POOL"
+	refused "user_quota=1%" -o user_quota=1% "$POOL"
+	refused "user_quota=" -o user_quota= "$POOL"
 	refused "mode=fast" --mode=fast "$POOL"
 	refused "mode=fast" -o mode=fast "$POOL"
 	refused "min-free" --min-free=lots "$POOL"

@@ -253,7 +253,7 @@ open_metrics() {
 		MONITOR=machine
 		pool_start --mode="$mode"
 		[ "$(config | jq -c keys)" = \
-			'["box_size","floor","full_stall_us","min_free","sender_quota","some_stall_us","window_us"]' ]
+			'["box_size","floor","full_stall_us","min_free","sender_quota","some_stall_us","user_quota","window_us"]' ]
 		echo '{"box_size": 65536}' >"$POOL/.pool/config"
 		mkdir "$POOL/box/a"
 		[ "$(stat -c %s "$POOL/box/a/data")" = 65536 ]
@@ -320,6 +320,8 @@ open_metrics() {
 		config_refuses JSON '{"box_size": 99999999999999999999}'
 		config_refuses sender_quota '{"sender_quota": 0}'
 		config_refuses sender_quota '{"sender_quota": 101}'
+		config_refuses user_quota '{"user_quota": 0}'
+		config_refuses user_quota '{"user_quota": 101}'
 		config_refuses some_stall_us '{"some_stall_us": 0}'
 		config_refuses window_us '{"window_us": 10000001}'
 		# none may be longer than the window

@@ -109,6 +109,7 @@ bool wire_parse(const void *buf, size_t len, struct wire_request *out)
 	out->resent = in->unique & WIRE_RESEND_BIT;
 	out->ino = in->nodeid;
 	out->pid = in->pid;
+	out->uid = in->uid;
 	out->kill_suidgid = wire_kills_suidgid(in, len);
 	out->op = wire_op_of(in->opcode);
 	if (out->op == WIRE_POLL &&

@@ -41,6 +41,7 @@ struct wire_request {
 	uint64_t raw_unique; /* as the reply must name it */
 	uint64_t ino;
 	uint32_t pid; /* of the calling thread; 0: the kernel's own */
+	uint32_t uid; /* of the caller */
 	enum wire_op op;
 	bool resent;
 	/* SETATTR, WRITE, OPEN, CREATE: clear set-ID bits as a write does. */

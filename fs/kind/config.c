@@ -22,6 +22,7 @@
 struct config {
 	uint64_t box_size;
 	uint64_t sender_quota;
+	uint64_t user_quota;
 	uint64_t min_free;
 	uint64_t floor;
 	uint64_t some_stall_us;
@@ -41,6 +42,7 @@ static const struct config_key {
 	}
 	KEY(box_size, 1, BOX_SIZE_MAX, "bytes of a new box's region"),
 	KEY(sender_quota, 1, 100, "percent of a region for one sender"),
+	KEY(user_quota, 1, 100, "percent of each limit for one user"),
 	KEY(min_free, 0, INT64_MAX, "bytes of memory to keep available"),
 	KEY(floor, 0, INT64_MAX, "pages that some pressure leaves alone"),
 	KEY(some_stall_us, 1, 10000000, "microseconds of some stall"),
@@ -68,6 +70,7 @@ static void config_get(struct worker *w, struct config *cfg)
 	free(rs);
 	cfg->box_size = pool_config(w->pool)->box_size;
 	cfg->sender_quota = pool_config(w->pool)->sender_quota;
+	cfg->user_quota = pool_config(w->pool)->user_quota;
 	cfg->min_free = t.min_free;
 	cfg->floor = t.floor;
 	cfg->some_stall_us = t.some_stall_us;
@@ -104,6 +107,7 @@ static int config_set(struct worker *w, const struct config *cfg, uint32_t keys)
 		return err;
 	pool_config(w->pool)->box_size = (cfg->box_size + mask) & ~mask;
 	pool_config(w->pool)->sender_quota = cfg->sender_quota;
+	pool_config(w->pool)->user_quota = cfg->user_quota;
 	w->config_keys = keys;
 	return 0;
 }

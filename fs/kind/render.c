@@ -103,7 +103,54 @@ static json_t *stats_volatile(struct worker *w)
 			 (json_int_t)vs.range_pages);
 }
 
-static char *render_stats(struct worker *w)
+static json_t *stats_limits(struct worker *w)
+{
+	json_t *limits = json_object();
+
+	for (int i = 0; i < USER_ITEMS; i++)
+		if (user_max(w->pool, i) != UINT64_MAX)
+			json_object_set_new(
+				limits, user_item_name(i),
+				json_pack("{s:I,s:I,s:I}", "used",
+					  (json_int_t)user_total(w->pool, i),
+					  "share",
+					  (json_int_t)user_share(w->pool, i),
+					  "max",
+					  (json_int_t)user_max(w->pool, i)));
+	return limits;
+}
+
+static json_t *stats_user(const struct user *u)
+{
+	json_t *items = json_object();
+
+	for (int i = 0; i < USER_ITEMS; i++)
+		if (user_holds(u, i))
+			json_object_set_new(items, user_item_name(i),
+					    json_integer(user_holds(u, i)));
+	return items;
+}
+
+#define STATS_USERS_MAX 256 /* users of one text */
+
+/* What @uid may know: the owner of all users, others of themselves. */
+static json_t *stats_users(struct worker *w, uid_t uid)
+{
+	json_t *users = json_object();
+	const struct user *u = NULL;
+	char name[16];
+
+	while ((u = user_next(w->pool, u)) &&
+	       json_object_size(users) < STATS_USERS_MAX) {
+		if (!user_is_owner(w->pool, uid) && user_uid(u) != uid)
+			continue;
+		snprintf(name, sizeof(name), "%u", user_uid(u));
+		json_object_set_new(users, name, stats_user(u));
+	}
+	return users;
+}
+
+static char *render_stats(struct worker *w, uid_t uid)
 {
 	struct mount_shared *sh = w->shared;
 	struct pool_stat ps;
@@ -111,7 +158,7 @@ static char *render_stats(struct worker *w)
 	pool_stat(w->pool, &ps);
 	return render_json(json_pack(
 		"{s:s,s:s,s:i,s:i,s:i,s:f,s:I,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:o,s:I,"
-		"s:I,s:o,s:o,s:I}",
+		"s:I,s:o,s:o,s:o,s:o,s:I}",
 		"version", POOLFS_VERSION, "mode", mode_name(w->mode), "keeper",
 		(int)sh->keeper, "worker", (int)getpid(), "restarts",
 		(int)sh->restarts, "uptime", worker_uptime(w), "size",
@@ -122,7 +169,8 @@ static char *render_stats(struct worker *w)
 		(json_int_t)ps.boxes.handles, "counters",
 		stats_counters(&ps.boxes), "waiting", (json_int_t)w->waiters.nr,
 		"page_size", (json_int_t)page_size(), "tree", stats_tree(w),
-		"volatile", stats_volatile(w), "requests",
+		"volatile", stats_volatile(w), "limits", stats_limits(w),
+		"users", stats_users(w, uid), "requests",
 		(json_int_t)w->requests));
 }
 
@@ -247,12 +295,12 @@ static char *render_count(uint64_t ino, int *err)
 	return text;
 }
 
-char *render_text(struct worker *w, uint64_t ino, int *err)
+char *render_text(struct worker *w, uint64_t ino, uid_t uid, int *err)
 {
 	char *text = NULL;
 
 	if (ino == inode_number(INODE_FIXED, FIXED_STATS))
-		text = render_stats(w);
+		text = render_stats(w, uid);
 	else if (ino == inode_number(INODE_FIXED, FIXED_METRICS))
 		text = metrics_text(w);
 	else if (ino == inode_number(INODE_FIXED, FIXED_PRESSURE))

@@ -49,7 +49,7 @@ static void text_open(struct call *c, struct fuse_file_info *fi)
 	if ((fi->flags & O_ACCMODE) != O_RDONLY)
 		err = -EACCES;
 	else
-		text = render_text(c->w, c->ino, &err);
+		text = render_text(c->w, c->ino, c->op.uid, &err);
 	text_open_as(c, text, err, fi);
 	free(text);
 }

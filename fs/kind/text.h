@@ -9,7 +9,7 @@
  * render_text - of a file that text_ops or config_ops serve.
  * Return: from malloc(), or NULL and *@err.
  */
-char *render_text(struct worker *w, uint64_t ino, int *err);
+char *render_text(struct worker *w, uint64_t ino, uid_t uid, int *err);
 
 /**
  * text_open_as - open a file that reads as @text, and reply.

@@ -29,6 +29,7 @@ struct options {
 	char *limits; /* comma-separated, for the store's tmpfs; or NULL */
 	/* The root directory's, -1: as it is. */
 	int64_t root_mode, root_uid, root_gid;
+	uint32_t user_quota; /* percent, 0: the pool's default */
 	uint64_t min_free; /* bytes, 0: the reclaimer's default */
 	const char *psi[PSI_PATHS_MAX]; /* absolute, from malloc() */
 	int nr_psi;

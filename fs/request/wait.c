@@ -10,10 +10,12 @@
 #include "fs/request/context.h"
 #include "fs/request/inode.h"
 
-/* Memory that payloads of waiting senders hold, together. */
-#define WAIT_BYTES_MAX (128u << 20)
-/* A payload from this size on keeps the buffer it came in. */
+/*
+ * A payload from this size on keeps the buffer it came in, which is quicker
+ * than to copy it, and takes more memory: so many at a time.
+ */
 #define WAIT_KEEP (256u << 10)
+#define WAIT_KEPT_MAX 4
 
 void waiters_init(struct worker *w)
 {
@@ -36,17 +38,43 @@ struct box_waits *box_waits(struct box *box)
 	return bw;
 }
 
+/*
+ * The request being handled, of @uid, waits, with a payload of @len bytes.  One
+ * that comes again has waited before, whatever the limits are by now.
+ */
+static int wait_charge(struct worker *w, uid_t uid, size_t len)
+{
+	int (*charge)(struct pool *, uid_t, enum user_item, uint64_t) =
+		w->request.resent ? user_charge_anyway : user_charge;
+	int err = charge(w->pool, uid, USER_WAITING, 1);
+
+	if (!err) {
+		err = charge(w->pool, uid, USER_WAITING_BYTES, len);
+		if (err)
+			user_uncharge(w->pool, uid, USER_WAITING, 1);
+	}
+	/* ENOSPC is what a full pool answers. */
+	return err == -ENOSPC ? -ENOBUFS : err;
+}
+
+static void wait_uncharge(struct worker *w, uid_t uid, size_t len)
+{
+	user_uncharge(w->pool, uid, USER_WAITING, 1);
+	user_uncharge(w->pool, uid, USER_WAITING_BYTES, len);
+}
+
 static void wait_remove(struct waiter *wt)
 {
 	struct worker *w = wt->worker;
 
 	TAILQ_REMOVE(wt->queue, wt, link);
 	w->waiters.nr--;
-	w->waiters.bytes -= wt->cost;
+	wait_uncharge(w, wt->op.uid, wt->payload.len);
 	if (wt->keeps_buffer)
 		buffer_free(w, wt->held);
 	else
 		free(wt->held);
+	w->waiters.nr_kept -= wt->keeps_buffer;
 	free(wt);
 }
 
@@ -70,13 +98,10 @@ static int wait_hold(struct worker *w, struct waiter *wt)
 	void *fresh;
 
 	wt->held = NULL;
-	wt->cost = p->len;
-	wt->keeps_buffer = p->len >= WAIT_KEEP && at >= (char *)w->buffer &&
+	wt->keeps_buffer = p->len >= WAIT_KEEP &&
+			   w->waiters.nr_kept < WAIT_KEPT_MAX &&
+			   at >= (char *)w->buffer &&
 			   at < (char *)w->buffer + REQUEST_BUFFER;
-	if (wt->keeps_buffer)
-		wt->cost = REQUEST_BUFFER;
-	if (wt->cost > WAIT_BYTES_MAX - w->waiters.bytes)
-		return -ENOBUFS;
 	if (wt->keeps_buffer) {
 		fresh = buffer_alloc(w);
 		if (!fresh)
@@ -89,7 +114,7 @@ static int wait_hold(struct worker *w, struct waiter *wt)
 			return -ENOMEM;
 		p->mem = memcpy(wt->held, p->mem, p->len);
 	}
-	w->waiters.bytes += wt->cost;
+	w->waiters.nr_kept += wt->keeps_buffer;
 	return 0;
 }
 
@@ -106,21 +131,27 @@ int wait_add(struct worker *w, struct waiter_queue *queue,
 	 * call that ends it. */
 	if (fuse_req_interrupted(model->req))
 		return -EINTR;
+	err = wait_charge(w, model->op.uid, model->payload.len);
+	if (err)
+		return err;
 	wt = malloc(sizeof(*wt));
 	if (!wt)
-		return -ENOMEM;
+		goto no_memory;
 	*wt = *model;
 	err = wait_hold(w, wt);
-	if (err) {
-		free(wt);
-		return err;
-	}
+	if (err)
+		goto no_memory;
 	wt->worker = w;
 	wt->queue = queue;
 	w->waiters.nr++;
 	TAILQ_INSERT_TAIL(queue, wt, link);
 	fuse_req_interrupt_func(wt->req, wait_interrupted, wt);
 	return 0;
+
+no_memory:
+	free(wt);
+	wait_uncharge(w, model->op.uid, model->payload.len);
+	return -ENOMEM;
 }
 
 static bool wait_retry(struct waiter *wt)
@@ -263,11 +294,24 @@ static struct box *wait_box_of(struct worker *w, uint64_t ino)
 	return box;
 }
 
+/* A sender whose bytes were refused has not sent a whole transaction. */
+static void wait_refuse(struct worker *w, const void *buf, size_t len, int err)
+{
+	struct wire_write wr;
+	struct box *box;
+
+	if (wire_parse_write(buf, len, &wr) &&
+	    handle_lookup(w->pool, wr.fh, &box) == HANDLE_SEND)
+		tx_interrupted(w->pool, wr.fh);
+	wire_reply_error(w->fuse_fd, w->request.raw_unique, err);
+}
+
 bool wait_defer(struct worker *w, const void *buf, size_t len)
 {
 	struct raw_request *raw;
 	struct box_waits *bw;
 	struct box *box;
+	int err;
 
 	/* It was carried out before the last worker was killed, and must be
 	 * answered before another one is carried out. */
@@ -286,18 +330,30 @@ bool wait_defer(struct worker *w, const void *buf, size_t len)
 	if (!raw)
 		return false;
 	raw->len = len;
+	raw->uid = w->request.uid;
+	/* What carries no payload is small, and may be what frees memory. */
+	raw->charged = w->request.op == WIRE_WRITE;
+	err = raw->charged ? wait_charge(w, raw->uid, len) : 0;
+	if (err) {
+		free(raw);
+		wait_refuse(w, buf, len, err);
+		return true;
+	}
 	memcpy(raw->bytes, buf, len);
 	TAILQ_INSERT_TAIL(&bw->deferred, raw, link);
 	return true;
 }
 
-struct raw_request *wait_next_deferred(struct box *box)
+struct raw_request *wait_next_deferred(struct worker *w, struct box *box)
 {
 	struct box_waits *bw = box_private(box);
 	struct raw_request *raw;
 
 	raw = bw->invalidations ? NULL : TAILQ_FIRST(&bw->deferred);
-	if (raw)
-		TAILQ_REMOVE(&bw->deferred, raw, link);
+	if (!raw)
+		return NULL;
+	TAILQ_REMOVE(&bw->deferred, raw, link);
+	if (raw->charged)
+		wait_uncharge(w, raw->uid, raw->len);
 	return raw;
 }

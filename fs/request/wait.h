@@ -32,7 +32,6 @@ struct waiter {
 	bool commit; /* a sender's: queue the transaction at once */
 	struct payload payload; /* a sender's */
 	void *held; /* the payload's memory: a copy, or a request buffer */
-	size_t cost; /* bytes of that */
 	bool keeps_buffer;
 	/* Tries again.  Return: true when it has answered. */
 	bool (*retry)(struct waiter *);
@@ -44,6 +43,8 @@ struct waiter {
 struct raw_request {
 	TAILQ_ENTRY(raw_request) link;
 	size_t len;
+	uid_t uid; /* whose it is */
+	bool charged; /* as one that waits */
 	char bytes[];
 };
 TAILQ_HEAD(raw_queue, raw_request);
@@ -66,8 +67,8 @@ struct waiters {
 	struct waiter_queue events;
 	uint64_t *woken; /* serials of boxes to look at */
 	uint32_t nr_woken, max_woken;
-	uint64_t bytes; /* payloads held for senders */
 	uint32_t nr;
+	uint32_t nr_kept; /* that keep the buffer they came in */
 	bool events_polled;
 };
 
@@ -81,8 +82,9 @@ struct box_waits *box_waits(struct box *box);
  * by @model's callbacks.
  * @model: copied, with the bytes of its payload.
  *
- * Return: 0; -ENOMEM; -ENOBUFS, too many payloads are waiting; -EINTR;
- * -ESHUTDOWN.  After an error the caller must answer.
+ * Return: 0; -EDQUOT: too much of its user waits; -ENOBUFS: of all users but
+ * the pool's owner; -ENOMEM; -EINTR; -ESHUTDOWN.  After an error the caller must
+ * answer.
  */
 int wait_add(struct worker *w, struct waiter_queue *queue,
 	     const struct waiter *model);
@@ -104,7 +106,8 @@ void wait_give_up_all(struct worker *w, int error);
  * data are invalidated?
  * @buf, @len: the request; copied.
  *
- * Return: true: it is kept, for wait_next_deferred().
+ * Return: true: it is kept, for wait_next_deferred(); or it was a write of a
+ * user who has too much waiting, and was answered.
  */
 bool wait_defer(struct worker *w, const void *buf, size_t len);
 
@@ -114,6 +117,6 @@ bool wait_defer(struct worker *w, const void *buf, size_t len);
  *
  * Return: NULL: none, or there are invalidations that it must wait for.
  */
-struct raw_request *wait_next_deferred(struct box *box);
+struct raw_request *wait_next_deferred(struct worker *w, struct box *box);
 
 #endif

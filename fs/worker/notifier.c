@@ -53,7 +53,7 @@ static void finish_box_blocking(struct worker *w, const struct notify_job *job)
 	box = box_by_serial(w->pool, job->box.serial);
 	if (box) {
 		box_waits(box)->invalidations--;
-		while ((raw = wait_next_deferred(box))) {
+		while ((raw = wait_next_deferred(w, box))) {
 			worker_handle_locked(w, raw->bytes, raw->len);
 			free(raw);
 		}

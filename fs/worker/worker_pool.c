@@ -198,7 +198,11 @@ int worker_open_pool(struct worker *w)
 	};
 	int err = events_open(&w->events, w->store->dirfd, getuid());
 
-	return err ? err : pool_open(&opts, &w->pool);
+	if (!err)
+		err = pool_open(&opts, &w->pool);
+	if (!err && w->options->user_quota)
+		pool_config(w->pool)->user_quota = w->options->user_quota;
+	return err;
 }
 
 int worker_make_reclaimer(struct worker *w)

@@ -80,13 +80,18 @@ void boxes_count_users(struct pool *pool, struct users *counts)
 
 	table_for_each (&b->boxes, i)
 		users_recount(counts, box_rec(pool, i)->uid[BOX_DIR],
-			      USER_BOXES);
+			      USER_BOXES, 1);
 	table_for_each (&b->txs, i)
 		if (i != POOL_REC)
 			users_recount(counts, tx_rec(pool, i)->uid,
-				      USER_TRANSACTIONS);
-	table_for_each (&b->handles, i)
-		users_recount(counts, handle_rec(pool, i)->uid, USER_HANDLES);
+				      USER_TRANSACTIONS, 1);
+	table_for_each (&b->handles, i) {
+		uid_t uid = handle_rec(pool, i)->uid;
+
+		users_recount(counts, uid, USER_HANDLES, 1);
+		users_recount(counts, uid, USER_TEXT_BYTES,
+			      handle_text_bytes(pool, i));
+	}
 }
 
 static bool texts_are_counted(struct pool *pool)

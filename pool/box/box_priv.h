@@ -320,6 +320,8 @@ bool handle_holds_range(struct pool *pool, const struct handle *handle);
 int handle_adopt(struct pool *pool, uint32_t slot);
 /** handle_text_free - the text of @uid that begins with record @first. */
 void handle_text_free(struct pool *pool, uid_t uid, uint32_t first);
+/** handle_text_bytes - memory of the records of an open handle's text. */
+uint64_t handle_text_bytes(struct pool *pool, uint32_t handle);
 /** handle_texts_tidy - frees texts of no handle, and counts the others.
  * Return: 0, -ENOMEM. */
 int handle_texts_tidy(struct pool *pool);

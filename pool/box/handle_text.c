@@ -120,6 +120,18 @@ size_t handle_text_read(struct pool *pool, uint32_t handle, char *buf,
 	return done;
 }
 
+uint64_t handle_text_bytes(struct pool *pool, uint32_t handle)
+{
+	const struct handle_rec *h = handle_rec(pool, handle);
+	uint32_t slot = h->kind == HANDLE_CONTROL ? h->work.tx : 0;
+	uint64_t bytes = 0;
+
+	for (; table_live(&pool->boxes->texts, slot);
+	     slot = text_rec(pool, slot)->next)
+		bytes += sizeof(struct text_rec);
+	return bytes;
+}
+
 int handle_texts_tidy(struct pool *pool)
 {
 	struct boxes *b = pool->boxes;

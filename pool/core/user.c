@@ -285,9 +285,10 @@ void users_close(struct pool *pool)
 
 /* --- the check --- */
 
-void users_recount(struct users *counts, uid_t uid, enum user_item item)
+void users_recount(struct users *counts, uid_t uid, enum user_item item,
+		   uint64_t n)
 {
-	if (user_add(counts, uid, item, 1))
+	if (user_add(counts, uid, item, n))
 		abort();
 }
 

@@ -33,9 +33,10 @@ enum user_item {
 	USER_HANDLES, /* open files of boxes and of .pool/, of who opened them */
 	USER_TRANSACTIONS, /* live, or being written, of the sender */
 	USER_RANGES, /* unpinned or purged, of who unpinned them */
+	USER_TEXT_BYTES, /* of control files that are open */
+	/* Those that no record says. */
 	USER_WAITING, /* requests that wait */
 	USER_WAITING_BYTES, /* their payloads */
-	USER_TEXT_BYTES, /* of control files that are open */
 	USER_DESCRIPTORS, /* of the worker */
 	USER_ITEMS
 };
@@ -102,6 +103,7 @@ void users_close(struct pool *pool);
 struct users;
 const char *users_check(struct pool *pool,
 			void (*count)(struct pool *pool, struct users *counts));
-void users_recount(struct users *counts, uid_t uid, enum user_item item);
+void users_recount(struct users *counts, uid_t uid, enum user_item item,
+		   uint64_t n);
 
 #endif

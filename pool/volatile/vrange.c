@@ -461,7 +461,7 @@ void vranges_count_users(struct pool *pool, struct users *counts)
 	table_for_each (t, i)
 		users_recount(counts,
 			      ((struct vrange_rec *)table_record(t, i))->uid,
-			      USER_RANGES);
+			      USER_RANGES, 1);
 }
 
 const char *vranges_check(struct pool *pool)

@@ -1,0 +1,376 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Limits of users: one takes all that it can get of boxes, open files,
+# transactions, ranges and waiting writes.  It hears EDQUOT at its share, root
+# and others go on, and what it gives back is nobody's.
+#
+# Shares are made small, so that they are soon used up.
+#
+# shellcheck disable=SC2154,SC2016 # evaluated later, or by another shell
+
+load helpers
+load boxes
+load volatile
+
+teardown() { clean_up; }
+
+export ATTACKER=54321 OTHER=54322
+
+# limit ITEM used|share|max: of .pool/stats.
+limit() {
+	json "limits.$1.$2" "$POOL/.pool/stats"
+}
+
+# has UID ITEM: how many of them UID has, as root sees it.
+has() {
+	json ".users[\"$1\"].$2 // 0" "$POOL/.pool/stats"
+}
+
+# who CMD...: as the attacker, for a minute at most.
+attacker() {
+	as_id "$ATTACKER" "$ATTACKER" timeout 60 "$@"
+}
+
+# ops_of UID OP...: fileops as somebody.
+ops_of() {
+	local uid=$1
+
+	shift
+	as_id "$uid" "$uid" timeout 60 "$TOOLS/fileops" "$@" | paste -sd ' ' -
+}
+
+# others_work: root does all that there is to do, and another user, too.
+others_work() {
+	local uid
+
+	for uid in 0 "$OTHER"; do
+		as_id "$uid" "$uid" timeout 60 bash -ec '
+			cat "$1/.pool/stats" "$1/.pool/metrics" >/dev/null
+			mkdir "$1/box/of.$2"
+			echo "from $2" >"$1/box/of.$2/send"
+			timeout 20 head -c 5 <"$1/box/of.$2/recv" >/dev/null
+			cat "$1/box/of.$2/tx"/* | grep -q "from $2"
+			rm "$1/box/of.$2/tx"/*
+			rmdir "$1/box/of.$2"
+			echo plain >"$1/file.$2"
+			rm "$1/file.$2"
+		' - "$POOL" "$uid" 3>&- || fail "$uid cannot work"
+	done
+}
+
+# next_worker: kills this one, and waits for the next.
+next_worker() {
+	local worker
+
+	worker=$(json worker "$POOL/.pool/stats")
+	kill -9 "$worker"
+	wait_until 10 eval '[ "$(json worker "$POOL/.pool/stats")" != '"$worker"' ]'
+}
+
+# nobody_has_any: all that was charged has been given back.
+nobody_has_any() {
+	[[ $(json '.users | del(.["0"]) | length' "$POOL/.pool/stats") == 0 ]]
+}
+
+# fill_boxes NAME: the attacker makes boxes until it may not; prints why.
+fill_boxes() {
+	attacker bash -c 'mkdir "$1/box/$2".{1..300} 2>&1 | head -n 1' - \
+		"$POOL" "$1" 3>&-
+}
+
+boxes() {
+	local share
+
+	share=$(limit boxes share)
+	((share < 300))
+	[[ $(fill_boxes evil) == *"quota exceeded"* ]]
+	is "$share" "$(has "$ATTACKER" boxes)"
+	others_work
+	next_worker
+	is "$share" "$(has "$ATTACKER" boxes)"
+	[[ $(fill_boxes more) == *"quota exceeded"* ]]
+	others_work
+	# chown moves a box, also to one who has too many
+	mkdir "$POOL/box/gift"
+	chown "$ATTACKER" "$POOL/box/gift"
+	is $((share + 1)) "$(has "$ATTACKER" boxes)"
+	chown "$OTHER" "$POOL/box/gift"
+	is "$share" "$(has "$ATTACKER" boxes)"
+	is 1 "$(has "$OTHER" boxes)"
+	rmdir "$POOL/box"/*
+	nobody_has_any
+}
+
+@test "boxes: one user makes all that it can" {
+	as_root_in_every_mode boxes -o allow_other,mode=1777,size=16M,user_quota=5
+}
+
+# hold_files FILE NR WHY GO: opens FILE until it may not, says how often and why,
+# and holds them until GO is there.
+hold_files() {
+	local n=0 fd
+
+	ulimit -S -n "$(ulimit -H -n)"
+	# shellcheck disable=SC2034 # they are only held
+	while exec {fd}<"$1"; do
+		n=$((n + 1))
+	done 2>"$3"
+	echo "$n" >"$2"
+	until [[ -e $4 ]]; do
+		sleep 0.1
+	done
+}
+
+open_files() {
+	local share
+
+	share=$(limit open share)
+	mkdir -m 755 "$POOL/box/public"
+	install -d -m 777 "$W/out"
+	ATTACK=$(declare -f hold_files) background as_id "$ATTACKER" \
+		"$ATTACKER" timeout 300 bash -c \
+		'eval "$ATTACK"; hold_files "$@"' - \
+		"$POOL/box/public/recv" "$W/out/nr" "$W/out/why" "$W/go"
+	wait_until 30 test -s "$W/out/nr"
+	is "$share" "$(<"$W/out/nr")"
+	grep -q "quota exceeded" "$W/out/why"
+	is "$share" "$(has "$ATTACKER" open)"
+	others_work
+	next_worker
+	is "$share" "$(has "$ATTACKER" open)"
+	others_work
+	# not even those that show what it has
+	fails attacker cat "$POOL/.pool/stats"
+	: >"$W/go"
+	wait_until 10 nobody_has_any
+	attacker cat "$POOL/.pool/stats" >"$W/stats"
+	rmdir "$POOL/box/public"
+}
+
+@test "open files: one user holds all that it can" {
+	as_root_in_every_mode open_files -o allow_other,mode=1777,size=16M,user_quota=2
+}
+
+transactions_of_one() {
+	local share
+
+	share=$(limit transactions share)
+	mkdir -m 755 "$POOL/box/public"
+	chmod 222 "$POOL/box/public/send"
+	is "$share" "$(attacker bash -c 'n=0
+		while : >"$1"; do n=$((n + 1)); done 2>"$2"
+		echo $n' - "$POOL/box/public/send" /dev/null)"
+	is "$share" "$(has "$ATTACKER" transactions)"
+	is "EDQUOT" "$(ops_of "$ATTACKER" open "$POOL/box/public/send" w)"
+	is "0 3 0" "$(ops_of "$OTHER" open "$POOL/box/public/send" w write abc close)"
+	others_work
+	next_worker
+	is "$share" "$(has "$ATTACKER" transactions)"
+	is "EDQUOT" "$(ops_of "$ATTACKER" open "$POOL/box/public/send" w)"
+	others_work
+	# each that is freed makes room for another, also in a file that is open
+	ops_into "$W/open" open "$POOL/box/public/send" w write abc close
+	rm "$POOL/box/public/tx/1"
+	is "0 1 0 EDQUOT EDQUOT 0" "$(ops_of "$ATTACKER" open \
+		"$POOL/box/public/send" w write x fsync write y write z close)"
+	find "$POOL/box/public/tx" -type f -delete
+	rmdir "$POOL/box/public"
+	nobody_has_any
+}
+
+@test "transactions: one user sends nothing, over and over" {
+	as_root_in_every_mode transactions_of_one \
+		-o allow_other,mode=1777,size=16M,user_quota=2
+}
+
+# pin_ranges pin|unpin FILE N: the first N even pages of FILE; prints how often
+# each result came.
+pin_ranges() {
+	local i
+	local -a args=()
+
+	for ((i = 0; i < $3; i++)); do
+		args+=($((i * 8192)) 4096)
+	done
+	attacker "$TOOLS/pinrange" "$1" "$2" "${args[@]}" | sort | uniq -c |
+		awk '{ print $1, $2 }' | paste -sd ' ' -
+}
+
+ranges_of_one() {
+	local share f="$POOL/file"
+
+	share=$(limit ranges share)
+	install -o "$ATTACKER" -m 666 /dev/null "$f"
+	truncate -s $(((share + 10) * 8192)) "$f"
+	is "$share 0 10 EDQUOT" "$(pin_ranges unpin "$f" $((share + 10)))"
+	is "$share" "$(has "$ATTACKER" ranges)"
+	"$POOLCTL" unpin "$f" $(((share + 5) * 8192 + 4096)) 4096
+	is 1 "$(has 0 ranges)"
+	others_work
+	next_worker
+	is "$share" "$(has "$ATTACKER" ranges)"
+	is 1 "$(has 0 ranges)"
+	is "$share 0 10 EDQUOT" "$(pin_ranges unpin "$f" $((share + 10)))"
+	# who has no record left can still pin
+	is "$((share + 10)) 0" "$(pin_ranges pin "$f" $((share + 10)))"
+	"$POOLCTL" pin "$f"
+	is 0 "$(limit ranges used)"
+	rm "$f"
+	nobody_has_any
+}
+
+@test "ranges: one user unpins every other page" {
+	as_root_in_every_mode ranges_of_one \
+		-o allow_other,mode=1777,size=16M,user_quota=2
+}
+
+# blocked_writer UID I: 1 MiB into the full box, in the background.
+blocked_writer() {
+	background as_id "$1" "$1" timeout 200 "$TOOLS/fileops" \
+		open "$POOL/box/full/send" w zeros 1M close >"$W/w.$1.$2"
+}
+
+# heard UID WORD: how many senders of UID have got WORD.
+heard() {
+	cat "$W/w.$1".* | grep -cx "$2"
+}
+
+# wait_now NR: in all, so many requests wait.
+wait_now() {
+	[[ $(limit waiting used) == "$1" ]]
+}
+
+# drained: frees what is in the box; nothing is left, and nobody waits.
+drained() {
+	rm -f "$POOL/box/full/tx"/*
+	wait_now 0 && nothing_in "$POOL/box/full/tx"
+}
+
+blocked_writers() {
+	local i
+
+	echo '{"box_size": "1M", "sender_quota": 100}' >"$POOL/.pool/config"
+	mkdir -m 755 "$POOL/box/full"
+	chmod 222 "$POOL/box/full/send"
+	# it is the attacker's, who has no quota in it
+	chown "$ATTACKER" "$POOL/box/full"
+	"$TOOLS/sendtx" --size 1M "$POOL/box/full/send"
+	# a quarter of 16 MiB
+	for ((i = 0; i < 10; i++)); do
+		blocked_writer "$ATTACKER" "$i"
+	done
+	wait_until 20 wait_now 4
+	wait_until 20 eval '[[ $(heard "$ATTACKER" EDQUOT) == 6 ]]'
+	is $((4 << 20)) "$(has "$ATTACKER" waiting_bytes)"
+	# others still wait
+	blocked_writer "$OTHER" 0
+	blocked_writer 0 0
+	wait_until 20 wait_now 6
+	is $((1 << 20)) "$(has 0 waiting_bytes)"
+	others_work
+	# nothing waits twice when they come again
+	next_worker
+	wait_until 20 wait_now 6
+	is $((4 << 20)) "$(has "$ATTACKER" waiting_bytes)"
+	others_work
+	# all who wait are served, and nothing of who was refused arrives
+	wait_until 30 drained
+	wait_until 20 eval '[[ $(heard "$ATTACKER" 1048576) == 4 ]]'
+	wait_until 20 eval '[[ $(heard "$OTHER" 1048576) == 1 ]]'
+	wait_until 20 eval '[[ $(heard 0 1048576) == 1 ]]'
+	rmdir "$POOL/box/full"
+	wait_until 10 nobody_has_any
+}
+
+@test "writes that wait: one user blocks 64 of them" {
+	as_root_in_every_mode blocked_writers -o allow_other,mode=1777,size=16M
+}
+
+# everybody_takes: user after user takes boxes; prints what they heard at last.
+everybody_takes() {
+	local uid
+
+	for uid in 60001 60002 60003 60004 60005; do
+		as_id "$uid" "$uid" timeout 60 bash -c \
+			'mkdir "$1"/box/of.$2.{1..1100} 2>&1 | head -n 1' - \
+			"$POOL" "$uid" 3>&- | sed 's/.*: //'
+	done | paste -sd , -
+}
+
+reserve() {
+	local max left
+
+	max=$(limit boxes max)
+	left=$((max / 8))
+	is "Disk quota exceeded,Disk quota exceeded,Disk quota exceeded,$(
+		)No space left on device,No space left on device" \
+		"$(everybody_takes)"
+	is $((max - left)) "$(limit boxes used)"
+	OTHER=0 others_work
+	mkdir "$POOL"/box/root.{1..600} 2>"$W/why" || true
+	grep -q "No space left" "$W/why"
+	is "$left" "$(has 0 boxes)"
+	is "$max" "$(limit boxes used)"
+	next_worker
+	is "$max" "$(limit boxes used)"
+	rmdir "$POOL"/box/*
+	is 0 "$(limit boxes used)"
+	nobody_has_any
+}
+
+# bats test_tags=slow
+@test "the owner's reserve: all users together take what they can" {
+	as_root_in_every_mode reserve -o allow_other,mode=1777,size=16M
+}
+
+own_pool() {
+	local max share
+
+	max=$(limit boxes max)
+	share=$(limit boxes share)
+	((share < 1100 && max < 4200))
+	mkdir "$POOL"/box/{1..4200} 2>"$W/why" || true
+	grep -q "No space left" "$W/why"
+	is "$max" "$(limit boxes used)"
+	is "$max" "$(json ".users[\"$(id -u)\"].boxes" "$POOL/.pool/stats")"
+	rmdir "$POOL"/box/*
+	is 0 "$(limit boxes used)"
+}
+
+# bats test_tags=slow
+@test "in a pool of one's own there is no share, but an end" {
+	in_every_way own_pool -o size=16M
+}
+
+settings() {
+	local share
+
+	is 30 "$(json user_quota "$POOL/.pool/config")"
+	share=$(limit boxes share)
+	is $(($(limit boxes max) * 30 / 100)) "$share"
+	echo '{"user_quota": 10}' >"$POOL/.pool/config"
+	is $(($(limit boxes max) / 10)) "$(limit boxes share)"
+	next_worker
+	is 10 "$(json user_quota "$POOL/.pool/config")"
+	is $(($(limit boxes max) / 10)) "$(limit boxes share)"
+}
+
+@test "user_quota: an option and a key of .pool/config" {
+	as_root_in_every_mode settings -o size=16M,user_quota=30
+}
+
+private() {
+	attacker mkdir "$POOL/box/one" "$POOL/box/two"
+	as_id "$OTHER" "$OTHER" mkdir "$POOL/box/three"
+	is 2 "$(has "$ATTACKER" boxes)"
+	is 1 "$(has "$OTHER" boxes)"
+	is "[\"$ATTACKER\"]" \
+		"$(attacker cat "$POOL/.pool/stats" | jq -c '.users | keys')"
+	is "[]" "$(as_id 54323 54323 cat "$POOL/.pool/stats" |
+		jq -c '.users | keys')"
+}
+
+@test "who has what is told to root, to others only their own" {
+	as_root_in_every_mode private -o allow_other,mode=1777,size=16M
+}
