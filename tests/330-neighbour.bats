@@ -101,3 +101,114 @@ worker_fds() {
 @test "a thousand boxes and a thousand open files take no more descriptors than there are" {
 	in_every_way descriptors
 }
+
+# ---- work ----------------------------------------------------------------------
+
+# busy: how long the worker's loop has been on a processor, in microseconds.
+busy() {
+	awk '{ print int($1 / 1000) }' \
+		"/proc/$WORKER/task/$WORKER/schedstat"
+}
+
+# cost KIND NR ROUNDS: COST is what the worker needs for the rounds, beside NR
+# things of the kind.
+cost() {
+	local line from
+
+	coproc ATTACK { timeout 200 "$TOOLS/attack" "$1" "$POOL" "$2" "$3"; }
+	read -r line <&"${ATTACK[0]}"
+	is "ready $2" "$line"
+	from=$(busy)
+	echo go >&"${ATTACK[1]}"
+	read -r line <&"${ATTACK[0]}"
+	is "done" "$line"
+	COST=$(($(busy) - from))
+	exec {ATTACK[1]}>&-
+	wait "$ATTACK_PID"
+}
+
+# costs_the_same KIND FEW MANY ROUNDS: work does not grow with what is there.
+# Without a bound it is the hundredfold.
+costs_the_same() {
+	local few
+
+	WORKER=$(pool worker)
+	cost "$1" "$2" "$4"
+	few=$COST
+	cost "$1" "$3" "$4"
+	echo "$WAY: $1: $few us with $2, $COST us with $3"
+	((COST < 5 * few + 20000))
+}
+
+deep_directories() {
+	costs_the_same deep 4 2000 200
+	cost chain 2000 1
+	is "" "$(find "$POOL"/chain.* -mindepth 1 -maxdepth 1)"
+}
+
+@test "a request in a deep directory costs no more than in another one" {
+	in_every_way deep_directories
+}
+
+# in_the_deep: in a directory 100 levels down, above which one has mode 0.
+in_the_deep() {
+	local i long
+
+	long=$(printf '%060d' 0)
+	mkdir "$POOL/top"
+	cd "$POOL/top"
+	for i in {1..100}; do
+		mkdir "$long.$i"
+		cd "$long.$i"
+		[[ $i != 50 ]] || exec 9<.
+	done
+	echo text >a
+	mkdir d e f e/d e/x
+	ln a b
+	exec 7<a 8<d
+	chmod 0 /proc/self/fd/9
+	mv a c
+	mv -T d e/d
+	rm c
+	echo more >>b
+	restart
+	is "text more" "$(paste -sd ' ' - <&7)"
+	mv -T f e/d
+	fails rmdir e 2>/dev/null
+	rmdir e/d e/x e
+	echo new >e
+	is new "$(cat e)"
+	rm b e
+	is "" "$(ls)"
+	cd /
+	chmod 755 /proc/self/fd/9
+	exec 7<&- 8<&- 9<&-
+	rm -r "$POOL/top"
+}
+
+@test "files, names and directories a hundred levels down are as others" {
+	in_every_way in_the_deep
+}
+
+far_apart() {
+	local deep line
+
+	mkdir "$POOL/near"
+	coproc ATTACK { exec "$TOOLS/attack" deep "$POOL" 1100 0; }
+	deep=/proc/$ATTACK_PID/cwd
+	read -r line <&"${ATTACK[0]}"
+	is "ready 1100" "$line"
+	echo text >"$deep/a"
+	mv -T "$deep/a" "$deep/b"
+	mv "$deep/b" "$POOL/near/c"
+	is text "$(cat "$POOL/near/c")"
+	mkdir "$deep/x" "$deep/x/y"
+	is EXDEV "$(ops rename "$deep/x/y" "$POOL/near/y")"
+	is EXDEV "$(ops rename "$POOL/near/c" "$deep/x/c")"
+	is 0 "$(ops rename "$deep/x/y" "$deep/x/z")"
+	exec {ATTACK[1]}>&-
+}
+
+@test "between directories more than a thousand levels down rename is EXDEV" {
+	in_every_way far_apart
+}

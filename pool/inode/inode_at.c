@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Paths for system calls: made by path_make(), and then completed.  One that is
- * longer than PATH_MAX starts at an open directory on the way; one through
- * directories that an ordinary user's worker may not enter gets mode overrides.
+ * Paths for system calls: made by path_make(), and then completed.  In a deep
+ * directory they start there; those through directories that an ordinary user's
+ * worker may not enter get mode overrides.
  *
  * States: made -> used -> released.  A path is valid until a name on it
  * changes, which needs the lock.
@@ -11,18 +11,16 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "pool/inode/inode_priv.h"
 
 void inode_path_release(struct inode_path *p)
 {
 	mode_override_restore(p);
-	if (p->own >= 0)
-		close(p->own);
-	p->own = -1;
+	if (p->own)
+		fd_cache_done(&p->pool->fds, p->own);
+	p->own = 0;
 }
 
 /* Is there a directory on the way that the worker may not enter? */
@@ -35,39 +33,47 @@ static bool path_is_closed(struct pool *pool, const struct inode_path *p)
 	       errno == EACCES;
 }
 
-int inode_path_at(struct pool *pool, uint32_t parent, const char *name,
+/* The path of @name in @dir is its name, from a descriptor of @dir on. */
+static int path_from_dir(struct pool *pool, uint32_t dir, const char *name,
+			 struct inode_path *p)
+{
+	size_t size = strlen(name) + 1;
+	int fd = inode_dir_fd(pool, dir);
+
+	if (fd < 0)
+		return fd;
+	p->own = p->dirfd = fd;
+	p->path = p->buf + sizeof(p->buf) - size;
+	memcpy(p->path, name, size);
+	return 0;
+}
+
+int inode_path_at(struct pool *pool, uint32_t inode, const char *name,
 		  struct inode_path *p)
 {
-	struct inode_path *up;
-	uint32_t stop;
+	char own[INODE_NAME_MAX + 1];
+	uint32_t dir = inode, stop;
 	int err;
 
 	if (name && strlen(name) > INODE_NAME_MAX)
 		return -ENAMETOOLONG;
-	err = path_make(pool, parent, name, p, &stop);
-	if (!err && !stop && path_is_closed(pool, p)) {
-		err = mode_override_path(
-			pool,
-			name ? parent
-			     : inode_rec(pool->inodes, parent)->place.parent,
-			p);
-		if (err)
-			inode_path_release(p);
-	}
-	if (err || !stop)
+	err = path_make(pool, inode, name, p, &stop);
+	if (err)
 		return err;
-	up = malloc(sizeof(*up));
-	if (!up)
-		return -ENOMEM;
-	err = inode_path_at(pool, stop, NULL, up);
-	if (!err) {
-		p->own = p->dirfd = openat(up->dirfd, up->path,
-					   O_PATH | O_DIRECTORY | O_NOFOLLOW |
-						   O_CLOEXEC);
-		err = p->own < 0 ? -errno : 0;
-		inode_path_release(up);
+	if (!name) {
+		struct inode_place *place =
+			&inode_rec(pool->inodes, inode)->place;
+
+		dir = place->parent;
+		if (stop)
+			inode_place_name(pool->inodes, place, own);
 	}
-	free(up);
+	if (stop)
+		err = path_from_dir(pool, dir, name ? name : own, p);
+	if (!err && path_is_closed(pool, p))
+		err = mode_override_path(pool, dir, stop ? dir : INODE_ROOT, p);
+	if (err)
+		inode_path_release(p);
 	return err;
 }
 

@@ -74,10 +74,16 @@ void inode_moved(struct pool *pool, struct inode_move *m)
 	inode_free_unused(pool, m->old.parent);
 }
 
-void inode_set_dead(struct pool *pool, uint32_t inode)
+void inode_evict(struct pool *pool, uint32_t inode)
 {
+	inode_fd_close(pool, inode);
 	pool->inodes->hooks->evict(pool, inode);
 	inode_unhash(pool->inodes, inode);
+}
+
+void inode_set_dead(struct pool *pool, uint32_t inode)
+{
+	inode_evict(pool, inode);
 	/*
 	 * One store, and not through the journal: a purge is not a request, and
 	 * the token of the last request must stay.

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where the file of an inode is: its path, made by going from parent to parent.
+ * Where the file of an inode is: its path, made by going from parent to parent,
+ * but not far: so that a request costs no more in a deep directory, the path of
+ * such a file starts at its directory (inode_dir.c).
  *
  * States: none; see inode_at.c for those of a path.
  * Locks: pool->lock (1) held by all callers.
@@ -38,15 +40,15 @@ static bool path_prepend_top(struct inode_path *p, uint32_t inode, bool last)
 	return path_prepend(p, orphan, strlen(orphan), last);
 }
 
-/* From @inode up to the root, or to an orphan. */
-int path_make(struct pool *pool, uint32_t inode, const char *name,
-	      struct inode_path *p, uint32_t *stop)
+/* From @inode up to the root, or to an orphan, or @levels directories up. */
+static int path_up(struct pool *pool, uint32_t inode, const char *name,
+		   unsigned int levels, struct inode_path *p, uint32_t *stop)
 {
 	struct inode_table *t = pool->inodes;
 	bool last = !name;
 
 	p->pool = pool;
-	p->own = -1;
+	p->own = 0;
 	p->nr_overrides = 0;
 	p->dirfd = pool->store->contentfd;
 	p->path = p->buf + sizeof(p->buf) - 1;
@@ -69,7 +71,7 @@ int path_make(struct pool *pool, uint32_t inode, const char *name,
 			return 0;
 		}
 		inode_place_name(t, &rec->place, here);
-		if (!path_prepend(p, here, strlen(here), last)) {
+		if (!levels-- || !path_prepend(p, here, strlen(here), last)) {
 			*stop = inode;
 			return 0;
 		}
@@ -77,10 +79,24 @@ int path_make(struct pool *pool, uint32_t inode, const char *name,
 	}
 }
 
-int path_build(struct pool *pool, uint32_t inode, struct inode_path *p)
+int path_make(struct pool *pool, uint32_t inode, const char *name,
+	      struct inode_path *p, uint32_t *stop)
+{
+	return path_up(pool, inode, name, PATH_LEVELS, p, stop);
+}
+
+bool inode_is_below(struct pool *pool, uint32_t inode, unsigned int levels)
+{
+	while (inode_valid(pool, inode) && inode != INODE_ROOT && levels) {
+		inode = inode_rec(pool->inodes, inode)->place.parent;
+		levels--;
+	}
+	return !levels;
+}
+
+int path_show(struct pool *pool, uint32_t inode, struct inode_path *p)
 {
 	uint32_t stop;
-	int err = path_make(pool, inode, NULL, p, &stop);
 
-	return err ? err : stop ? -ENAMETOOLONG : 0;
+	return path_up(pool, inode, NULL, UINT_MAX, p, &stop);
 }

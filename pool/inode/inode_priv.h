@@ -41,7 +41,9 @@ struct inode_rec {
 	uint64_t nlookup; /* references that the kernel has */
 	uint32_t opens; /* open files */
 	int32_t backing; /* passthrough id, 0 for none */
-	uint64_t stamp; /* volatile: of the last close; see volatiles.stamp */
+	/* Volatile file: of the last close; see volatiles.stamp.  Directory: its
+	 * handle, see inode_dir.c. */
+	uint64_t stamp;
 	/* Where its file is. */
 	struct inode_place {
 		uint32_t parent; /* 0: none: the root, orphans */
@@ -70,7 +72,7 @@ _Static_assert(sizeof(struct mode_override_rec) == 128, "mode_override_rec");
 struct inode {
 	uint32_t next; /* in its bucket, 0: the last */
 	uint32_t children; /* inodes whose parent it is */
-	int fd; /* of inode_fd(), in pool->fds; 0: none */
+	int fd; /* of inode_fd() or inode_dir_fd(), in pool->fds; 0: none */
 	bool fd_writes; /* fd is writable */
 	/* Of a volatile file that is not open: see pool/volatile/. */
 	bool listed; /* on the LRU of files */
@@ -99,6 +101,7 @@ struct inode_table {
 	int orphanfd; /* of orphan/ */
 	bool root; /* the worker may make files of other users */
 	unsigned int busy; /* operations that no purge may interrupt */
+	unsigned int overriding; /* mode overrides below each other */
 	uint64_t blocks; /* of 512 bytes, of plain files: see space.c */
 	const struct inode_hooks *hooks;
 };
@@ -130,7 +133,7 @@ static inline struct inode *inode_mem(struct inode_table *t, uint32_t i)
 struct inode_path {
 	struct pool *pool;
 	int dirfd; /* where path starts */
-	int own; /* a descriptor to close, or -1 */
+	int own; /* the descriptor of inode_dir_fd() that it is, or 0 */
 	int nr_overrides;
 	uint32_t overrides[OVERRIDES_MAX]; /* records, restored on release */
 	char *path; /* in buf */
@@ -224,10 +227,13 @@ void inode_orphan_name(uint32_t inode, char *buf, size_t size);
 void inode_moved(struct pool *pool, struct inode_move *m);
 /* Frees it if it has no reference, and then its parents in the same way. */
 void inode_free_unused(struct pool *pool, uint32_t inode);
+/* It is about to be INODE_DEAD: takes it out of what is in memory. */
+void inode_evict(struct pool *pool, uint32_t inode);
 /* Its file was removed, and not by a request: INODE_DEAD. */
 void inode_set_dead(struct pool *pool, uint32_t inode);
 
-/* --- inode_path.c, inode_at.c, mode_override.c: where its file is --- */
+/* --- inode_path.c, inode_at.c, inode_dir.c, mode_override.c: where its file
+ * is --- */
 
 /*
  * A path of @inode.  Return: 0; -ESTALE (no such inode, dead or purged);
@@ -240,17 +246,29 @@ int inode_path_at(struct pool *pool, uint32_t parent, const char *name,
 void inode_path_release(struct inode_path *p);
 /* Sets the mode.  Return: 0 or -errno; -EOPNOTSUPP for a symbolic link. */
 int inode_path_chmod(const struct inode_path *p, mode_t mode);
+/* A path goes through so many directories at most. */
+#define PATH_LEVELS 64
 /*
  * The same for @inode, or for @name in it, without anything to release.
- * @stop: out, 0, or the inode at which the path starts, because the whole path
- *	is longer than PATH_MAX.
+ * @stop: out, 0, or the directory at which the path starts, because there are
+ *	more than PATH_LEVELS above, or the path is longer than PATH_MAX.
  */
 int path_make(struct pool *pool, uint32_t inode, const char *name,
 	      struct inode_path *p, uint32_t *stop);
-/* path_make() for a path that is not too long; -ENAMETOOLONG. */
-int path_build(struct pool *pool, uint32_t inode, struct inode_path *p);
-/* Overrides modes of @dir and directories above it that lack S_IXUSR. */
-int mode_override_path(struct pool *pool, uint32_t dir, struct inode_path *p);
+/* Are there @levels directories above it, or more? */
+bool inode_is_below(struct pool *pool, uint32_t inode, unsigned int levels);
+/* To be shown: all of the path, or as much of its end as PATH_MAX lets. */
+int path_show(struct pool *pool, uint32_t inode, struct inode_path *p);
+/*
+ * inode_dir_fd - a descriptor (O_PATH) of a directory, found without its path
+ * if possible.  It is kept in pool->fds; fd_cache_done() ends the use.
+ * Return: it, or -errno as inode_path().
+ */
+int inode_dir_fd(struct pool *pool, uint32_t dir);
+/* Overrides modes of @dir, and of directories above it up to @top, that lack
+ * S_IXUSR. */
+int mode_override_path(struct pool *pool, uint32_t dir, uint32_t top,
+		       struct inode_path *p);
 /* Overrides the mode of a file that lacks S_IRUSR or S_IWUSR. */
 int mode_override_file(struct pool *pool, uint32_t inode, struct inode_path *p);
 /* Restores all modes that were overridden for @p. */

@@ -27,42 +27,79 @@ static struct mode_override_rec *override_rec(struct pool *pool, uint32_t slot)
 	return table_record(&pool->inodes->table, slot);
 }
 
-/* Sets @bits in the mode of @inode.  Its path must be passable. */
-static int mode_override(struct pool *pool, uint32_t inode, mode_t bits,
-			 struct inode_path *p)
+/*
+ * The path of @inode, to be freed by override_path_free().  In a deep directory
+ * that can take an override of its own, and that another, each one level up.
+ */
+static int override_path(struct pool *pool, uint32_t inode,
+			 struct inode_path **out)
+{
+	struct inode_table *t = pool->inodes;
+	struct inode_path *at = malloc(sizeof(*at));
+	int err;
+
+	if (!at)
+		return -ENOMEM;
+	t->overriding++;
+	err = t->overriding > OVERRIDES_MAX ? -EACCES
+					    : inode_path(pool, inode, at);
+	t->overriding--;
+	if (err)
+		free(at);
+	else
+		*out = at;
+	return err;
+}
+
+static void override_path_free(struct inode_path *at)
+{
+	inode_path_release(at);
+	free(at);
+}
+
+/* Sets @bits in the mode of the file at @at, of @inode. */
+static int override_at(struct pool *pool, uint32_t inode,
+		       const struct inode_path *at, mode_t bits,
+		       struct inode_path *p)
 {
 	struct mode_override_rec *rec;
-	struct inode_path *at;
 	struct stat st;
 	uint32_t slot;
 	int err;
 
-	at = malloc(sizeof(*at));
-	if (!at)
-		return -ENOMEM;
-	err = path_build(pool, inode, at);
-	if (!err && fstatat(at->dirfd, at->path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		err = -errno;
-	if (err || (st.st_mode & bits) == bits)
-		goto out;
+	if (fstatat(at->dirfd, at->path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if ((st.st_mode & bits) == bits)
+		return 0;
 	err = p->nr_overrides == OVERRIDES_MAX
 		      ? -EACCES
 		      : pool_record(pool, &pool->inodes->table, &slot);
 	if (err)
-		goto out;
+		return err;
 	rec = override_rec(pool, slot);
 	rec->inode = inode;
 	rec->mode = st.st_mode & 07777;
 	table_publish(&rec->state, INODE_MODE_OVERRIDE);
 	p->overrides[p->nr_overrides++] = slot;
-	err = inode_path_chmod(at, rec->mode | bits);
-out:
-	free(at);
+	return inode_path_chmod(at, rec->mode | bits);
+}
+
+static int mode_override(struct pool *pool, uint32_t inode, mode_t bits,
+			 struct inode_path *p)
+{
+	struct inode_path *at;
+	int err = override_path(pool, inode, &at);
+
+	if (err)
+		return err;
+	err = override_at(pool, inode, at, bits, p);
+	override_path_free(at);
 	return err;
 }
 
 /* From the top down: a path can be passed once those above can. */
-int mode_override_path(struct pool *pool, uint32_t dir, struct inode_path *p)
+int mode_override_path(struct pool *pool, uint32_t dir, uint32_t top,
+		       struct inode_path *p)
 {
 	struct inode_rec *rec;
 	int err;
@@ -70,9 +107,8 @@ int mode_override_path(struct pool *pool, uint32_t dir, struct inode_path *p)
 	if (!dir || !inode_valid(pool, dir))
 		return 0;
 	rec = inode_rec(pool->inodes, dir);
-	err = dir == INODE_ROOT
-		      ? 0
-		      : mode_override_path(pool, rec->place.parent, p);
+	err = dir == top ? 0
+			 : mode_override_path(pool, rec->place.parent, top, p);
 	return err ? err : mode_override(pool, dir, S_IXUSR, p);
 }
 
@@ -84,11 +120,12 @@ int mode_override_file(struct pool *pool, uint32_t inode, struct inode_path *p)
 static void restore_one(struct pool *pool, uint32_t slot)
 {
 	struct mode_override_rec *rec = override_rec(pool, slot);
-	struct inode_path *at = malloc(sizeof(*at));
+	struct inode_path *at;
 
-	if (at && path_build(pool, rec->inode, at) == 0)
+	if (override_path(pool, rec->inode, &at) == 0) {
 		inode_path_chmod(at, rec->mode);
-	free(at);
+		override_path_free(at);
+	}
 	rec->state = INODE_FREE;
 	table_free(&pool->inodes->table, slot);
 }

@@ -47,9 +47,13 @@ static int link_orphan(struct pool *pool, const struct op *op, uint32_t from,
 	if (err)
 		return err;
 	inode_orphan_name(from, orphan, sizeof(orphan));
-	if (renameat2(pool->inodes->orphanfd, orphan, to->dirfd, to->path,
-		      RENAME_NOREPLACE) < 0) {
-		err = -errno;
+	/* In a deep directory in two steps: see tree_to_orphan(). */
+	err = to->own ? linkat(pool->inodes->orphanfd, orphan, to->dirfd,
+			       to->path, 0)
+		      : renameat2(pool->inodes->orphanfd, orphan, to->dirfd,
+				  to->path, RENAME_NOREPLACE);
+	if (err < 0) {
+		err = errno == EEXIST && to->own ? -ENOENT : -errno;
 		/* The worker before may have moved it. */
 		if (err != -ENOENT ||
 		    !journal_intends(&pool->journal, op->token, NULL)) {
@@ -63,6 +67,8 @@ static int link_orphan(struct pool *pool, const struct op *op, uint32_t from,
 	jset(&pool->journal, rec->nlookup, rec->nlookup + 1);
 	journal_commit(&pool->journal, 0);
 	inode_moved(pool, &m);
+	if (to->own)
+		unlinkat(pool->inodes->orphanfd, orphan, 0);
 	vfile_renamed(pool, from);
 	return 0;
 }
@@ -140,8 +146,7 @@ int tree_link(struct pool *pool, const struct op *op, uint32_t from,
 
 /* --- removing --- */
 
-/* Removes the names of purged files, which do not count. */
-static bool dir_is_empty(struct pool *pool, const struct inode_path *p)
+bool tree_dir_is_empty(struct pool *pool, const struct inode_path *p)
 {
 	int fd = openat(p->dirfd, p->path,
 			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -164,18 +169,38 @@ static bool dir_is_empty(struct pool *pool, const struct inode_path *p)
 	return empty;
 }
 
+/* In two steps.  -EEXIST: by the worker before. */
+static int link_to_orphan(const struct inode_path *p, int orphanfd,
+			  const char *orphan)
+{
+	if (linkat(p->dirfd, p->path, orphanfd, orphan, 0) < 0 &&
+	    errno != EEXIST)
+		return -errno;
+	return unlinkat(p->dirfd, p->path, 0) < 0 ? -errno : 0;
+}
+
 int tree_to_orphan(struct pool *pool, const struct inode_path *p,
 		   uint32_t victim)
 {
+	bool dir = inode_rec(pool->inodes, victim)->flags & INODE_DIR;
+	int orphanfd = pool->inodes->orphanfd, err = -ENOSPC;
 	char orphan[16];
 
-	if (inode_rec(pool->inodes, victim)->flags & INODE_DIR &&
-	    !dir_is_empty(pool, p))
+	if (dir && !tree_dir_is_empty(pool, p))
 		return -ENOTEMPTY;
 	inode_orphan_name(victim, orphan, sizeof(orphan));
-	return renameat(p->dirfd, p->path, pool->inodes->orphanfd, orphan) < 0
-		       ? -errno
-		       : 0;
+	/* A rename to another directory takes the kernel as long as both are
+	 * deep. */
+	if (p->own && dir)
+		return unlinkat(p->dirfd, p->path, AT_REMOVEDIR) < 0 ? -errno
+								     : 0;
+	if (p->own)
+		err = retry_with_room(link_to_orphan(p, orphanfd, orphan),
+				      store_spare_inodes(pool->store, 1) == 0);
+	if (err == -ENOSPC || err == -EMLINK)
+		err = renameat(p->dirfd, p->path, orphanfd, orphan) < 0 ? -errno
+									: 0;
+	return err;
 }
 
 static void removed_to_orphan(struct pool *pool, const struct op *op,
@@ -191,6 +216,22 @@ static void removed_to_orphan(struct pool *pool, const struct op *op,
 	journal_commit(&pool->journal, 0);
 	inode_moved(pool, &m);
 	vfile_renamed(pool, victim);
+	inode_free_unused(pool, victim);
+}
+
+/* The same for a directory that is in no place at all. */
+static void removed_dir(struct pool *pool, const struct op *op, uint32_t victim)
+{
+	struct inode_rec *rec = inode_rec(pool->inodes, victim);
+	struct inode_move m;
+
+	inode_move_nowhere(pool, &m, victim);
+	inode_evict(pool, victim);
+	journal_begin(&pool->journal, op->token);
+	inode_move_journal(pool, &m);
+	jset(&pool->journal, rec->flags, INODE_DEAD);
+	journal_commit(&pool->journal, 0);
+	inode_moved(pool, &m);
 	inode_free_unused(pool, victim);
 }
 
@@ -218,6 +259,7 @@ static int tree_remove(struct pool *pool, const struct op *op, uint32_t parent,
 	struct stat st;
 	uint32_t other = 0;
 	int64_t done;
+	bool deep;
 	int err;
 
 	INODES_BUSY(pool);
@@ -246,11 +288,14 @@ static int tree_remove(struct pool *pool, const struct op *op, uint32_t parent,
 	else
 		err = remove_unknown(pool, &p, dir);
 out:
+	deep = p.own;
 	inode_path_release(&p);
 	if (err == -ENOENT &&
 	    journal_intends(&pool->journal, op->token, &intent.what))
 		err = 0; /* done by the worker before */
-	if (!err && intent.what.victim)
+	if (!err && intent.what.victim && dir && deep)
+		removed_dir(pool, op, intent.what.victim);
+	else if (!err && intent.what.victim)
 		removed_to_orphan(pool, op, intent.what.victim);
 	if (!err && other)
 		tree_lost_a_name(pool, other);

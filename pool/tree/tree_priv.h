@@ -12,9 +12,14 @@
  * will be tried again as a whole: volatile files may be purged.
  */
 bool tree_make_room(struct pool *pool);
-/* Moves the file at @p, of inode @victim, to orphan/.  Return: 0 or -errno. */
+/*
+ * Moves the file at @p, of inode @victim, to orphan/; a directory that is deep
+ * is removed.  Return: 0 or -errno.
+ */
 int tree_to_orphan(struct pool *pool, const struct inode_path *p,
 		   uint32_t victim);
+/* Is the directory empty?  Removes names of purged files, which do not count. */
+bool tree_dir_is_empty(struct pool *pool, const struct inode_path *p);
 /* The inode's file has lost a name, and not the one in its record. */
 void tree_lost_a_name(struct pool *pool, uint32_t inode);
 

@@ -23,6 +23,9 @@
  * The intent record has the inode number of A's file.  If B is that file when
  * the request is sent again, the rename was done.
  */
+/* Directories above the one of a name that moves to another one, at most. */
+#define RENAME_LEVELS 1024
+
 struct renaming {
 	struct inode_path from, to;
 	uint32_t parent, to_parent;
@@ -80,6 +83,14 @@ static int link_victim(struct pool *pool, const struct renaming *r,
 		       : 0;
 }
 
+/* Is the victim replaced by the rename itself?  See tree_to_orphan(). */
+static bool rename_replaces(struct pool *pool, const struct renaming *r)
+{
+	return r->to.own &&
+	       inode_rec(pool->inodes, r->intent.what.victim)->flags &
+		       INODE_DIR;
+}
+
 static int rename_save_victim(struct pool *pool, const struct renaming *r)
 {
 	uint32_t victim = r->intent.what.victim;
@@ -87,6 +98,8 @@ static int rename_save_victim(struct pool *pool, const struct renaming *r)
 
 	if (!victim || r->flags & RENAME_EXCHANGE)
 		return 0;
+	if (rename_replaces(pool, r))
+		return tree_dir_is_empty(pool, &r->to) ? 0 : -ENOTEMPTY;
 	inode_orphan_name(victim, orphan, sizeof(orphan));
 	if (r->intent.again && faccessat(pool->inodes->orphanfd, orphan, F_OK,
 					 AT_SYMLINK_NOFOLLOW) == 0)
@@ -104,7 +117,7 @@ static void rename_restore_victim(struct pool *pool, const struct renaming *r)
 	uint32_t victim = r->intent.what.victim;
 	char orphan[16];
 
-	if (!victim || r->flags & RENAME_EXCHANGE)
+	if (!victim || r->flags & RENAME_EXCHANGE || rename_replaces(pool, r))
 		return;
 	inode_orphan_name(victim, orphan, sizeof(orphan));
 	if (inode_rec(pool->inodes, victim)->flags & INODE_DIR)
@@ -168,16 +181,22 @@ static void rename_commit(struct pool *pool, const struct op *op,
 	const struct journal_intent *n = &r->intent.what;
 	struct inode_rec *rec = inode_rec(pool->inodes, n->victim);
 	bool orphaned = n->victim && !(r->flags & RENAME_EXCHANGE);
+	bool dead = orphaned && rename_replaces(pool, r);
 
+	if (dead)
+		inode_evict(pool, n->victim);
 	journal_begin(&pool->journal, op->token);
 	for (int i = 0; i < r->nr_moves; i++)
 		inode_move_journal(pool, &r->moves[i]);
 	if (orphaned)
-		jset(&pool->journal, rec->flags, rec->flags | INODE_ORPHAN);
+		jset(&pool->journal, rec->flags,
+		     dead ? INODE_DEAD : rec->flags | INODE_ORPHAN);
 	journal_commit(&pool->journal, 0);
 	for (int i = 0; i < r->nr_moves; i++)
 		inode_moved(pool, &r->moves[i]);
-	if (orphaned) {
+	if (dead) {
+		inode_free_unused(pool, n->victim);
+	} else if (orphaned) {
 		vfile_renamed(pool, n->victim);
 		inode_free_unused(pool, n->victim);
 	} else if (r->other && r->other != n->victim) {
@@ -209,6 +228,19 @@ static int rename_run(struct pool *pool, const struct op *op,
 	if (!err && r->intent.again)
 		vfile_relist(pool);
 	return err;
+}
+
+/*
+ * The kernel goes up from both directories, under the lock, when they are not
+ * the same one.  Far below the root that is refused as if there were two file
+ * systems, and mv(1) copies.
+ */
+static int rename_check_depth(struct pool *pool, uint32_t parent, uint32_t to)
+{
+	return parent != to && (inode_is_below(pool, parent, RENAME_LEVELS) ||
+				inode_is_below(pool, to, RENAME_LEVELS))
+		       ? -EXDEV
+		       : 0;
 }
 
 static int rename_try(struct pool *pool, const struct op *op, uint32_t parent,
@@ -245,8 +277,13 @@ int tree_rename(struct pool *pool, const struct op *op, uint32_t parent,
 {
 	int64_t done;
 
+	int err;
+
 	if (intent_is_done(pool, op, &done))
 		return done;
+	err = rename_check_depth(pool, parent, to);
+	if (err)
+		return err;
 	return retry_with_room(rename_try(pool, op, parent, name, to, to_name,
 					  flags),
 			       tree_make_room(pool));

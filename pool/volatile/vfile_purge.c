@@ -73,11 +73,13 @@ void vfile_purge_finish(struct pool *pool, uint32_t inode)
 	if (!(rec->flags & INODE_PURGED))
 		return;
 	rec->flags &= ~INODE_PURGED;
-	err = path_build(pool, inode, &p);
+	err = inode_path(pool, inode, &p);
 	rec->flags |= INODE_PURGED;
-	fd = err ? -1
-		 : openat(p.dirfd, p.path,
-			  O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (err)
+		return;
+	fd = openat(p.dirfd, p.path,
+		    O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	inode_path_release(&p);
 	if (fd < 0)
 		return;
 	/* Another file may have its name by now. */
@@ -100,24 +102,25 @@ bool vfile_sweep(struct pool *pool, uint32_t inode, const struct inode_path *p)
 	return true;
 }
 
-/* Counts a purge, and calls pool_ops.purged.  @path: in the store. */
+/* Counts a purge, and calls pool_ops.purged.  @shown: its path before. */
 static void vfile_tell_purged(struct pool *pool, struct purged_file *file,
-			      const char *path)
+			      const struct inode_path *shown)
 {
-	const size_t top = sizeof(STORE_FILES);
+	const char *path = shown->path;
 
 	pool->volatiles->purged_files++;
 	pool->volatiles->purged_pages += file->pages;
 	if (!pool->ops || !pool->ops->purged)
 		return;
 	/* Of an orphan no name is known. */
-	if (strncmp(path, STORE_FILES "/", top)) {
+	if (!file->parent) {
 		file->name = file->path = "";
-		file->parent = 0;
 		file->more = true;
 	} else {
 		file->name = strrchr(path, '/') + 1;
-		file->path = path + top;
+		file->path = path;
+		if (!strncmp(path, STORE_FILES "/", sizeof(STORE_FILES)))
+			file->path += sizeof(STORE_FILES);
 	}
 	pool->ops->purged(pool->arg, file);
 }
@@ -131,7 +134,7 @@ static uint64_t vfile_purge(struct pool *pool, uint32_t inode)
 		.parent = inode_rec(t, inode)->place.parent,
 	};
 	uint32_t pages, nlink;
-	struct inode_path p;
+	struct inode_path p, shown;
 	struct stat st;
 	int fd, err;
 
@@ -146,7 +149,7 @@ static uint64_t vfile_purge(struct pool *pool, uint32_t inode)
 		vfile_unlist(pool, inode);
 		return 0;
 	}
-	if (inode_path(pool, inode, &p))
+	if (path_show(pool, inode, &shown) || inode_path(pool, inode, &p))
 		return 0;
 	fd = vfile_purge_open(pool, inode, &p);
 	if (fd == -EBUSY)
@@ -156,7 +159,7 @@ static uint64_t vfile_purge(struct pool *pool, uint32_t inode)
 		file.uid = st.st_uid;
 		file.pages = pages;
 		file.more = nlink > 1;
-		vfile_tell_purged(pool, &file, p.path);
+		vfile_tell_purged(pool, &file, &shown);
 	}
 	if (fd >= 0)
 		close(fd);

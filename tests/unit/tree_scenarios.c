@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/unit/tree_scenarios.h"
 
-struct places at;
+struct places at = { .top = INODE_ROOT };
 
 #define LONG_NAME                                                          \
 	"a name of more than one record, which is what takes the longest " \
@@ -17,13 +17,25 @@ static int64_t node_or(int err, uint32_t node)
 
 static void setup_dir(void)
 {
-	at.dir = made_dir(INODE_ROOT, "dir");
+	at.dir = made_dir(at.top, "dir");
+}
+
+/* Deep enough for paths that start at a directory's descriptor. */
+static void go_deep(void)
+{
+	char name[INODE_NAME_MAX + 1];
+
+	memset(name, 'd', INODE_NAME_MAX);
+	name[INODE_NAME_MAX] = 0;
+	at.top = INODE_ROOT;
+	for (int i = 0; i < 17; i++)
+		at.top = made_dir(at.top, name);
 }
 
 static void setup_file(void)
 {
 	setup_dir();
-	at.file = filled_file(INODE_ROOT, "a", 1, 'a');
+	at.file = filled_file(at.top, "a", 1, 'a');
 }
 
 static void setup_two(void)
@@ -56,7 +68,7 @@ static void setup_two_volatile(void)
 static void setup_linked(void)
 {
 	setup_two();
-	must(tree_link(pool, &the_op, at.other, INODE_ROOT, "c") == 0, "link");
+	must(tree_link(pool, &the_op, at.other, at.top, "c") == 0, "link");
 }
 
 static void setup_linked_volatile(void)
@@ -68,14 +80,14 @@ static void setup_linked_volatile(void)
 static void setup_dirs(void)
 {
 	setup_file();
-	at.other = made_dir(INODE_ROOT, "e");
+	at.other = made_dir(at.top, "e");
 	filled_file(at.dir, "in it", 1, 'i');
 }
 
 static void setup_volatile_in_dir(void)
 {
 	setup_dir();
-	at.other = made_dir(INODE_ROOT, "e");
+	at.other = made_dir(at.top, "e");
 	at.file = filled_file(at.dir, "kept", 1, 'k');
 	must(vfile_set_volatile(pool, at.file, true) == 0, "volatile");
 	at.file = filled_file(at.dir, "unknown", 1, 'u');
@@ -92,7 +104,7 @@ static void setup_volatile_dir(void)
 static void setup_nameless(void)
 {
 	setup_dir();
-	must(create_as(&the_op, INODE_ROOT, NULL, O_RDWR, 0640, &at.file) == 0,
+	must(create_as(&the_op, at.top, NULL, O_RDWR, 0640, &at.file) == 0,
 	     "create");
 	fill_pages(at.file, 0, 1, 'n');
 }
@@ -127,20 +139,20 @@ static void setup_open_volatile(void)
 static void setup_open_orphan(void)
 {
 	setup_open();
-	must(tree_unlink(pool, &the_op, INODE_ROOT, "a") == 0, "unlink");
+	must(tree_unlink(pool, &the_op, at.top, "a") == 0, "unlink");
 	inode_forget(pool, at.file, 1);
 }
 
 static void setup_long_names(void)
 {
 	setup_dir();
-	at.file = filled_file(INODE_ROOT, LONG_NAME, 1, 'l');
+	at.file = filled_file(at.top, LONG_NAME, 1, 'l');
 }
 
 static void setup_ranges(void)
 {
 	setup_dir();
-	at.file = filled_file(INODE_ROOT, "a", 12, 'r');
+	at.file = filled_file(at.top, "a", 12, 'r');
 	must(vrange_unpin(pool, &the_op, at.file, 0, 2 * TREE_PAGE) == 0,
 	     "unpin");
 	must(vrange_unpin(pool, &the_op, at.file, 3 * TREE_PAGE,
@@ -160,6 +172,20 @@ static void setup_volatile(void)
 	must(vfile_set_volatile(pool, at.file, true) == 0, "volatile");
 }
 
+#define DEEP(setup)                    \
+	static void setup##_deep(void) \
+	{                              \
+		go_deep();             \
+		setup();               \
+	}
+
+DEEP(setup_dir)
+DEEP(setup_two)
+DEEP(setup_two_open)
+DEEP(setup_dirs)
+DEEP(setup_nameless)
+DEEP(setup_volatile_in_dir)
+
 /* --- operations --- */
 
 static int64_t op_mkdir(void)
@@ -173,7 +199,7 @@ static int64_t op_mkdir(void)
 static int64_t op_mkdir_dir(void)
 {
 	uint32_t n = 0;
-	int err = tree_mkdir(pool, &the_op, INODE_ROOT, "dir", 0750, &n);
+	int err = tree_mkdir(pool, &the_op, at.top, "dir", 0750, &n);
 
 	return node_or(err, n);
 }
@@ -207,8 +233,7 @@ static int64_t op_mknod(void)
 static int64_t op_mknod_a(void)
 {
 	uint32_t n = 0;
-	int err = tree_mknod(pool, &the_op, INODE_ROOT, "a", S_IFREG | 0640, 0,
-			     &n);
+	int err = tree_mknod(pool, &the_op, at.top, "a", S_IFREG | 0640, 0, &n);
 
 	return node_or(err, n);
 }
@@ -224,7 +249,7 @@ static int64_t op_symlink(void)
 static int64_t op_symlink_a(void)
 {
 	uint32_t n = 0;
-	int err = tree_symlink(pool, &the_op, INODE_ROOT, "a", "../to", &n);
+	int err = tree_symlink(pool, &the_op, at.top, "a", "../to", &n);
 
 	return node_or(err, n);
 }
@@ -249,17 +274,17 @@ static int64_t op_create_excl(void)
 
 static int64_t op_create_a(void)
 {
-	return create(INODE_ROOT, "a", O_RDWR);
+	return create(at.top, "a", O_RDWR);
 }
 
 static int64_t op_create_a_trunc(void)
 {
-	return create(INODE_ROOT, "a", O_RDWR | O_TRUNC);
+	return create(at.top, "a", O_RDWR | O_TRUNC);
 }
 
 static int64_t op_create_a_excl(void)
 {
-	return create(INODE_ROOT, "a", O_RDWR | O_EXCL);
+	return create(at.top, "a", O_RDWR | O_EXCL);
 }
 
 static int64_t op_tmpfile(void)
@@ -280,7 +305,7 @@ static int64_t op_link_over(void)
 static int64_t op_lookup_c(void)
 {
 	uint32_t n = 0;
-	int err = tree_lookup(pool, &the_op, INODE_ROOT, "c", &n);
+	int err = tree_lookup(pool, &the_op, at.top, "c", &n);
 
 	return node_or(err, n);
 }
@@ -288,14 +313,14 @@ static int64_t op_lookup_c(void)
 static int64_t op_lookup_a(void)
 {
 	uint32_t n = 0;
-	int err = tree_lookup(pool, &the_op, INODE_ROOT, "a", &n);
+	int err = tree_lookup(pool, &the_op, at.top, "a", &n);
 
 	return node_or(err, n);
 }
 
 static int64_t op_unlink_a(void)
 {
-	return tree_unlink(pool, &the_op, INODE_ROOT, "a");
+	return tree_unlink(pool, &the_op, at.top, "a");
 }
 
 static int64_t op_unlink_b(void)
@@ -305,27 +330,27 @@ static int64_t op_unlink_b(void)
 
 static int64_t op_unlink_c(void)
 {
-	return tree_unlink(pool, &the_op, INODE_ROOT, "c");
+	return tree_unlink(pool, &the_op, at.top, "c");
 }
 
 static int64_t op_unlink_long(void)
 {
-	return tree_unlink(pool, &the_op, INODE_ROOT, LONG_NAME);
+	return tree_unlink(pool, &the_op, at.top, LONG_NAME);
 }
 
 static int64_t op_unlink_nothing(void)
 {
-	return tree_unlink(pool, &the_op, INODE_ROOT, "nothing");
+	return tree_unlink(pool, &the_op, at.top, "nothing");
 }
 
 static int64_t op_rmdir(void)
 {
-	return tree_rmdir(pool, &the_op, INODE_ROOT, "dir");
+	return tree_rmdir(pool, &the_op, at.top, "dir");
 }
 
 static int64_t rename_a(const char *to, unsigned int flags)
 {
-	return tree_rename(pool, &the_op, INODE_ROOT, "a", at.dir, to, flags);
+	return tree_rename(pool, &the_op, at.top, "a", at.dir, to, flags);
 }
 
 static int64_t op_rename(void)
@@ -355,25 +380,23 @@ static int64_t op_noreplace_over(void)
 
 static int64_t op_rename_long(void)
 {
-	return tree_rename(pool, &the_op, INODE_ROOT, LONG_NAME, at.dir,
+	return tree_rename(pool, &the_op, at.top, LONG_NAME, at.dir,
 			   "another " LONG_NAME, 0);
 }
 
 static int64_t op_rename_dir(void)
 {
-	return tree_rename(pool, &the_op, INODE_ROOT, "dir", INODE_ROOT, "e",
-			   0);
+	return tree_rename(pool, &the_op, at.top, "dir", at.top, "e", 0);
 }
 
 static int64_t op_rename_dir_full(void)
 {
-	return tree_rename(pool, &the_op, INODE_ROOT, "e", INODE_ROOT, "dir",
-			   0);
+	return tree_rename(pool, &the_op, at.top, "e", at.top, "dir", 0);
 }
 
 static int64_t op_exchange_dirs(void)
 {
-	return tree_rename(pool, &the_op, INODE_ROOT, "dir", INODE_ROOT, "e",
+	return tree_rename(pool, &the_op, at.top, "dir", at.top, "e",
 			   RENAME_EXCHANGE);
 }
 
@@ -559,6 +582,25 @@ const struct scenario scenarios[] = {
 	{ "purge of files in directories", setup_volatile_in_dir,
 	  op_purge_files, 0, RECLAIM },
 	{ "purge of ranges", setup_ranges, op_purge_ranges, 0, RECLAIM },
+	{ "deep: mkdir", setup_dir_deep, op_mkdir, ANY, ONCE },
+	{ "deep: create", setup_dir_deep, op_create, ANY, ONCE },
+	{ "deep: O_TMPFILE", setup_dir_deep, op_tmpfile, ANY, ONCE },
+	{ "deep: link of what has no name", setup_nameless_deep, op_link, 0,
+	  ONCE },
+	{ "deep: link", setup_two_deep, op_link, 0, ONCE },
+	{ "deep: unlink", setup_two_deep, op_unlink_b, 0, ONCE },
+	{ "deep: unlink of an open file", setup_two_open_deep, op_unlink_b, 0,
+	  ONCE },
+	{ "deep: rmdir", setup_dir_deep, op_rmdir, 0, ONCE },
+	{ "deep: rename", setup_two_deep, op_rename, 0, ONCE },
+	{ "deep: rename over an open file", setup_two_open_deep, op_rename_over,
+	  0, ONCE },
+	{ "deep: rename over a directory", setup_dirs_deep, op_rename_dir, 0,
+	  ONCE },
+	{ "deep: rename over one that is not empty", setup_dirs_deep,
+	  op_rename_dir_full, -ENOTEMPTY, ONCE },
+	{ "deep: purge of files", setup_volatile_in_dir_deep, op_purge_files, 0,
+	  RECLAIM },
 };
 
 const size_t nr_scenarios = sizeof(scenarios) / sizeof(*scenarios);

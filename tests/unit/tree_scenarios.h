@@ -26,6 +26,7 @@ struct scenario {
 
 /* What a scenario works with; the same in every process. */
 struct places {
+	uint32_t top; /* the directory all is in */
 	uint32_t dir, file, other; /* inodes */
 };
 extern struct places at;

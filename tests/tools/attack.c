@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * attack - what one user can do to a pool to make others wait for it.
+ *
+ *	attack KIND POOL NR
+ *
+ *	boxes		NR boxes with a transaction each; sends to all in turn
+ *	handles		NR open files of one box, one of them polled; sends
+ *	transactions	NR transactions without a byte; lists them, sends one
+ *	ranges		NR unpinned ranges in one file; opens and closes it
+ *	pins		the same; pins them all at once, and unpins them again
+ *	writers		NR blocked senders of a full box; makes room for one
+ *	deep		NR directories with long names below each other; makes
+ *			and removes a file in the deepest one
+ *	chain		makes and removes such directories, again and again
+ *	control		NR open files of .pool/; opens and closes more
+ *	files		NR open files; reads and writes them in turn
+ *	full		fills the pool with files, and goes on writing
+ *
+ * It makes as many as it is let, up to NR, prints "ready" and their number, and
+ * goes on until it is killed.  With a fourth argument it waits for a line from
+ * standard input, does so many rounds, prints "done", and waits for the end of
+ * that input.
+ */
+#include "tests/tools/lib/tool.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "fs/poolfs.h"
+
+#define PAGE 4096
+
+static const char *pool;
+static long nr, rounds = -1;
+static char mine[64]; /* names of this process begin with it */
+
+static char *path_of(const char *fmt, ...)
+{
+	static char path[4096];
+	size_t n = snprintf(path, sizeof(path), "%s/", pool);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(path + n, sizeof(path) - n, fmt, ap);
+	va_end(ap);
+	return path;
+}
+
+/* The attack is set up with @count things; it begins. */
+static void ready(long count)
+{
+	printf("ready %ld\n", count);
+	fflush(stdout);
+	if (rounds >= 0)
+		getchar();
+}
+
+static bool more(void)
+{
+	return rounds < 0 || rounds-- > 0;
+}
+
+static void make_box(const char *name)
+{
+	if (mkdir(path_of("box/%s", name), 0700) < 0 && errno != EEXIST)
+		fail(name);
+}
+
+static int open_box(const char *name, const char *file, int flags)
+{
+	return open(path_of("box/%s/%s", name, file), flags | O_CLOEXEC);
+}
+
+static bool send_to(const char *name, const char *bytes, size_t len)
+{
+	int fd = open_box(name, "send", O_WRONLY | O_NONBLOCK);
+	bool sent = fd >= 0 &&
+		    (len ? write(fd, bytes, len) > 0 : fsync(fd) == 0);
+
+	if (fd >= 0)
+		close(fd);
+	return sent;
+}
+
+/* Receives one and frees it. */
+static void take_from(const char *name)
+{
+	int fd = open_box(name, "recv", O_RDONLY | O_NONBLOCK);
+	char line[512], *id;
+	ssize_t n = fd < 0 ? -1 : read(fd, line, sizeof(line) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0)
+		return;
+	line[n] = 0;
+	id = strstr(line, "\"id\":");
+	if (id)
+		unlink(path_of("box/%s/tx/%ju", name,
+			       (uintmax_t)strtoull(id + 5, NULL, 10)));
+}
+
+static void attack_boxes(void)
+{
+	char name[96];
+	long n = 0;
+
+	for (; n < nr; n++) {
+		snprintf(name, sizeof(name), "%s.%ld", mine, n);
+		if (mkdir(path_of("box/%s", name), 0700) < 0)
+			break;
+		send_to(name, "x", 1);
+	}
+	ready(n);
+	for (long i = 0; more(); i++) {
+		snprintf(name, sizeof(name), "%s.%ld", mine, i % n);
+		take_from(name);
+		send_to(name, "x", 1);
+	}
+}
+
+static void attack_handles(void)
+{
+	struct pollfd pfd = { .events = POLLIN };
+	long n = 0;
+
+	make_box(mine);
+	pfd.fd = open_box(mine, "recv", O_RDONLY);
+	while (n < nr && open_box(mine, "recv", O_RDONLY) >= 0)
+		n++;
+	ready(n);
+	while (more()) {
+		poll(&pfd, 1, 0);
+		send_to(mine, "x", 1);
+		take_from(mine);
+	}
+}
+
+static void attack_transactions(void)
+{
+	char buf[65536];
+	long n = 0;
+	int fd;
+
+	make_box(mine);
+	while (n < nr && send_to(mine, NULL, 0))
+		n++;
+	ready(n);
+	fd = open_box(mine, "tx", O_RDONLY | O_DIRECTORY);
+	while (more()) {
+		if (getdents64(fd, buf, sizeof(buf)) <= 0)
+			lseek(fd, 0, SEEK_SET);
+		take_from(mine);
+		send_to(mine, NULL, 0);
+		rmdir(path_of("box/%s", mine));
+	}
+}
+
+static int range_file(void)
+{
+	int fd = open(path_of("%s", mine), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0 || ftruncate(fd, 2 * nr * PAGE) < 0)
+		fail(mine);
+	return fd;
+}
+
+static long unpin_all(int fd)
+{
+	struct poolfs_range r = { .length = PAGE };
+	long n = 0;
+
+	for (; n < nr; n++) {
+		r.offset = 2 * n * PAGE;
+		if (ioctl(fd, POOLFS_IOC_UNPIN, &r) < 0)
+			break;
+	}
+	return n;
+}
+
+static void attack_ranges(void)
+{
+	int fd = range_file();
+
+	ready(unpin_all(fd));
+	close(fd);
+	while (more()) {
+		fd = open(path_of("%s", mine), O_RDWR | O_CLOEXEC);
+		close(fd);
+	}
+}
+
+static void attack_pins(void)
+{
+	struct poolfs_range all = { 0 };
+	int fd = range_file();
+
+	ready(unpin_all(fd));
+	while (more()) {
+		ioctl(fd, POOLFS_IOC_PIN, &all);
+		unpin_all(fd);
+	}
+}
+
+static void *blocked_writer(void *arg)
+{
+	int fd = open_box(mine, "send", O_WRONLY);
+	static char page[PAGE];
+
+	while (fd >= 0 && write(fd, page, sizeof(page)) > 0) {
+		close(fd);
+		fd = open_box(mine, "send", O_WRONLY);
+	}
+	return arg;
+}
+
+static void attack_writers(void)
+{
+	static char page[PAGE];
+	pthread_attr_t attr;
+	pthread_t thread;
+	long n = 0;
+
+	make_box(mine);
+	while (send_to(mine, page, sizeof(page)))
+		;
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 65536);
+	while (n < nr && !pthread_create(&thread, &attr, blocked_writer, NULL))
+		n++;
+	sleep(1);
+	ready(n);
+	while (more())
+		take_from(mine);
+}
+
+static const char *long_name(void)
+{
+	static char name[256];
+
+	memset(name, 'd', 255);
+	return name;
+}
+
+/* Makes directories below each other, and goes down.  Return: how many. */
+static long go_down(void)
+{
+	long n = 0;
+
+	if (chdir(pool) < 0 || (mkdir(mine, 0700) < 0 && errno != EEXIST) ||
+	    chdir(mine) < 0)
+		fail(mine);
+	while (n < nr && mkdir(long_name(), 0700) == 0 &&
+	       chdir(long_name()) == 0)
+		n++;
+	return n;
+}
+
+static void go_up(long n)
+{
+	while (n-- && chdir("..") == 0 && rmdir(long_name()) == 0)
+		;
+}
+
+static void attack_deep(void)
+{
+	ready(go_down());
+	while (more()) {
+		close(open("file", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+		unlink("file");
+	}
+}
+
+static void attack_chain(void)
+{
+	ready(nr);
+	while (more())
+		go_up(go_down());
+}
+
+static void attack_control(void)
+{
+	static const char *const files[] = { "stats", "metrics", "pressure",
+					     "config" };
+	long n = 0;
+
+	while (n < nr && open(path_of(".pool/%s", files[n % 4]), O_RDONLY) >= 0)
+		n++;
+	ready(n);
+	for (long i = 0; more(); i++)
+		close(open(path_of(".pool/%s", files[i % 4]), O_RDONLY));
+}
+
+static void attack_files(void)
+{
+	int *fd = calloc(nr, sizeof(*fd));
+	char buf[16] = "";
+	long n = 0;
+
+	mkdir(path_of("%s", mine), 0700);
+	for (; n < nr; n++) {
+		fd[n] = open(path_of("%s/%ld", mine, n),
+			     O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		if (fd[n] < 0)
+			break;
+	}
+	ready(n);
+	for (long i = 0; more(); i++) {
+		if (pwrite(fd[i % n], buf, 16, 0) < 0)
+			continue;
+		(void)!pread(fd[i % n], buf, 16, 0);
+	}
+}
+
+static void attack_full(void)
+{
+	static char buf[1 << 20];
+	long n = 0;
+	int fd = -1;
+
+	memset(buf, 'f', sizeof(buf));
+	for (; n < nr; n++) {
+		fd = open(path_of("%s.%ld", mine, n),
+			  O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		if (fd < 0 || write(fd, buf, sizeof(buf)) <= 0)
+			break;
+		close(fd);
+	}
+	ready(n);
+	while (more()) {
+		(void)!pwrite(fd, buf, sizeof(buf), 0);
+		close(open(path_of(".pool/stats"), O_RDONLY | O_CLOEXEC));
+		close(open(path_of("%s", mine), O_RDWR | O_CREAT, 0600));
+		unlink(path_of("%s", mine));
+	}
+}
+
+static const struct kind {
+	const char *name;
+	void (*run)(void);
+} kinds[] = {
+	{ "boxes", attack_boxes },
+	{ "handles", attack_handles },
+	{ "transactions", attack_transactions },
+	{ "ranges", attack_ranges },
+	{ "pins", attack_pins },
+	{ "writers", attack_writers },
+	{ "deep", attack_deep },
+	{ "chain", attack_chain },
+	{ "control", attack_control },
+	{ "files", attack_files },
+	{ "full", attack_full },
+};
+
+int main(int argc, char **argv)
+{
+	struct rlimit rl;
+
+	if (argc < 4 || argc > 5)
+		usage("KIND POOL NR [ROUNDS]");
+	pool = argv[2];
+	nr = to_size(argv[3]);
+	rounds = argc == 5 ? atol(argv[4]) : -1;
+	snprintf(mine, sizeof(mine), "%s.%d", argv[1], getpid());
+	if (!getrlimit(RLIMIT_NOFILE, &rl)) {
+		rl.rlim_cur = rl.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &rl);
+	}
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		if (strcmp(kinds[i].name, argv[1]))
+			continue;
+		kinds[i].run();
+		puts("done");
+		fflush(stdout);
+		while (getchar() != EOF)
+			;
+		return 0;
+	}
+	usage("KIND POOL NR [ROUNDS]");
+}
