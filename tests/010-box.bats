@@ -333,5 +333,5 @@ ten_thousand() {
 
 # bats test_tags=slow
 @test "10,000 boxes, listed once each while others come and go" {
-	in_every_way ten_thousand
+	in_every_way ten_thousand -o size=4G
 }

@@ -73,6 +73,11 @@ nobody_has_any() {
 	[[ $(json '.users | del(.["0"]) | length' "$POOL/.pool/stats") == 0 ]]
 }
 
+# small_boxes: their number is the limit, and not the sizes of their regions.
+small_boxes() {
+	echo '{"box_size": "64K"}' >"$POOL/.pool/config"
+}
+
 # fill_boxes NAME: the attacker makes boxes until it may not; prints why.
 fill_boxes() {
 	attacker bash -c 'mkdir "$1/box/$2".{1..300} 2>&1 | head -n 1' - \
@@ -82,6 +87,7 @@ fill_boxes() {
 boxes() {
 	local share
 
+	small_boxes
 	share=$(limit boxes share)
 	((share < 300))
 	[[ $(fill_boxes evil) == *"quota exceeded"* ]]
@@ -104,6 +110,29 @@ boxes() {
 
 @test "boxes: one user makes all that it can" {
 	as_root_in_every_mode boxes -o allow_other,mode=1777,size=16M,user_quota=5
+}
+
+regions() {
+	local share box=$POOL/box/large
+
+	share=$(limit region_bytes share)
+	attacker mkdir "$box"
+	is $((4 << 20)) "$(has "$ATTACKER" region_bytes)"
+	attacker truncate -s $((share - share % (2 << 20))) "$box/data"
+	fails attacker truncate -s $((share + (2 << 20))) "$box/data" 2>"$W/why"
+	grep -q "quota exceeded" "$W/why"
+	[[ $(attacker mkdir "$box.2" 2>&1) == *"quota exceeded"* ]]
+	others_work
+	next_worker
+	is $((share - share % (2 << 20))) "$(has "$ATTACKER" region_bytes)"
+	attacker truncate -s 1M "$box/data"
+	is $((2 << 20)) "$(has "$ATTACKER" region_bytes)"
+	attacker rmdir "$box"
+	nobody_has_any
+}
+
+@test "regions: one user makes them as large as it can" {
+	as_root_in_every_mode regions -o allow_other,mode=1777,size=16M
 }
 
 # hold_files FILE NR WHY GO: opens FILE until it may not, says how often and why,
@@ -293,7 +322,7 @@ everybody_takes() {
 
 	for uid in 60001 60002 60003 60004 60005; do
 		as_id "$uid" "$uid" timeout 60 bash -c \
-			'mkdir "$1"/box/of.$2.{1..1100} 2>&1 | head -n 1' - \
+			'mkdir "$1"/box/of.$2.{1..300} 2>&1 | head -n 1' - \
 			"$POOL" "$uid" 3>&- | sed 's/.*: //'
 	done | paste -sd , -
 }
@@ -301,6 +330,7 @@ everybody_takes() {
 reserve() {
 	local max left
 
+	small_boxes
 	max=$(limit boxes max)
 	left=$((max / 8))
 	is "Disk quota exceeded,Disk quota exceeded,Disk quota exceeded,$(
@@ -308,7 +338,7 @@ reserve() {
 		"$(everybody_takes)"
 	is $((max - left)) "$(limit boxes used)"
 	OTHER=0 others_work
-	mkdir "$POOL"/box/root.{1..600} 2>"$W/why" || true
+	mkdir "$POOL"/box/root.{1..200} 2>"$W/why" || true
 	grep -q "No space left" "$W/why"
 	is "$left" "$(has 0 boxes)"
 	is "$max" "$(limit boxes used)"
@@ -327,10 +357,11 @@ reserve() {
 own_pool() {
 	local max share
 
+	small_boxes
 	max=$(limit boxes max)
 	share=$(limit boxes share)
-	((share < 1100 && max < 4200))
-	mkdir "$POOL"/box/{1..4200} 2>"$W/why" || true
+	((share < 300 && max < 1100))
+	mkdir "$POOL"/box/{1..1100} 2>"$W/why" || true
 	grep -q "No space left" "$W/why"
 	is "$max" "$(limit boxes used)"
 	is "$max" "$(json ".users[\"$(id -u)\"].boxes" "$POOL/.pool/stats")"

@@ -64,6 +64,33 @@ static int box_cmp_tx(const struct avl_node *a, const struct avl_node *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
+/* Frames of pages come 2 MiB at a time. */
+uint64_t box_charged_bytes(uint64_t size)
+{
+	return (size + EXTENT_BYTES - 1) & ~(EXTENT_BYTES - 1);
+}
+
+/* @charge: user_charge(), or user_charge_anyway() for a box that is there. */
+static int box_charge(struct pool *pool, uid_t uid, uint64_t size,
+		      int (*charge)(struct pool *pool, uid_t uid,
+				    enum user_item item, uint64_t n))
+{
+	int err = charge(pool, uid, USER_BOXES, 1);
+
+	if (err)
+		return err;
+	err = charge(pool, uid, USER_REGION_BYTES, box_charged_bytes(size));
+	if (err)
+		user_uncharge(pool, uid, USER_BOXES, 1);
+	return err;
+}
+
+static void box_uncharge(struct pool *pool, uid_t uid, uint64_t size)
+{
+	user_uncharge(pool, uid, USER_BOXES, 1);
+	user_uncharge(pool, uid, USER_REGION_BYTES, box_charged_bytes(size));
+}
+
 static struct box *box_of(void *owner)
 {
 	struct box *box = owner;
@@ -181,11 +208,12 @@ static int box_cut_file(struct box *box, int fd)
 int box_adopt(struct pool *pool, uint32_t slot)
 {
 	struct box *box = box_new(pool, slot);
-	int fd, err;
+	int err;
 
 	if (!box)
 		return -ENOMEM;
-	err = user_charge_anyway(pool, box->rec->uid[BOX_DIR], USER_BOXES, 1);
+	err = box_charge(pool, box->rec->uid[BOX_DIR], box->rec->size,
+			 user_charge_anyway);
 	if (err)
 		return err;
 	avl_insert(&pool->boxes->by_serial, &box->by_serial);
@@ -193,15 +221,45 @@ int box_adopt(struct pool *pool, uint32_t slot)
 		avl_insert(&pool->boxes->by_name, &box->by_name);
 		pool->boxes->nr_boxes++;
 	}
-	/* A region with memory in it must be known to the LRU. */
-	fd = store_region_open(pool->store, box->serial, false);
-	if (fd == -ENOENT)
+	return 0;
+}
+
+/* Takes over @fd, the box's region file, also when it fails. */
+static int box_use_file(struct pool *pool, struct box *box, int fd)
+{
+	struct range_allocator *ranges;
+	int err;
+
+	ranges = range_allocator_new(box->rec->size, pool->page_size);
+	if (ranges)
+		box->region = region_new(pool->lru, fd, box->rec->size,
+					 &box_region_ops, box);
+	if (box->region) {
+		box->ranges = ranges;
 		return 0;
+	}
+	err = -errno;
+	range_allocator_free(ranges);
+	close(fd);
+	return err;
+}
+
+int box_adopt_region(void *arg, uint64_t serial)
+{
+	struct pool *pool = arg;
+	struct box *box = box_by_serial(pool, serial);
+	int fd, err;
+
+	if (!box)
+		return 0;
+	fd = store_region_open(pool->store, serial, false);
 	if (fd < 0)
 		return fd;
 	err = box_cut_file(box, fd);
+	if (!err)
+		return box_use_file(pool, box, fd);
 	close(fd);
-	return err ? err : box_open_region(pool, box);
+	return err;
 }
 
 void box_forget_all(struct pool *pool)
@@ -220,35 +278,12 @@ void box_forget_all(struct pool *pool)
 
 int box_open_region(struct pool *pool, struct box *box)
 {
-	struct range_allocator *ranges;
-	struct region *region;
-	int fd, err;
+	int fd;
 
 	if (box->region)
 		return 0;
-	ranges = range_allocator_new(box->rec->size, pool->page_size);
-	if (!ranges)
-		return -errno;
 	fd = store_region_open(pool->store, box->serial, true);
-	if (fd < 0) {
-		err = fd;
-		goto err_ranges;
-	}
-	region = region_new(pool->lru, fd, box->rec->size, &box_region_ops,
-			    box);
-	if (!region) {
-		err = -errno;
-		goto err_close;
-	}
-	box->ranges = ranges;
-	box->region = region;
-	return 0;
-
-err_close:
-	close(fd);
-err_ranges:
-	range_allocator_free(ranges);
-	return err;
+	return fd < 0 ? fd : box_use_file(pool, box, fd);
 }
 
 static int box_check_name(const char *name)
@@ -280,10 +315,12 @@ int box_create(struct pool *pool, const struct op *op, const char *name,
 		return err;
 	if (box_by_name(pool, name))
 		return -EEXIST;
-	err = pool_user_record(pool, &pool->boxes->boxes, op->uid, USER_BOXES,
-			       &slot);
+	err = box_charge(pool, op->uid, pool->config.box_size, user_charge);
 	if (err)
 		return err;
+	err = pool_record(pool, &pool->boxes->boxes, &slot);
+	if (err)
+		goto err_charge;
 	rec = box_rec(pool, slot);
 	rec->serial = pool->boxes->rec->next_serial;
 	rec->size = pool->config.box_size;
@@ -296,9 +333,9 @@ int box_create(struct pool *pool, const struct op *op, const char *name,
 	}
 	box = box_new(pool, slot);
 	if (!box) {
-		pool_user_record_free(pool, &pool->boxes->boxes, op->uid,
-				      USER_BOXES, slot);
-		return -ENOMEM;
+		err = -ENOMEM;
+		table_free(&pool->boxes->boxes, slot);
+		goto err_charge;
 	}
 	journal_begin(&pool->journal, op->token);
 	jset(&pool->journal, rec->state, BOX_REC_LIVE);
@@ -310,13 +347,16 @@ int box_create(struct pool *pool, const struct op *op, const char *name,
 	if (out)
 		*out = box;
 	return 0;
+
+err_charge:
+	box_uncharge(pool, op->uid, pool->config.box_size);
+	return err;
 }
 
 void box_free_unused(struct pool *pool, struct box *box)
 {
 	struct box_rec *rec = box->rec;
 	uint32_t slot = box->slot;
-	uid_t owner = rec->uid[BOX_DIR];
 
 	if (rec->state != BOX_REC_REMOVED || box->nr_handles || box->nr_held ||
 	    box->nr_refs)
@@ -324,10 +364,10 @@ void box_free_unused(struct pool *pool, struct box *box)
 	store_region_unlink(pool->store, box->serial);
 	avl_erase(&pool->boxes->by_serial, &box->by_serial);
 	box_free_memory(pool, box);
+	box_uncharge(pool, rec->uid[BOX_DIR], rec->size);
 	/* One word needs no journal, whose token must stay as it is. */
 	rec->state = BOX_REC_FREE;
-	pool_user_record_free(pool, &pool->boxes->boxes, owner, USER_BOXES,
-			      slot);
+	table_free(&pool->boxes->boxes, slot);
 }
 
 /* Has an open sender written anything?  If not, the box may be removed. */
@@ -446,10 +486,12 @@ int box_setattr(struct pool *pool, const struct op *op, struct box *box,
 	struct box_rec *rec = box->rec;
 	uid_t before = rec->uid[BOX_DIR];
 	bool moves = inode == BOX_DIR && attr->uid != before;
-	int err;
+	int err = 0;
 
 	/* As with disk quotas, the new owner may be above its share. */
-	err = moves ? user_charge_anyway(pool, attr->uid, USER_BOXES, 1) : 0;
+	if (moves)
+		err = box_charge(pool, attr->uid, rec->size,
+				 user_charge_anyway);
 	if (err)
 		return err;
 	/* Idempotent, so journal_replayed() is not asked. */
@@ -460,15 +502,43 @@ int box_setattr(struct pool *pool, const struct op *op, struct box *box,
 	jset(&pool->journal, rec->ctime_ns, pool_now());
 	journal_commit(&pool->journal, 0);
 	if (moves)
-		user_uncharge(pool, before, USER_BOXES, 1);
+		box_uncharge(pool, before, rec->size);
 	return 0;
+}
+
+static bool box_has_ranges(const struct box *box)
+{
+	struct range_stat st = { 0 };
+
+	if (box->ranges)
+		range_stat(box->ranges, &st);
+	return st.nr_reserved;
+}
+
+/* @ranges: out, those for the new size. */
+static int box_resize_region(struct pool *pool, struct box *box, uint64_t size,
+			     struct range_allocator **ranges)
+{
+	struct range_allocator *new = range_allocator_new(size,
+							  pool->page_size);
+	int err;
+
+	if (!new)
+		return -errno;
+	err = region_resize(box->region, size);
+	if (err)
+		range_allocator_free(new);
+	else
+		*ranges = new;
+	return err;
 }
 
 int box_resize(struct pool *pool, const struct op *op, struct box *box,
 	       uint64_t size)
 {
 	struct range_allocator *ranges = NULL;
-	uint64_t mask = pool->page_size - 1;
+	uint64_t mask = pool->page_size - 1, before, after;
+	uid_t uid = box->rec->uid[BOX_DIR];
 	int64_t done;
 	int err;
 
@@ -482,25 +552,26 @@ int box_resize(struct pool *pool, const struct op *op, struct box *box,
 	if (box->nr_queued || box->nr_delivered || box->nr_invalidating ||
 	    box->nr_held)
 		return -EBUSY;
-	if (box->ranges) {
-		struct range_stat st;
-
-		range_stat(box->ranges, &st);
-		if (st.nr_reserved)
-			return -EBUSY;
-		ranges = range_allocator_new(size, pool->page_size);
-		if (!ranges)
-			return -errno;
-		err = region_resize(box->region, size);
-		if (err) {
-			range_allocator_free(ranges);
-			return err;
-		}
+	if (box_has_ranges(box))
+		return -EBUSY;
+	before = box_charged_bytes(box->rec->size);
+	after = box_charged_bytes(size);
+	err = user_charge(pool, uid, USER_REGION_BYTES,
+			  after > before ? after - before : 0);
+	if (err)
+		return err;
+	err = box->ranges ? box_resize_region(pool, box, size, &ranges) : 0;
+	if (err) {
+		user_uncharge(pool, uid, USER_REGION_BYTES,
+			      after > before ? after - before : 0);
+		return err;
 	}
 	journal_begin(&pool->journal, op->token);
 	jset(&pool->journal, box->rec->size, size);
 	jset(&pool->journal, box->rec->mtime_ns, pool_now());
 	journal_commit(&pool->journal, 0);
+	user_uncharge(pool, uid, USER_REGION_BYTES,
+		      before > after ? before - after : 0);
 	if (ranges) {
 		range_allocator_free(box->ranges);
 		box->ranges = ranges;

@@ -78,9 +78,13 @@ void boxes_count_users(struct pool *pool, struct users *counts)
 {
 	struct boxes *b = pool->boxes;
 
-	table_for_each (&b->boxes, i)
-		users_recount(counts, box_rec(pool, i)->uid[BOX_DIR],
-			      USER_BOXES, 1);
+	table_for_each (&b->boxes, i) {
+		const struct box_rec *rec = box_rec(pool, i);
+
+		users_recount(counts, rec->uid[BOX_DIR], USER_BOXES, 1);
+		users_recount(counts, rec->uid[BOX_DIR], USER_REGION_BYTES,
+			      box_charged_bytes(rec->size));
+	}
 	table_for_each (&b->txs, i)
 		if (i != POOL_REC)
 			users_recount(counts, tx_rec(pool, i)->uid,

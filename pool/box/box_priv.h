@@ -248,6 +248,13 @@ void boxes_count_users(struct pool *pool, struct users *counts);
 /* box.c */
 struct box *box_of_slot(struct pool *pool, uint32_t slot);
 int box_adopt(struct pool *pool, uint32_t slot);
+/*
+ * For store_each_region(), with all boxes adopted.  A region with memory in it
+ * must be known to the LRU; most boxes may have none, so they are not asked.
+ */
+int box_adopt_region(void *arg, uint64_t serial);
+/* What a region of @size bytes is charged as: see USER_REGION_BYTES. */
+uint64_t box_charged_bytes(uint64_t size);
 int box_open_region(struct pool *pool, struct box *box);
 /* Frees a removed box without handles, references and held transactions. */
 void box_free_unused(struct pool *pool, struct box *box);

@@ -83,6 +83,9 @@ static int boxes_adopt_records(struct pool *pool, bool fresh)
 		if (fresh)
 			box_set_backing(box_of_slot(pool, i), 0);
 	}
+	err = store_each_region(pool->store, box_adopt_region, pool);
+	if (err)
+		return err;
 	table_for_each (&b->txs, i) {
 		err = i == POOL_REC ? 0 : tx_adopt(pool, i);
 		if (err)

@@ -43,18 +43,22 @@ struct users {
  */
 static const struct {
 	const char *name;
-	uint32_t bytes; /* in store and memory, rounded up; 0: no record */
-	uint32_t sixteenths; /* of the budget */
 	uint64_t most; /* whatever the pool's size */
+	uint32_t sixteenths; /* of the budget; 0: only @most counts */
+	uint32_t bytes; /* in store and memory, rounded up, for ... */
+	uint32_t units; /* ... so many of them */
 } items[USER_ITEMS] = {
-	[USER_BOXES] = { "boxes", 1024, 4, 1u << 20 },
-	[USER_HANDLES] = { "open", 192, 3, 1u << 20 },
-	[USER_TRANSACTIONS] = { "transactions", 256, 4, 1u << 24 },
-	[USER_RANGES] = { "ranges", 192, 3, 1u << 20 },
-	[USER_WAITING] = { "waiting", 512, 1, 1u << 20 },
-	[USER_WAITING_BYTES] = { "waiting_bytes", 1, 16, 128u << 20 },
-	[USER_TEXT_BYTES] = { "text_bytes", 1, 1, 64u << 20 },
-	[USER_DESCRIPTORS] = { "descriptors", 0, 0, UINT64_MAX },
+	/* A worker that starts goes through all of them. */
+	[USER_BOXES] = { "boxes", 1u << 16, 2, 2048, 1 },
+	/* 12 bytes a page of 4 KiB, for those that were ever touched. */
+	[USER_REGION_BYTES] = { "region_bytes", 1ull << 50, 6, 12, 4096 },
+	[USER_HANDLES] = { "open", 1u << 20, 2, 192, 1 },
+	[USER_TRANSACTIONS] = { "transactions", 1u << 20, 2, 256, 1 },
+	[USER_RANGES] = { "ranges", 1u << 20, 2, 192, 1 },
+	[USER_TEXT_BYTES] = { "text_bytes", 64u << 20, 1, 1, 1 },
+	[USER_WAITING] = { "waiting", 1u << 20, 1, 512, 1 },
+	[USER_WAITING_BYTES] = { "waiting_bytes", 128u << 20, 16, 1, 1 },
+	[USER_DESCRIPTORS] = { "descriptors", UINT64_MAX, 0, 1, 1 },
 };
 
 const char *user_item_name(enum user_item item)
@@ -242,9 +246,10 @@ static uint64_t item_max(enum user_item item, uint64_t budget)
 {
 	uint64_t n;
 
-	if (!items[item].bytes)
+	if (!items[item].sixteenths)
 		return items[item].most;
-	n = budget / 16 * items[item].sixteenths / items[item].bytes;
+	n = budget / 16 * items[item].sixteenths / items[item].bytes *
+	    items[item].units;
 	return n < items[item].most ? n : items[item].most;
 }
 

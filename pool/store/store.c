@@ -532,6 +532,34 @@ int store_region_open(struct store *store, uint64_t serial, bool create)
 		      : region_open(store, name, 0);
 }
 
+int store_each_region(struct store *store,
+		      int (*fn)(void *arg, uint64_t serial), void *arg)
+{
+	int fd = openat(store->boxfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	int err = 0;
+
+	if (!d) {
+		err = -errno;
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
+	while (!err && (errno = 0, e = readdir(d))) {
+		char *end;
+		uint64_t serial = strtoull(e->d_name, &end, 16);
+
+		if (isxdigit((unsigned char)*e->d_name) && !*end)
+			err = fn(arg, serial);
+	}
+	/* errno is readdir()'s if that has ended the loop. */
+	if (!err)
+		err = -errno;
+	closedir(d);
+	return err;
+}
+
 int store_region_unlink(struct store *store, uint64_t serial)
 {
 	char name[32];

@@ -101,6 +101,13 @@ int store_space(struct store *store, struct statvfs *out);
  * Return: its descriptor, the caller's to close, or -errno.
  */
 int store_region_open(struct store *store, uint64_t serial, bool create);
+/**
+ * store_each_region - call @fn with the serial of each region file there is,
+ * until it fails.  @fn makes and removes none.
+ * Return: 0, what @fn has returned, or -errno of the system calls.
+ */
+int store_each_region(struct store *store,
+		      int (*fn)(void *arg, uint64_t serial), void *arg);
 /** store_region_unlink - remove the region file of box @serial. */
 int store_region_unlink(struct store *store, uint64_t serial);
 

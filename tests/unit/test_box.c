@@ -114,7 +114,7 @@ static void test_many(void)
 
 	/* A pool of SIZE has no records for so many. */
 	scratch_empty(dir);
-	pool_start(dir, 1ull << 30, true, &ops);
+	pool_start(dir, 4ull << 30, true, &ops);
 	for (int i = 0; i < 10000; i++) {
 		snprintf(name, sizeof(name), "box-%d", i);
 		must(box_create(pool, as(i, i, 0), name, 0700, NULL) == 0, "%s",
