@@ -127,7 +127,7 @@ config_complain(struct worker *w, const char *key, const char *fmt, ...)
 		 why);
 	json_object_set_new(j, "key", json_name(key));
 	json_object_set_new(j, "why", json_name(why));
-	events_add(&w->events, "config-error", j);
+	events_add_once(&w->events, w->request.unique, "config-error", j);
 	notify_events(w);
 	return -EINVAL;
 }
@@ -233,7 +233,8 @@ static int config_write(struct worker *w, const char *text, size_t len)
 	if (err)
 		return err;
 	config_save(w);
-	events_add(&w->events, "config", config_json(w, CONFIG_ALL));
+	events_add_once(&w->events, w->request.unique, "config",
+			config_json(w, CONFIG_ALL));
 	notify_events(w);
 	return 0;
 }

@@ -389,15 +389,10 @@ static ssize_t plain_listxattr(struct call *c, char *list, size_t size)
 static int set_volatile(struct call *c, const char *value, size_t size,
 			int flags)
 {
-	bool is = vfile_is_volatile(c->w->pool, c->index);
-
 	if (size != 1 || (*value != '0' && *value != '1'))
 		return -EINVAL;
-	if (is && flags & XATTR_CREATE)
-		return -EEXIST;
-	if (!is && flags & XATTR_REPLACE)
-		return -ENODATA;
-	return vfile_set_volatile(c->w->pool, c->index, *value == '1');
+	return vfile_set_volatile(c->w->pool, &c->op, c->index, *value == '1',
+				  flags);
 }
 
 /* A caller that is not in the file's group clears its set-group-ID bit. */
@@ -424,9 +419,8 @@ static int plain_removexattr(struct call *c, const char *name)
 		return access_list_set(c, name,
 				       tree_removexattr(c->w->pool, &c->op,
 							c->index, name));
-	if (!vfile_is_volatile(c->w->pool, c->index))
-		return -ENODATA;
-	return vfile_set_volatile(c->w->pool, c->index, false);
+	return vfile_set_volatile(c->w->pool, &c->op, c->index, false,
+				  XATTR_REPLACE);
 }
 
 const struct inode_ops plain_ops = {

@@ -25,9 +25,11 @@ _Static_assert(EVENT_LINE <= UINT16_MAX, "event_line");
 struct event_ring {
 	_Atomic uint64_t next; /* number of the next event; the first is 1 */
 	struct event_line line[EVENTS_MAX];
+	/* Of the request that each is about, 0: none. */
+	uint64_t token[EVENTS_MAX];
 };
 
-int events_open(struct events *ev, int dirfd, uid_t owner)
+int events_open(struct events *ev, int dirfd, uid_t owner, bool fresh)
 {
 	size_t size = sizeof(struct event_ring);
 	void *ring = MAP_FAILED;
@@ -48,6 +50,8 @@ int events_open(struct events *ev, int dirfd, uid_t owner)
 		return err;
 	ev->ring = ring;
 	ev->owner = owner;
+	if (fresh)
+		memset(ev->ring->token, 0, sizeof(ev->ring->token));
 	if (!ev->ring->next)
 		ev->ring->next = 1;
 	pthread_mutex_init(&ev->lock, NULL);
@@ -102,9 +106,20 @@ static void event_cut(json_t **all)
 	*all = brief;
 }
 
-/* @text, @len: without the newline.  @common, @uid: struct event_line. */
-static void event_put(struct events *ev, const char *text, size_t len,
-		      size_t common, uid_t uid)
+/* Is there an event of that request?  One that a killed worker has not counted
+ * in ring->next is none. */
+static bool event_is_there(const struct event_ring *ring, uint64_t token)
+{
+	for (int i = 0; token && i < EVENTS_MAX; i++)
+		if (ring->token[i] == token && ring->line[i].number &&
+		    ring->line[i].number < ring->next)
+			return true;
+	return false;
+}
+
+/* @token: 0: always.  @text, @len: without the newline.  @common, @uid: struct event_line. */
+static void event_put(struct events *ev, uint64_t token, const char *text,
+		      size_t len, size_t common, uid_t uid)
 {
 	struct event_line *line;
 	uint64_t number;
@@ -113,9 +128,14 @@ static void event_put(struct events *ev, const char *text, size_t len,
 	if (!len)
 		return;
 	pthread_mutex_lock(&ev->lock);
+	if (event_is_there(ev->ring, token)) {
+		pthread_mutex_unlock(&ev->lock);
+		return;
+	}
 	number = ev->ring->next;
 	line = &ev->ring->line[number % EVENTS_MAX];
 	line->number = 0;
+	ev->ring->token[number % EVENTS_MAX] = token;
 	memcpy(line->text, text, len);
 	line->text[len] = '\n';
 	line->len = len + 1;
@@ -128,6 +148,12 @@ static void event_put(struct events *ev, const char *text, size_t len,
 
 void events_add(struct events *ev, const char *name, json_t *object)
 {
+	events_add_once(ev, 0, name, object);
+}
+
+void events_add_once(struct events *ev, uint64_t token, const char *name,
+		     json_t *object)
+{
 	json_t *all = event_new(name, object);
 	char text[EVENT_LINE];
 	size_t len = event_dump(all, text);
@@ -136,7 +162,7 @@ void events_add(struct events *ev, const char *name, json_t *object)
 		event_cut(&all);
 		len = event_dump(all, text);
 	}
-	event_put(ev, text, len, 0, 0);
+	event_put(ev, token, text, len, 0, 0);
 	json_decref(all);
 }
 
@@ -156,7 +182,7 @@ void events_add_path(struct events *ev, const char *name, json_t *object,
 		len = event_dump(all, text);
 	}
 	/* Without the brace that closes it. */
-	event_put(ev, text, len, common - 1, uid);
+	event_put(ev, 0, text, len, common - 1, uid);
 	json_decref(all);
 }
 

@@ -17,6 +17,7 @@
 
 #include <jansson.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,9 +36,10 @@ struct events {
  * events_open - map the ring, made if need be.
  * @dirfd: the store's directory.
  * @owner: of the pool.
+ * @fresh: a new mount: requests of the one before are forgotten.
  * Return: 0 or -errno.
  */
-int events_open(struct events *ev, int dirfd, uid_t owner);
+int events_open(struct events *ev, int dirfd, uid_t owner, bool fresh);
 void events_release(struct events *ev);
 
 /**
@@ -46,6 +48,14 @@ void events_release(struct events *ev);
  * @object: taken over.
  */
 void events_add(struct events *ev, const char *name, json_t *object);
+
+/**
+ * events_add_once - the same on behalf of a request: not again if the worker
+ * before has added one for it.
+ * @token: the request's.
+ */
+void events_add_once(struct events *ev, uint64_t token, const char *name,
+		     json_t *object);
 
 /**
  * events_add_path - the same with a "path" of a plain file, which only root,

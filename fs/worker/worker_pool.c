@@ -196,7 +196,8 @@ int worker_open_pool(struct worker *w)
 		.ops = cached ? &cached_pool_ops : &passthrough_pool_ops,
 		.arg = w,
 	};
-	int err = events_open(&w->events, w->store->dirfd, getuid());
+	int err = events_open(&w->events, w->store->dirfd, getuid(),
+			      w->shared->restarts == 0);
 
 	if (!err)
 		err = pool_open(&opts, &w->pool);

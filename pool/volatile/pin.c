@@ -15,11 +15,14 @@
  * and in pool_record() unless INODES_BUSY().
  */
 #include <errno.h>
+#include <sys/xattr.h>
 
 #include "pool/volatile/volatile_priv.h"
 
-int vfile_set_volatile(struct pool *pool, uint32_t inode, bool on)
+/* @flags: as those of setxattr(2). */
+static int vfile_refuse(struct pool *pool, uint32_t inode, int flags)
 {
+	bool is = vfile_is_volatile(pool, inode);
 	struct statx stx;
 	int err = inode_stat(pool, inode, &stx);
 
@@ -27,12 +30,27 @@ int vfile_set_volatile(struct pool *pool, uint32_t inode, bool on)
 		return err;
 	if (!S_ISREG(stx.stx_mode) && !S_ISDIR(stx.stx_mode))
 		return -EOPNOTSUPP;
-	if (!on && inode_mem(pool->inodes, inode)->idle)
+	if (is && flags & XATTR_CREATE)
+		return -EEXIST;
+	return !is && flags & XATTR_REPLACE ? -ENODATA : 0;
+}
+
+int vfile_set_volatile(struct pool *pool, const struct op *op, uint32_t inode,
+		       bool on, int flags)
+{
+	int64_t done;
+	int err;
+
+	/* The next worker has listed it. */
+	if (journal_replayed(&pool->journal, op->token, &done))
+		return done;
+	err = vfile_refuse(pool, inode, flags);
+	if (!err && !on && inode_mem(pool->inodes, inode)->idle)
 		err = pool_take_back(pool,
 				     inode_mem(pool->inodes, inode)->pages);
 	if (err || !inode_valid(pool, inode))
 		return err ? err : -ESTALE;
-	vfile_set_flag(pool->volatiles, inode_rec(pool->inodes, inode), on);
+	vfile_journal_flag(pool, op, inode, on);
 	vrange_remeasure(pool, inode);
 	if (!inode_opens(pool, inode))
 		vfile_list(pool, inode);

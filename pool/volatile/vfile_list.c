@@ -150,16 +150,27 @@ void vfile_renamed(struct pool *pool, uint32_t inode)
 
 /* --- the flag --- */
 
-/* One store, no journal: nothing else has to change with it. */
-void vfile_set_flag(struct volatiles *v, struct inode_rec *rec, bool on)
+void vfile_journal_flag(struct pool *pool, const struct op *op, uint32_t inode,
+			bool on)
 {
-	if (on == !!(rec->flags & INODE_VOLATILE))
-		return;
-	rec->flags ^= INODE_VOLATILE;
-	if (on)
-		v->nr_files++;
-	else
-		v->nr_files--;
+	struct inode_rec *rec = inode_rec(pool->inodes, inode);
+	uint32_t volatile_flag = on ? INODE_VOLATILE : 0;
+	bool was = rec->flags & INODE_VOLATILE;
+
+	journal_begin(&pool->journal, op->token);
+	jset(&pool->journal, rec->flags,
+	     (rec->flags & ~INODE_VOLATILE) | volatile_flag);
+	journal_commit(&pool->journal, 0);
+	pool->volatiles->nr_files += on - was;
+}
+
+/* Of an inode that is not published. */
+static void vfile_inherit_flag(struct pool *pool, uint32_t inode)
+{
+	struct inode_rec *rec = inode_rec(pool->inodes, inode);
+
+	pool->volatiles->nr_files += !(rec->flags & INODE_VOLATILE);
+	rec->flags |= INODE_VOLATILE;
 }
 
 void vfile_inherit(struct pool *pool, uint32_t inode, uint32_t parent,
@@ -167,8 +178,7 @@ void vfile_inherit(struct pool *pool, uint32_t inode, uint32_t parent,
 {
 	if (inode_rec(pool->inodes, parent)->flags & INODE_VOLATILE &&
 	    (S_ISREG(mode) || S_ISDIR(mode)))
-		vfile_set_flag(pool->volatiles, inode_rec(pool->inodes, inode),
-			       true);
+		vfile_inherit_flag(pool, inode);
 }
 
 void vfile_evict(struct pool *pool, uint32_t inode)

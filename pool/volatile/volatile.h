@@ -50,10 +50,13 @@ const char *volatile_check_some(struct pool *pool);
 /**
  * vfile_set_volatile - make a file volatile: it may be purged while it is
  * neither open nor mapped.  Files made in a volatile directory are volatile.
+ * @flags: XATTR_CREATE: it must not be volatile, or -EEXIST; XATTR_REPLACE: it
+ * must be, or -ENODATA; or 0.
  * Return: 0; -EOPNOTSUPP (neither a regular file nor a directory); -ESTALE;
  * -ENOSPC: not volatile any more, it would take the pool above its size.
  */
-int vfile_set_volatile(struct pool *pool, uint32_t inode, bool on);
+int vfile_set_volatile(struct pool *pool, const struct op *op, uint32_t inode,
+		       bool on, int flags);
 bool vfile_is_volatile(struct pool *pool, uint32_t inode);
 
 /**

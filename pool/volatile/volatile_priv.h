@@ -130,8 +130,10 @@ void vfile_list_add(struct pool *pool, uint32_t inode);
 void vfile_list_del(struct pool *pool, uint32_t inode);
 /* Of a listed file: sets whether it is idle; if not, it is to be rechecked. */
 void vfile_update_idle(struct pool *pool, uint32_t inode);
-/* Sets or clears INODE_VOLATILE, and counts it. */
-void vfile_set_flag(struct volatiles *v, struct inode_rec *rec, bool on);
+/* Sets or clears INODE_VOLATILE, and counts it; the journal knows the request
+ * then. */
+void vfile_journal_flag(struct pool *pool, const struct op *op, uint32_t inode,
+			bool on);
 /* Makes a new inode volatile if its directory @parent is. */
 void vfile_inherit(struct pool *pool, uint32_t inode, uint32_t parent,
 		   mode_t mode);

@@ -86,7 +86,7 @@ static void start(const char *name)
 	char *dir = scratch_dir(name);
 
 	dirfd_ = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	must(dirfd_ >= 0 && events_open(&ev, dirfd_, OWNER) == 0,
+	must(dirfd_ >= 0 && events_open(&ev, dirfd_, OWNER, false) == 0,
 	     "events_open");
 	free(dir);
 }
@@ -110,7 +110,7 @@ static void test_order(void)
 		;
 	ok(r.lines == 20 && r.last == 20, "20 events are read in order");
 	events_release(&ev);
-	must(events_open(&ev, dirfd_, OWNER) == 0, "events_open");
+	must(events_open(&ev, dirfd_, OWNER, false) == 0, "events_open");
 	add("some", 21);
 	ok(read_some(&r, 4096) && r.last == 21 && r.lines == 21,
 	   "and go on where they were for the next worker");
@@ -166,6 +166,43 @@ static void test_sizes(void)
 	memset(text, 'n', sizeof(text) - 1);
 	events_add(&ev, text, json_object());
 	ok(read_some(&r, EVENT_LINE) == 0, "a name that fits no line is none");
+	stop();
+}
+
+static void add_once(uint64_t token, int64_t n)
+{
+	events_add_once(&ev, token, "some",
+			json_pack("{s:I}", "n", (json_int_t)n));
+}
+
+static void test_once(void)
+{
+	struct reader r = { .last = 0 };
+
+	start("once");
+	add_once(77, 1);
+	add_once(77, 2);
+	add("other", 2);
+	events_release(&ev);
+	must(events_open(&ev, dirfd_, OWNER, false) == 0, "events_open");
+	add_once(77, 3);
+	add_once(0, 3);
+	add_once(0, 4);
+	while (read_some(&r, 4096))
+		;
+	ok(r.lines == 4 && r.last == 4, "one event for one request");
+	events_release(&ev);
+	must(events_open(&ev, dirfd_, OWNER, true) == 0, "events_open");
+	add_once(77, 5);
+	while (read_some(&r, 4096))
+		;
+	ok(r.last == 5, "its number is another request for a new mount");
+	for (int i = 6; i < 6 + EVENTS_MAX; i++)
+		add("other", i);
+	add_once(77, 6 + EVENTS_MAX);
+	while (read_some(&r, 4096))
+		;
+	ok(r.last == 6 + EVENTS_MAX && r.lost == 1, "and once it is old");
 	stop();
 }
 
@@ -269,7 +306,7 @@ static void test_random(void)
 			read_some(&r[0], 65536);
 		if (step % 20000 == 0) {
 			events_release(&ev);
-			must(events_open(&ev, dirfd_, OWNER) == 0,
+			must(events_open(&ev, dirfd_, OWNER, false) == 0,
 			     "events_open");
 		}
 	}
@@ -324,7 +361,7 @@ static void test_killed(void)
 		pid = fork();
 		must(pid >= 0, "fork");
 		if (pid == 0) {
-			must(events_open(&ev, dirfd_, OWNER) == 0,
+			must(events_open(&ev, dirfd_, OWNER, false) == 0,
 			     "events_open");
 			for (;;) {
 				n++;
@@ -341,7 +378,8 @@ static void test_killed(void)
 			;
 		waitpid(pid, NULL, 0);
 		close(fds[0]);
-		must(events_open(&ev, dirfd_, OWNER) == 0, "events_open");
+		must(events_open(&ev, dirfd_, OWNER, false) == 0,
+		     "events_open");
 		while (read_some(&r, 65536))
 			;
 		/* The last one may be there and not have been told of. */
@@ -360,6 +398,7 @@ int main(void)
 	test_order();
 	test_buffers();
 	test_sizes();
+	test_once();
 	test_paths();
 	test_random();
 	test_threads();

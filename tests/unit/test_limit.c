@@ -56,7 +56,7 @@ static void test_on_top(void)
 	ok(on_top() == 0, "an empty pool: the size");
 	plain = filled_file(INODE_ROOT, "plain", n, 'p');
 	file = filled_file(INODE_ROOT, "file", n, 'f');
-	must(vfile_set_volatile(pool, file, true) == 0, "volatile");
+	must(vfile_set_volatile(pool, &the_op, file, true, 0) == 0, "volatile");
 	fit(file);
 	ok(on_top() == (int64_t)n && pool_used(pool) == n,
 	   "a volatile file that nobody has open is on top of it");
@@ -92,7 +92,7 @@ static void test_steps(void)
 
 	for (int i = 0; i < 2; i++) {
 		file[i] = filled_file(INODE_ROOT, i ? "b" : "a", part, 's');
-		must(vfile_set_volatile(pool, file[i], true) == 0, "volatile");
+		must(vfile_set_volatile(pool, &the_op, file[i], true, 0) == 0, "volatile");
 	}
 	fit(file[0]);
 	ok(on_top() == 2 * part, "two steps up that are large together");

@@ -122,7 +122,7 @@ static void change_all(uint32_t n)
 	tree_setxattr(pool, &the_op, n, "trusted.x", "x", 1, 0);
 	if (tree_open(pool, &the_op, n, O_RDWR | O_TRUNC, &opened) == 0)
 		tree_close(pool, &the_op, n);
-	vfile_set_volatile(pool, n, true);
+	vfile_set_volatile(pool, &the_op, n, true, 0);
 	vrange_unpin(pool, &the_op, n, 0, 0);
 }
 
@@ -422,6 +422,20 @@ static void test_registered(void)
 	ok(tree_open(pool, &the_op, f, O_RDWR, &opened) == 0 &&
 		   opened.backing == 5 && inode_opens(pool, f) == 3,
 	   "id and opens outlive the worker");
+	the_op.token = 99;
+	must(tree_open(pool, &the_op, f, O_RDWR, &opened) == 0, "open");
+	the_op.token = 100;
+	must(tree_close(pool, &the_op, f) == 3, "close");
+	pool_stop();
+	pool_start(dir, SIZE, false, &ops);
+	the_op.token = 100;
+	ok(tree_close(pool, &the_op, f) == 3 && kernel.closed == 0 &&
+		   inode_opens(pool, f) == 3,
+	   "a close that comes again closes once");
+	the_op.token = 0;
+	ok(tree_open(pool, &the_op, f, O_RDWR, &opened) == 0 &&
+		   opened.backing == 5 && tree_close(pool, &the_op, f) == 3,
+	   "and it can still be opened");
 	ok(tree_close(pool, &the_op, f) == 2 &&
 		   tree_close(pool, &the_op, f) == 1 && kernel.closed == 0 &&
 		   tree_close(pool, &the_op, f) == 0 && kernel.closed == 1 &&
@@ -488,7 +502,7 @@ static void test_deep(void)
 	ok(looked_up(node[DEEP], name) == f && page_byte(f, 0) == 'f',
 	   "found by the next worker");
 	must(tree_link(pool, &the_op, f, node[DEEP - 1], "short") == 0, "link");
-	must(vfile_set_volatile(pool, f, true) == 0, "volatile");
+	must(vfile_set_volatile(pool, &the_op, f, true, 0) == 0, "volatile");
 	ok(scan_pages("volatile-files", 1) == 1 &&
 		   lookup_says(node[DEEP - 1], "short") == -ENOENT &&
 		   lookup_says(node[DEEP], name) == -ENOENT && pool_intact(),

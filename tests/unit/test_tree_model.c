@@ -329,7 +329,7 @@ static void do_volatile(void)
 		return;
 	if (mtree[i].type != REGULAR && mtree[i].type != DIRECTORY)
 		should = -EOPNOTSUPP;
-	same(vfile_set_volatile(pool, mtree[i].node, on), should, "volatile");
+	same(vfile_set_volatile(pool, &the_op, mtree[i].node, on, 0), should, "volatile");
 	if (!should)
 		mtree[i].is_volatile = on;
 }
@@ -575,7 +575,7 @@ int main(int argc, char **argv)
 	pool_start(dir, SIZE, true, NULL);
 	for (uint32_t i = 2; i < 1000; i++)
 		if (inode_valid(pool, i) && vfile_is_volatile(pool, i))
-			vfile_set_volatile(pool, i, false);
+			vfile_set_volatile(pool, &the_op, i, false, 0);
 	tree_remove_everything(INODE_ROOT);
 	for (uint32_t i = 2; i < 1000; i++)
 		inode_forget(pool, i, 1000);

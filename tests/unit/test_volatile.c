@@ -24,7 +24,7 @@ static uint32_t volatile_file(uint32_t parent, const char *name, uint64_t pages)
 {
 	uint32_t node = filled_file(parent, name, pages, *name);
 
-	must(vfile_set_volatile(pool, node, true) == 0, "volatile");
+	must(vfile_set_volatile(pool, &the_op, node, true, 0) == 0, "volatile");
 	return node;
 }
 
@@ -161,11 +161,12 @@ static void test_pages(void)
 	fill_pages(node, 900, 2, 'x');
 	must(tree_close(pool, &the_op, node) == 0, "close");
 	ok(volatile_now().available == 5, "a sparse file: what it has");
-	must(vfile_set_volatile(pool, node, false) == 0, "not volatile");
+	must(vfile_set_volatile(pool, &the_op, node, false, 0) == 0,
+	     "not volatile");
 	ok(volatile_now().available == 0 && volatile_now().files == 0 &&
 		   scan_pages("volatile-files", 100) == 0 && is_there("a"),
 	   "not volatile any more: it stays");
-	must(vfile_set_volatile(pool, node, true) == 0, "volatile");
+	must(vfile_set_volatile(pool, &the_op, node, true, 0) == 0, "volatile");
 	must(tree_rename(pool, &the_op, INODE_ROOT, "a", INODE_ROOT, "b", 0) ==
 		     0,
 	     "mv");
@@ -222,7 +223,7 @@ static void test_directories(void)
 {
 	uint32_t d = made_dir(INODE_ROOT, "d"), sub, file, link, fifo;
 
-	must(vfile_set_volatile(pool, d, true) == 0, "volatile");
+	must(vfile_set_volatile(pool, &the_op, d, true, 0) == 0, "volatile");
 	sub = made_dir(d, "sub");
 	file = filled_file(sub, "f", 1, 'f');
 	ok(vfile_is_volatile(pool, sub) && vfile_is_volatile(pool, file),
@@ -231,16 +232,38 @@ static void test_directories(void)
 	must(tree_mknod(pool, &the_op, d, "p", S_IFIFO | 0600, 0, &fifo) == 0,
 	     "mkfifo");
 	ok(!vfile_is_volatile(pool, link) && !vfile_is_volatile(pool, fifo) &&
-		   vfile_set_volatile(pool, link, true) == -EOPNOTSUPP &&
-		   vfile_set_volatile(pool, fifo, true) == -EOPNOTSUPP,
+		   vfile_set_volatile(pool, &the_op, link, true, 0) ==
+			   -EOPNOTSUPP &&
+		   vfile_set_volatile(pool, &the_op, fifo, true, 0) ==
+			   -EOPNOTSUPP,
 	   "but neither symbolic links nor pipes");
-	ok(vfile_set_volatile(pool, 999999, true) == -ESTALE &&
+	ok(vfile_set_volatile(pool, &the_op, 999999, true, 0) == -ESTALE &&
 		   !vfile_is_volatile(pool, 999999),
 	   "nor what there is not");
 	ok(volatile_now().files == 3 &&
 		   scan_pages("volatile-files", 100) == 1 &&
 		   inode_valid(pool, sub) && pool_intact(),
 	   "of all that, the file is purged");
+	/* A request that comes again. */
+	for (int on = 1; on >= 0; on--) {
+		int flag = on ? XATTR_CREATE : XATTR_REPLACE;
+		int other = on ? -EEXIST : -ENODATA;
+		uint32_t e = on ? made_dir(INODE_ROOT, "e")
+				: looked_up(INODE_ROOT, "e");
+
+		the_op.token = 100 + on;
+		must(vfile_set_volatile(pool, &the_op, e, on, flag) == 0,
+		     "set %d", on);
+		restart(false);
+		the_op.token = 100 + on;
+		ok(vfile_set_volatile(pool, &the_op, e, on, flag) == 0 &&
+			   volatile_now().files == 2u + on,
+		   "%s once more, for the same request", on ? "on" : "off");
+		the_op.token = 200 + on;
+		ok(vfile_set_volatile(pool, &the_op, e, on, flag) == other,
+		   "but not for another one");
+		the_op.token = 0;
+	}
 	restart(true);
 	d = looked_up(INODE_ROOT, "d");
 	file = made_file(d, "g");

@@ -141,7 +141,7 @@ int main(void)
 	dir = scratch_dir("pool");
 	pool_start(dir, SIZE, true, NULL);
 	d = made_dir(INODE_ROOT, "d");
-	must(vfile_set_volatile(pool, d, true) == 0, "volatile");
+	must(vfile_set_volatile(pool, &the_op, d, true, 0) == 0, "volatile");
 	must(!pthread_create(&thread[0], NULL, reclaimer, (void *)0), "thread");
 	must(!pthread_create(&thread[1], NULL, reclaimer, (void *)6), "thread");
 	must(!pthread_create(&thread[2], NULL, reader, NULL), "thread");
@@ -168,7 +168,7 @@ int main(void)
 	ok(pool_intact(), "all invariants hold");
 	ok(all_have_worked(), "everybody has worked");
 	scan_pages("volatile-files", 100000);
-	must(vfile_set_volatile(pool, d, false) == 0, "not volatile");
+	must(vfile_set_volatile(pool, &the_op, d, false, 0) == 0, "not volatile");
 	tree_remove_everything(INODE_ROOT);
 	inode_forget(pool, d, 1);
 	ok(nr_tree_nodes() == 1 && !volatile_now().available && pool_intact(),

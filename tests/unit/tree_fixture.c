@@ -299,7 +299,7 @@ unsigned int tree_forget_everything(void)
 
 		if (inode_valid(pool, i) && !inode_stat(pool, i, &stx)) {
 			if (vfile_is_volatile(pool, i))
-				vfile_set_volatile(pool, i, false);
+				vfile_set_volatile(pool, &the_op, i, false, 0);
 			if (S_ISREG(stx.stx_mode))
 				vrange_pin(pool, &the_op, i, 0, 0);
 		}
