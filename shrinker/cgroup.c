@@ -25,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "shrinker/readfile.h"
@@ -292,6 +293,72 @@ static int apply_hierarchy(const struct cgroup *cg, bool v2,
 			return 0;
 		*strrchr(dir, '/') = '\0';
 	}
+}
+
+static void each_limit(const struct cgroup *cg, bool v2,
+		       void (*fn)(void *arg, const struct cgroup_limit *limit),
+		       void *arg)
+{
+	const struct file_names *names = v2 ? &v2_names : &v1_names;
+	char dir[PATH_MAX], usage[PATH_MAX + 64];
+	struct cgroup_limit found = { .dir = dir,
+				      .usage = usage,
+				      .version = v2 ? 2 : 1 };
+	size_t mount_len;
+
+	if (group_dir(cg, v2, dir, sizeof(dir), &mount_len))
+		return;
+	for (;;) {
+		found.limit = read_limit(dir, names);
+		snprintf(usage, sizeof(usage), "%s/%s", dir, names->usage);
+		if (found.limit < NO_LIMIT)
+			fn(arg, &found);
+		if (strlen(dir) <= mount_len)
+			return;
+		*strrchr(dir, '/') = '\0';
+	}
+}
+
+void cgroup_each_limit(const struct cgroup *cg,
+		       void (*fn)(void *arg, const struct cgroup_limit *limit),
+		       void *arg)
+{
+	each_limit(cg, false, fn, arg);
+	each_limit(cg, true, fn, arg);
+}
+
+/* Memory of this size can be swapped out by the machine. */
+static uint64_t swap_free(void)
+{
+	struct sysinfo si;
+
+	return sysinfo(&si) < 0 ? 0 : (uint64_t)si.freeswap * si.mem_unit;
+}
+
+/* What the group may still have in swap. */
+static uint64_t swap_left(const char *dir, int version, uint64_t left)
+{
+	const char *limit_name = version == 2 ? "memory.swap.max"
+					      : "memory.memsw.limit_in_bytes";
+	const char *usage_name = version == 2 ? "memory.swap.current"
+					      : "memory.memsw.usage_in_bytes";
+	uint64_t limit, usage, most = swap_free();
+
+	if (!most || read_number(dir, limit_name, &limit) ||
+	    read_number(dir, usage_name, &usage))
+		return most;
+	usage = usage < limit ? limit - usage : 0;
+	/* That of version 1 is of memory and swap together. */
+	if (version == 1)
+		usage -= left < usage ? left : usage;
+	return usage < most ? usage : most;
+}
+
+uint64_t cgroup_spare(const char *dir, int version, uint64_t left)
+{
+	const struct file_names *names = version == 2 ? &v2_names : &v1_names;
+
+	return read_stat(dir, names->inactive) + swap_left(dir, version, left);
 }
 
 struct cgroup *cgroup_new(const char *root)

@@ -33,6 +33,29 @@ void cgroup_free(struct cgroup *cg); /* NULL is fine */
  */
 int cgroup_memory(const struct cgroup *cg, struct cgroup_memory *out);
 
+/* A group that has a limit: ours, or one above it. */
+struct cgroup_limit {
+	uint64_t limit; /* bytes */
+	const char *dir;
+	const char *usage; /* the path of the file that has it */
+	int version; /* 1 or 2 */
+};
+
+/**
+ * cgroup_each_limit - call @fn for each of them.  The strings are gone after
+ * the call.
+ */
+void cgroup_each_limit(const struct cgroup *cg,
+		       void (*fn)(void *arg, const struct cgroup_limit *limit),
+		       void *arg);
+
+/**
+ * cgroup_spare - bytes that the kernel could make room for in a group: by
+ * dropping file cache, and by swapping.
+ * @left: what the limit leaves.
+ */
+uint64_t cgroup_spare(const char *dir, int version, uint64_t left);
+
 /**
  * cgroup_pressure_path - memory.pressure of the version 2 group we are in.
  * Return: 0; -ENOENT when there is none or it is the root group, whose

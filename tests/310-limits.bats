@@ -295,3 +295,127 @@ open_metrics_end() {
 @test "a text is the same when the worker was killed in between" {
 	in_every_way text_stays
 }
+
+# ---- the limit that the worker lives in ----------------------------------
+
+# within CMD...: in the memory group GROUP, for good.
+within() {
+	(
+		echo "$BASHPID" >"$GROUP/cgroup.procs"
+		"$@"
+	)
+}
+
+oom_kills() {
+	if [[ -e $GROUP/memory.oom_control ]]; then
+		sed -n 's/^oom_kill //p' "$GROUP/memory.oom_control"
+	else
+		sed -n 's/^oom_kill //p' "$GROUP/memory.events"
+	fi
+}
+
+# group_pool MODE LIMIT [OPTION...]: a pool whose processes live in a group.
+group_pool() {
+	local mode=$1 limit=$2
+
+	shift 2
+	tmp
+	GROUP=$(cgroup_new "$limit")
+	POOL=$(mktemp -d "$POOL_TMP/mnt.XXXXXX")
+	POOL_AS=within
+	pool_mount --mode="$mode" "$@"
+	POOL_AS=
+}
+
+# until_refused CMD...: again and again; what it says in the end.
+until_refused() {
+	local i out
+
+	for ((i = 0; i < 2000; i++)); do
+		out=$("$@" 2>&1) || break
+	done
+	echo "$out"
+}
+
+send_to() {
+	timeout 60 "$TOOLS/sendtx" --nonblock --size 1M "$POOL/box/$1/send"
+}
+
+write_to() {
+	timeout 60 dd if=/dev/zero bs=1M count=8 of="$POOL/file.$RANDOM$RANDOM"
+}
+
+group_bounds() {
+	local b out
+
+	group_pool "$1" 64M -o size=256M
+	(($(pool store.memory_limit) == 64 << 20))
+	(($(pool store.effective_size) < 64 << 20))
+	# nobody receives
+	for b in 1 2 3 4 5 6; do
+		mkdir "$POOL/box/$b"
+		truncate -s 32M "$POOL/box/$b/data"
+	done
+	for b in 1 2; do
+		out=$(until_refused send_to "$b")
+		[[ $out == *ENOSPC* || $out == *EAGAIN* ]] ||
+			fail "$out"
+	done
+	for b in 3 4 5; do
+		background until_refused send_to "$b"
+	done
+	# payloads that wait are memory of the worker, too
+	for b in {1..20}; do
+		background "$TOOLS/sendtx" --size 1M "$POOL/box/1/send"
+	done
+	out=$(until_refused send_to 6)
+	[[ $out == *ENOSPC* || $out == *"No space left"* ]] || fail "$out"
+	if [[ $1 == cached ]]; then
+		out=$(until_refused write_to)
+		[[ $out == *ENOSPC* || $out == *"No space left"* ]] || fail "$out"
+	fi
+	# all else goes on
+	for b in {1..50}; do
+		mkdir "$POOL/d$b"
+		echo "$b" >"$POOL/d$b/f" 2>/dev/null || true
+		ls -l "$POOL/d$b" >/dev/null
+		rm -r "$POOL/d$b"
+	done
+	rm -f "$POOL"/file.*
+	kill_children
+	rm "$POOL"/box/2/tx/*
+	send_to 2
+	is 0 "$(oom_kills)"
+	is 0 "$(pool restarts)"
+	# limits can change
+	set_group_limit 256M
+	wait_until 5 memory_limit_is $((256 << 20))
+	for b in {1..8}; do
+		send_to 2
+	done
+	is 0 "$(oom_kills)"
+	pool_stop
+}
+
+set_group_limit() {
+	if [[ -e $GROUP/memory.limit_in_bytes ]]; then
+		echo "$1" >"$GROUP/memory.limit_in_bytes"
+	else
+		echo "$1" >"$GROUP/memory.max"
+	fi
+}
+
+memory_limit_is() {
+	(($(pool store.memory_limit) == $1))
+}
+
+@test "a pool in a small memory group: ENOSPC, and no OOM kill" {
+	local mode
+
+	need fuse root cgroup
+	[[ $(awk '/SwapTotal/ { print $2 }' /proc/meminfo) == 0 ]] ||
+		skip_or_fail "with swap there is more room"
+	for mode in $MODES; do
+		group_bounds "$mode"
+	done
+}

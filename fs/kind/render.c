@@ -12,6 +12,7 @@
 
 #include "fs/kind/metrics.h"
 #include "fs/kind/text.h"
+#include "fs/request/memory.h"
 #include "pool/tree/tree.h"
 #include "shrinker/reclaim.h"
 #include "shrinker/shrinker.h"
@@ -53,12 +54,22 @@ static json_t *stats_bytes(const struct pool_stat *ps)
 
 static json_t *stats_store(struct worker *w)
 {
+	uint64_t size = w->options->size, limit, left;
 	struct pool_space s;
+	json_t *j;
 
 	pool_space(w->pool, &s);
-	return json_pack("{s:I,s:I,s:I}", "content", (json_int_t)s.content,
-			 "limit", (json_int_t)s.limit, "records",
-			 (json_int_t)s.records);
+	left = memory_left(w, &limit);
+	if (left < size && s.content + left < size)
+		size = s.content + left;
+	j = json_pack("{s:I,s:I,s:I,s:I}", "content", (json_int_t)s.content,
+		      "limit", (json_int_t)s.limit, "records",
+		      (json_int_t)s.records, "effective_size",
+		      (json_int_t)size);
+	if (limit != HEADROOM_NONE)
+		json_object_set_new(j, "memory_limit",
+				    json_integer((json_int_t)limit));
+	return j;
 }
 
 static json_t *stats_moved(const struct pool_stat *ps)

@@ -21,6 +21,7 @@
 #include "fs/request/notify.h"
 #include "fs/request/wait.h"
 #include "shrinker/clock.h"
+#include "shrinker/headroom.h"
 #include "shrinker/memwatch.h"
 
 #define INIT_MAX 512 /* bytes of an INIT request */
@@ -96,6 +97,7 @@ struct worker {
 	uint16_t last_alias; /* 1: of all boxes' send: see inode.h */
 
 	struct memwatch memory; /* 1: see fs/request/memory.c */
+	struct headroom headroom; /* 1: the same */
 	int64_t look_ns; /* 1: CLOCK_MONOTONIC, when to look again */
 
 	char config_error[256]; /* 1: "" when the last write was valid */

@@ -2,6 +2,7 @@
 /* See memory.h. */
 #include "fs/request/memory.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "fs/request/context.h"
@@ -21,6 +22,28 @@ uint64_t memory_reclaim(struct worker *w, uint64_t pages)
 		freed += reclaim_direct(w->reclaimer, pages - freed);
 	}
 	return freed;
+}
+
+int memory_grow(struct worker *w, uint64_t bytes, bool own)
+{
+	struct headroom *h = &w->headroom;
+	uint64_t margin = headroom_margin(h);
+
+	if (own)
+		margin /= 2;
+	if (headroom_has(h, bytes, margin))
+		return 0;
+	/* What is freed may have been charged to others: look again. */
+	memory_reclaim(w, (bytes + margin) / sysconf(_SC_PAGESIZE));
+	return headroom_has(h, bytes, margin) ? 0 : -ENOSPC;
+}
+
+uint64_t memory_left(struct worker *w, uint64_t *limit)
+{
+	uint64_t left = headroom_left(&w->headroom);
+
+	*limit = w->headroom.limit;
+	return left;
 }
 
 #define WRITER_SPEED 8 /* bytes a nanosecond: no writer is faster */

@@ -8,6 +8,7 @@
 
 #include "fs/request/buffer.h"
 #include "fs/request/context.h"
+#include "fs/request/memory.h"
 #include "fs/request/inode.h"
 
 /*
@@ -102,6 +103,9 @@ static int wait_hold(struct worker *w, struct waiter *wt)
 			   w->waiters.nr_kept < WAIT_KEPT_MAX &&
 			   at >= (char *)w->buffer &&
 			   at < (char *)w->buffer + REQUEST_BUFFER;
+	if (p->len && !w->request.resent &&
+	    memory_grow(w, wt->keeps_buffer ? REQUEST_BUFFER : p->len, false))
+		return -ENOBUFS;
 	if (wt->keeps_buffer) {
 		fresh = buffer_alloc(w);
 		if (!fresh)

@@ -271,6 +271,7 @@ int worker_run(const struct options *options, struct mount_shared *shared,
 	kill(shared->keeper, SIGUSR1);
 	status = worker_loop(w);
 	reclaimer_stop(w->reclaimer);
+	headroom_release(&w->headroom);
 	memwatch_release(&w->memory);
 	return status;
 }

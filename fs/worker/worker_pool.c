@@ -62,6 +62,11 @@ static uint64_t on_short(void *arg, uint64_t pages)
 	return memory_reclaim(worker_of(arg), pages);
 }
 
+static int on_grow(void *arg, uint64_t bytes, bool own)
+{
+	return memory_grow(worker_of(arg), bytes, own);
+}
+
 static void on_suspect(void *arg, struct box *box, uid_t uid, uint64_t bytes,
 		       uint32_t transactions)
 {
@@ -123,6 +128,7 @@ static const struct pool_ops passthrough_pool_ops = {
 	.space = on_space,
 	.queued = on_queued,
 	.reclaim = on_short,
+	.grow = on_grow,
 	.purged = on_purged,
 	.range_purged = on_range_purged,
 	.backing_open = on_open,
@@ -137,6 +143,7 @@ static const struct pool_ops cached_pool_ops = {
 	.invalidate = on_reclaimed,
 	.invalidate_later = on_reclaimed_locked,
 	.reclaim = on_short,
+	.grow = on_grow,
 	.purged = on_purged,
 	.range_purged = on_range_purged,
 	.range_cut = on_range_cut,
@@ -219,6 +226,7 @@ int worker_make_reclaimer(struct worker *w)
 
 	if (err)
 		return err;
+	headroom_init(&w->headroom, w->memory.cg);
 	w->reclaimer = reclaimer_new(&opts);
 	return w->reclaimer ? 0 : -errno;
 }

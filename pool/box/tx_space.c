@@ -89,13 +89,16 @@ static int tx_use_pages(struct pool *pool, struct box *box,
 	     i++)
 		err = region_use_range(box->region, run->first, run->nr,
 				       &missing);
+	if (err)
+		return err;
 	/* Those that were Available are part of the size again. */
-	if (!err && missing < run->nr) {
+	if (missing < run->nr)
 		err = pool_take_back(pool, 0);
-		if (err)
-			region_stop_using_range(box->region, run->first,
-						run->nr);
-	}
+	if (!err && missing)
+		err = pool_grow(pool, (uint64_t)missing * pool->page_size,
+				false);
+	if (err)
+		region_stop_using_range(box->region, run->first, run->nr);
 	return err;
 }
 

@@ -164,8 +164,13 @@ bool pool_make_room(struct pool *pool, uint64_t bytes)
 
 int pool_record(struct pool *pool, struct table *table, uint32_t *slot)
 {
-	int err = table_alloc(table, slot);
+	int err = 0;
 
+	/* Beside each record there is about as much in our own memory. */
+	if (!table->nr_free)
+		err = pool_grow(pool, 2 * TABLE_BLOCK, true);
+	if (!err)
+		err = table_alloc(table, slot);
 	/* Elsewhere users' content is in the same file system. */
 	if (err == -ENOSPC && !pool->store->detached &&
 	    pool_make_room(pool, TABLE_BLOCK))

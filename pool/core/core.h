@@ -60,6 +60,13 @@ struct pool_ops {
 	 * pool->lock held.  Return: pages freed.
 	 */
 	uint64_t (*reclaim)(void *arg, uint64_t pages);
+	/*
+	 * @bytes of memory are about to be allocated by this process.  @own:
+	 * for records, which may use up half of what content leaves.  Has
+	 * reclaimed what it can before it fails.
+	 * Return: 0; -ENOSPC: the process itself may not have so much.
+	 */
+	int (*grow)(void *arg, uint64_t bytes, bool own);
 	/* A volatile file was purged. */
 	void (*purged)(void *arg, const struct purged_file *file);
 	/* Bytes [off, off+len) of a plain file were purged: now a hole. */

@@ -138,6 +138,14 @@ int pool_held(struct pool *pool, uint64_t *bytes);
  */
 int pool_take_back(struct pool *pool, uint64_t pages);
 
+/** pool_grow - pool_ops.grow(), if there is one. */
+static inline int pool_grow(struct pool *pool, uint64_t bytes, bool own)
+{
+	return pool->ops && pool->ops->grow
+		       ? pool->ops->grow(pool->arg, bytes, own)
+		       : 0;
+}
+
 /**
  * pool_make_room - have reclaim free @bytes and a page more.
  * Return: whether anything was freed, so that a retry makes sense.

@@ -5,7 +5,7 @@
  * States: none.  A detached store is a file system of its own, which counts and
  * returns ENOSPC itself.  In a directory of another file system, every change
  * is counted here and compared with the pool's size, and boxes get what files
- * leave.
+ * leave.  What the process itself may have (pool_grow()) bounds both.
  * Locks: pool->lock (1) held by all callers.
  * Reclaim: changes the count by purges; space_reserve() calls it before it
  * returns -ENOSPC.
@@ -130,14 +130,17 @@ static bool space_exceeds(struct pool *pool, uint64_t len)
 
 int space_reserve(struct pool *pool, int fd, off_t off, size_t len)
 {
+	bool exceeds = space_exceeds(pool, len);
 	off_t hole;
 
-	if (!space_exceeds(pool, len))
+	if (!exceeds && !pool_grow(pool, len, false))
 		return 0;
 	/* Bytes that have memory already take no more. */
 	hole = lseek(fd, off, SEEK_HOLE);
 	if (hole >= off + (off_t)len)
 		return 0;
+	if (!exceeds)
+		return -ENOSPC;
 	pool_make_room(pool, len);
-	return space_exceeds(pool, len) ? -ENOSPC : 0;
+	return space_exceeds(pool, len) ? -ENOSPC : pool_grow(pool, len, false);
 }

@@ -137,12 +137,17 @@ static int make_in_store(struct inode_table *t, const struct inode_path *p,
 	return err < 0 ? -errno : 0;
 }
 
+/* Memory of an inode and a name in the kernel, roughly. */
+#define MAKE_BYTES 8192
+
 static int make_once(struct pool *pool, const struct op *op,
 		     const struct inode_path *p, struct making *m)
 {
 	mode_t mask;
-	int err = cred_take(pool->inodes, op, &mask);
+	int err = pool_grow(pool, MAKE_BYTES, true);
 
+	if (!err)
+		err = cred_take(pool->inodes, op, &mask);
 	if (err)
 		return err;
 	store_fit_inodes(pool->store);

@@ -87,6 +87,11 @@ int tree_setxattr(struct pool *pool, const struct op *op, uint32_t inode,
 
 	if (err)
 		return err;
+	err = pool_grow(pool, size, true);
+	if (err) {
+		close(x.fd);
+		return err;
+	}
 	/* The worker before may have done it already. */
 	if (flags && journal_intends(&pool->journal, op->token, NULL))
 		flags = 0;

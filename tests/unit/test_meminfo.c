@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shrinker/headroom.h"
 #include "shrinker/memwatch.h"
 #include "tests/unit/tap.h"
 
@@ -277,6 +278,69 @@ static void test_memwatch(void)
 	memwatch_release(&w);
 }
 
+/* No swap, whatever this machine has. */
+static void put_no_swap(const char *dir)
+{
+	static const char *const names[] = { "memory.swap.max",
+					     "memory.swap.current" };
+	char name[PATH_MAX];
+
+	for (int i = 0; i < 2; i++) {
+		snprintf(name, sizeof(name), "%s/%s", dir, names[i]);
+		put(name, "0\n");
+	}
+}
+
+static void test_headroom(void)
+{
+	struct headroom h;
+	struct cgroup *cg;
+
+	clear();
+	put("proc/self/mountinfo", "1 1 0:1 / /cg rw - cgroup2 none rw\n");
+	put("proc/self/cgroup", "0::/a/b\n");
+	put_no_swap("cg/a");
+	put_no_swap("cg/a/b");
+	headroom_init(&h, NULL);
+	ok(headroom_has(&h, GIB, GIB) && headroom_left(&h) == HEADROOM_NONE,
+	   "headroom: no cgroups");
+	headroom_release(&h);
+	cg = cgroup_new(root);
+	must(cg, "cgroup_new");
+	headroom_init(&h, cg);
+	ok(headroom_has(&h, GIB, GIB) && headroom_left(&h) == HEADROOM_NONE &&
+		   h.limit == HEADROOM_NONE,
+	   "headroom: no limit");
+	put("cg/a/b/memory.max", "67108864\n");
+	put("cg/a/b/memory.current", "10000000\n");
+	ok(headroom_has(&h, GIB, 0), "headroom: a new limit is not seen yet");
+	h.next_ns = 0;
+	ok(!headroom_has(&h, GIB, 0) && h.limit == 64 * MIB &&
+		   headroom_margin(&h) == 8 * MIB,
+	   "headroom: but before long");
+	ok(headroom_left(&h) == 64 * MIB - 10000000 &&
+		   headroom_has(&h, 64 * MIB - 10000000 - 4096, 4096) &&
+		   !headroom_has(&h, 64 * MIB - 10000000 - 4096, 4097),
+	   "headroom: to the byte");
+	put("cg/a/b/memory.current", "67108864\n");
+	ok(!headroom_has(&h, 1, 0), "headroom: usage is read each time");
+	put("cg/a/b/memory.stat", "inactive_file 8192\n");
+	h.level[0].spare_ns = 0;
+	ok(headroom_has(&h, 4096, 0) && headroom_has(&h, 4096, 0) &&
+		   headroom_left(&h) == 8192,
+	   "headroom: what the kernel would drop counts");
+	put("cg/a/memory.high", "33554432\n");
+	put("cg/a/memory.current", "33550336\n");
+	h.next_ns = 0;
+	ok(headroom_left(&h) == 4096 && h.nr == 2 && h.limit == 32 * MIB,
+	   "headroom: a group above");
+	put("proc/self/cgroup", "0::/\n");
+	h.next_ns = 0;
+	ok(headroom_left(&h) == HEADROOM_NONE && !h.nr, "headroom: moved away");
+	headroom_release(&h);
+	cgroup_free(cg);
+}
+
 int main(void)
 {
 	must(mkdtemp(root), "a directory");
@@ -285,6 +349,7 @@ int main(void)
 	test_cgroup_v2();
 	test_cgroup_v1();
 	test_memwatch();
+	test_headroom();
 	clear();
 	rmdir(root);
 	return done();
