@@ -316,6 +316,23 @@ blocked_writers() {
 	as_root_in_every_mode blocked_writers -o allow_other,mode=1777,size=16M
 }
 
+# Each file that the kernel knows has a record, in the same file system as those
+# of boxes and open files: 553,980 empty files left no room in it.
+files_leave_room() {
+	local nr records=$(((64 << 20) + (16 << 20) / 4))
+
+	nr=$(stat -f -c %c "$POOL")
+	is $((records / 1024)) "$nr"
+	# it is a limit, and what is left of it is told
+	touch "$POOL/file"
+	is $((nr - 2)) "$(stat -f -c %d "$POOL")"
+	rm "$POOL/file"
+}
+
+@test "files: so many that their records leave room for others" {
+	as_root_in_every_mode files_leave_room -o size=16M
+}
+
 # everybody_takes: user after user takes boxes; prints what they heard at last.
 everybody_takes() {
 	local uid

@@ -17,6 +17,8 @@
  */
 #define WAIT_KEEP (256u << 10)
 #define WAIT_KEPT_MAX 4
+/* A request of so many bytes that is set aside is no burden. */
+#define WAIT_SMALL 4096
 
 void waiters_init(struct worker *w)
 {
@@ -335,8 +337,8 @@ bool wait_defer(struct worker *w, const void *buf, size_t len)
 		return false;
 	raw->len = len;
 	raw->uid = w->request.uid;
-	/* What carries no payload is small, and may be what frees memory. */
-	raw->charged = w->request.op == WIRE_WRITE;
+	/* What is small may be what frees memory: it is never refused. */
+	raw->charged = w->request.op == WIRE_WRITE || len > WAIT_SMALL;
 	err = raw->charged ? wait_charge(w, raw->uid, len) : 0;
 	if (err) {
 		free(raw);

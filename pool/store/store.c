@@ -31,6 +31,11 @@
 /* Bytes of records: so many, and this part of the size. */
 #define RECORDS_LEAST (64ull << 20)
 #define RECORDS_PART 4
+/*
+ * Each file that the kernel knows has a record, of 384 bytes at most.  So that
+ * these leave room for others, there is a file for so many bytes of records.
+ */
+#define RECORDS_INODE 1024
 /* Inodes of the content that are no user's: its root, box, tree, orphan. */
 #define CONTENT_INODES 4
 
@@ -146,6 +151,20 @@ static int fs_mount(int fs)
 	return root < 0 ? err : root;
 }
 
+static uint64_t records_size(uint64_t size)
+{
+	return RECORDS_LEAST + size / RECORDS_PART;
+}
+
+/* nr_inodes= where the user gives none; never more than that of tmpfs. */
+static uint64_t default_inodes(uint64_t size)
+{
+	uint64_t nr = records_size(size) / RECORDS_INODE;
+	long pages = sysconf(_SC_PHYS_PAGES);
+
+	return pages > 0 && nr > (uint64_t)pages / 2 ? (uint64_t)pages / 2 : nr;
+}
+
 static int store_mount_content(struct store *store, uint64_t size,
 			       const char *limits, char *why, int why_size)
 {
@@ -154,7 +173,11 @@ static int store_mount_content(struct store *store, uint64_t size,
 	if (fs < 0)
 		return -errno;
 	store->huge = fs_set(fs, "huge", "within_size") == 0;
+	store->inodes = default_inodes(size);
 	err = fs_set_number(fs, "size", size);
+	if (!err)
+		err = fs_set_number(fs, "nr_inodes",
+				    store->inodes + CONTENT_INODES + 1);
 	if (!err)
 		err = fs_set_limits(store, fs, limits, why, why_size);
 	if (!err)
@@ -171,7 +194,7 @@ static int store_mount_records(uint64_t size)
 
 	if (fs < 0)
 		return -errno;
-	err = fs_set_number(fs, "size", RECORDS_LEAST + size / RECORDS_PART);
+	err = fs_set_number(fs, "size", records_size(size));
 	if (!err)
 		err = fs_set(fs, "mode", "0700");
 	if (!err)
