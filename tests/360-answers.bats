@@ -106,3 +106,46 @@ hidden_names() {
 @test "trusted.* attributes are listed to root only" {
 	as_root_in_every_mode hidden_names -o allow_other
 }
+
+# ---- no access faults --------------------------------------------------------
+
+# Table blocks in the middle have no memory, and the pool is full.
+polled_in_between() {
+	local i opener
+
+	mkdir "$B/x"
+	for i in 1 2; do
+		background timeout 300 "$TOOLS/manyopen" "$B/x/recv" 4000 "$1" \
+			"$2" "$3" "$W/ready" >"$W/said"
+		opener=$BG_PID
+		wait_until 30 test -e "$W/ready"
+		dd if=/dev/zero of="$POOL/fill" bs=64K status=none 2>/dev/null ||
+			true
+		truncate -s -16K "$POOL/fill"
+		# the next worker looks for those who poll, too
+		[[ $i == 1 ]] || kill_worker
+		"$TOOLS/sendtx" --text hello "$B/x/send"
+		wait "$opener"
+		is ready "$(<"$W/said")"
+		is hello "$("$TOOLS/recvtx" --timeout 60 "$B/x")"
+		rm -f "$POOL/fill" "$W/ready" "$B/x/tx"/*
+	done
+	# but for the one that was asked for
+	is 1 "$(pool restarts)"
+}
+
+polled_last() {
+	polled_in_between 3999 1000 3500
+}
+
+polled_first() {
+	polled_in_between 0 500 4000
+}
+
+# bats test_tags=slow
+@test "4,000 open files, many closed, one polled, a full pool, a send" {
+	[[ $(ulimit -Hn) == unlimited ]] || (($(ulimit -Hn) > 4100)) ||
+		skip_or_fail "not so many open files"
+	in_every_way polled_last -o size=64M
+	in_every_way polled_first -o size=64M
+}

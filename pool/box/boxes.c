@@ -55,14 +55,16 @@ static int boxes_find_rec(struct boxes *b)
 	uint32_t slot;
 	int err;
 
-	b->rec = table_record(&b->txs, POOL_REC);
-	if (table_live(&b->txs, POOL_REC))
+	if (table_live(&b->txs, POOL_REC)) {
+		b->rec = table_record(&b->txs, POOL_REC);
 		return 0;
+	}
 	err = table_alloc(&b->txs, &slot);
 	if (err)
 		return err;
 	if (slot != POOL_REC)
 		return -EUCLEAN;
+	b->rec = table_record(&b->txs, POOL_REC);
 	b->rec->next_id = 1;
 	b->rec->next_serial = 1;
 	table_publish(&b->rec->state, 1);

@@ -4,8 +4,8 @@
  *
  * States: a record is free (its first word is 0) or live; the table's owner
  * decides what other values mean.  A block is present (has memory) or absent.
- * All records of an absent block are free, and they must not be read: that
- * would allocate memory, or SIGBUS in a full store.
+ * All records of an absent block are free, and their memory is not read: that
+ * would allocate memory, or SIGBUS in a full store.  table_record() sees to it.
  * Locks: none of its own; pool->lock (1) is held by all callers.
  * Reclaim: never punches a table.
  */
@@ -18,6 +18,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+_Alignas(64) const char table_no_record[TABLE_BLOCK / 16];
 
 static uint32_t table_nr_blocks(const struct table *t)
 {
@@ -113,7 +115,8 @@ int table_open(struct table *t, int dirfd, const char *name, size_t rec_size,
 {
 	struct table new = { .rec_size = rec_size,
 			     .max = max,
-			     .per_block = TABLE_BLOCK / rec_size };
+			     .per_block = TABLE_BLOCK / rec_size,
+			     .shift = __builtin_ctz(TABLE_BLOCK / rec_size) };
 	struct stat st;
 	int err;
 

@@ -45,7 +45,8 @@ struct table {
 	size_t map_size; /* bytes */
 	uint32_t max; /* records that fit the mapping */
 	uint32_t nr; /* records of all blocks, record 0 included */
-	uint32_t per_block; /* records */
+	uint32_t per_block; /* records, a power of 2 */
+	uint32_t shift; /* its logarithm */
 	struct table_block *blocks;
 	/* No lower block is both present and not full. */
 	uint32_t first;
@@ -86,18 +87,30 @@ void table_free(struct table *t, uint32_t index);
 /** table_bytes - memory of the table in the store. */
 uint64_t table_bytes(const struct table *t);
 
-/** table_record - the record @index, in a present block. */
+/* What is read of a record that has no memory: all zeros, so it is free. */
+extern const char table_no_record[TABLE_BLOCK / 16];
+
+/** table_present - is there memory for record @index? */
+static inline bool table_present(const struct table *t, uint32_t index)
+{
+	return index < t->nr && t->blocks[index >> t->shift].present;
+}
+
+/**
+ * table_record - the record @index; of one that is not there, a free one that
+ * must not be written.  A record that was freed may be such: a look at memory
+ * that is not there would be SIGBUS, for this worker and the next.
+ */
 static inline void *table_record(const struct table *t, uint32_t index)
 {
-	return t->base + (size_t)index * t->rec_size;
+	return table_present(t, index) ? t->base + (size_t)index * t->rec_size
+				       : (char *)table_no_record;
 }
 
 /** table_live - is this a valid index whose record is not free? */
 static inline int table_live(const struct table *t, uint32_t index)
 {
-	return index > 0 && index < t->nr &&
-	       t->blocks[index / t->per_block].present &&
-	       *(uint32_t *)table_record(t, index) != 0;
+	return index > 0 && *(uint32_t *)table_record(t, index) != 0;
 }
 
 /**

@@ -677,6 +677,47 @@ static void test_settle(void)
 	end("invalidating");
 }
 
+#define FILES 3000 /* several blocks of the handles' table */
+
+/*
+ * The last file of a block is closed, the block goes, the worker dies, and the
+ * close comes again.
+ */
+static void test_closed_again(void)
+{
+	uint32_t handle[FILES];
+	struct box *none;
+
+	scratch_empty(dir);
+	pool_start(dir, SIZE, true, &ops);
+	for (int i = 0; i < FILES; i++)
+		handle[i] = open_kind(HANDLE_CONTROL, NULL);
+	/* With so many free records no empty block is kept. */
+	for (int i = 1; i < 400; i++)
+		must(handle_close(pool, &the_op, handle[i]) == 0, "close");
+	for (int i = FILES - 1; i >= 400; i--) {
+		the_op.token = 1000 + i;
+		must(handle_close(pool, &the_op, handle[i]) == 0, "close");
+		if (i % 100 == 1) {
+			pool_stop();
+			pool_start(dir, SIZE, false, &ops);
+			the_op.token = 1000 + i;
+		}
+		must(handle_close(pool, &the_op, handle[i]) == 0,
+		     "close %d again", i);
+		the_op.token = 0;
+		must(handle_close(pool, &the_op, handle[i]) == -EBADF &&
+			     handle_lookup(pool, handle[i], &none) ==
+				     HANDLE_NONE &&
+			     handle_poll_key(pool, handle[i]) == 0,
+		     "and is closed");
+	}
+	ok(handle_next_polling(pool, NULL, 0) == 0,
+	   "%d files closed, each asked for again", FILES);
+	must(handle_close(pool, &the_op, handle[0]) == 0, "close");
+	pool_stop();
+}
+
 int main(void)
 {
 	scratch_new();
@@ -696,6 +737,7 @@ int main(void)
 	test_order();
 	test_reading();
 	test_settle();
+	test_closed_again();
 	free((void *)dir);
 	return done();
 }

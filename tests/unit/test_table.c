@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Tables: records come and go, survive a reopening, grow in steps, end at
- * their maximum, and leave the table as it was when the store is full.
+ * their maximum, leave the table as it was when the store is full, and can be
+ * read when they have no memory.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -301,6 +302,39 @@ static void test_full_store(void)
 	close(dir);
 }
 
+/* Blocks in the middle and at the end are punched, or are none. */
+static void test_not_there(void)
+{
+	uint64_t bytes, sum = 0;
+	struct table t;
+	uint32_t i;
+
+	must(table_open(&t, dirfd_, "absent", REC, 10 * IN_STEP) == 0, "open");
+	for (uint32_t n = 1; n < 6 * IN_STEP; n++)
+		publish(&t, n);
+	for (i = 1; i < 6 * IN_STEP; i++)
+		if (i / IN_STEP && i / IN_STEP != 3)
+			retire(&t, i);
+	bytes = table_bytes(&t);
+	ok(bytes < 6 * TABLE_BLOCK, "%d blocks of six have memory",
+	   (int)(bytes / TABLE_BLOCK));
+	for (i = 0; i < 20 * IN_STEP; i++)
+		for (size_t at = 0; i / IN_STEP && i / IN_STEP != 3 && at < REC;
+		     at++)
+			sum += ((char *)rec(&t, i))[at] &&
+			       !table_present(&t, i);
+	ok(sum == 0 && table_bytes(&t) == bytes,
+	   "records that are not there read as zeros, and take no memory");
+	ok(rec(&t, UINT32_MAX)->state == 0 && !table_live(&t, UINT32_MAX),
+	   "whatever the index is");
+	table_release(&t);
+	must(table_open(&t, dirfd_, "absent", REC, 10 * IN_STEP) == 0, "open");
+	for (i = 0; i < 20 * IN_STEP; i++)
+		sum += !table_present(&t, i) && rec(&t, i)->state;
+	ok(sum == 0 && table_bytes(&t) == bytes, "to the next worker, too");
+	table_release(&t);
+}
+
 int main(void)
 {
 	dirfd_ = open(scratch_new(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -314,6 +348,7 @@ int main(void)
 	test_random();
 	test_torn();
 	test_full_store();
+	test_not_there();
 	close(dirfd_);
 	return done();
 }
