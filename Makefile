@@ -5,6 +5,7 @@
 # make check           runs every test; the last line counts them
 # make quick           those that take a minute: before each change
 # make soak            the same with much longer loops
+# make fuzz            runs the libFuzzer programs; FUZZ_SECONDS=N for so long
 # make bench           measures, and prints ratios
 # make plots           measures, and draws docs/plots/ (needs gnuplot)
 # make check-format    clang-format has nothing to change
@@ -83,7 +84,7 @@ LIBS         := $(BUILD)/libpool.a $(BUILD)/libshrinker.a
 LIBUNIT      := $(BUILD)/tests/unit/libunit.a
 LIBFS        := $(BUILD)/libfs.a
 
-.PHONY: all unit fuzz fuzzers tools check quick check-format bench plots soak demo install \
+.PHONY: all unit fuzz fuzz-build fuzzers tools check quick check-format bench plots soak demo install \
 	uninstall clean
 .SECONDARY:
 
@@ -174,13 +175,14 @@ bench: all tools $(BENCH)
 plots: all tools $(BENCH)
 	$(Q)BUILD=$(BUILD) scripts/plots
 
-FUZZ_MAKE = $(MAKE) BUILD=build/fuzz CC=clang \
-	SANITIZE=fuzzer-no-link$(comma)address$(comma)undefined \
-	CFLAGS='-O1 -g -fno-sanitize-recover=undefined'
+# libFuzzer is clang's.
+fuzz-build:
+	$(Q)$(MAKE) BUILD=$(BUILD)/fuzz CC=clang \
+		SANITIZE=fuzzer-no-link$(comma)address$(comma)undefined \
+		CFLAGS='-O1 -g -fno-sanitize-recover=undefined' fuzzers
 
-fuzz:
-	$(Q)$(FUZZ_MAKE) fuzzers
-	$(Q)tests/fuzz/run build/fuzz
+fuzz: fuzz-build
+	$(Q)tests/fuzz/run $(BUILD)/fuzz
 
 soak:
 	$(Q)SOAK=1 tests/run

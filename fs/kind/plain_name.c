@@ -285,13 +285,15 @@ static void list_files(struct call *c, struct dir_reply *d, int fd)
  */
 static off_t list_fixed(struct call *c, struct dir_reply *d, off_t off)
 {
-	unsigned int i = off ? off - OFF_FIXED : 0;
+	unsigned int i = 0;
 	const char *name;
 	uint64_t ino;
 
 	if (c->index != INODE_ROOT ||
 	    (off && (off < OFF_FIXED || off > OFF_FIXED_END)))
 		return off;
+	if (off)
+		i = off - OFF_FIXED;
 	for (; fixed_root_entry(i, &name, &ino); i++)
 		if (!dir_add(d, name, ino, S_IFDIR, OFF_FIXED + i + 1))
 			return -1;

@@ -57,6 +57,10 @@ int inode_path_at(struct pool *pool, uint32_t inode, const char *name,
 
 	if (name && strlen(name) > INODE_NAME_MAX)
 		return -ENAMETOOLONG;
+	/* A directory that was removed is empty, and stays so. */
+	if (name && inode_valid(pool, inode) &&
+	    inode_rec(pool->inodes, inode)->flags & INODE_ORPHAN)
+		return -ENOENT;
 	err = path_make(pool, inode, name, p, &stop);
 	if (err)
 		return err;

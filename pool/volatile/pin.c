@@ -70,6 +70,9 @@ static int vrange_pages_of(struct pool *pool, uint32_t inode, uint64_t off,
 	if (!S_ISREG(stx.stx_mode))
 		return -ENOTTY;
 	size = (stx.stx_size + page - 1) / page;
+	/* In the largest file the last page ends where no offset can be. */
+	if (size > INT64_MAX / page)
+		size = INT64_MAX / page;
 	if (off % page || len % page || off + len < off)
 		return -EINVAL;
 	*first = off / page;

@@ -298,6 +298,7 @@ static void test_nameless(void)
 static void test_orphans(void)
 {
 	uint32_t d = made_dir(INODE_ROOT, "d"), a = filled_file(d, "a", 1, 'a');
+	uint32_t b = made_file(INODE_ROOT, "b"), n;
 	struct inode_usage u;
 
 	must(tree_open(pool, &the_op, a, O_RDWR, &opened) == 0, "open");
@@ -309,6 +310,14 @@ static void test_orphans(void)
 	ok(u.open == 1 && nlink_of(a) == 0 && page_byte(a, 0) == 'a' &&
 		   nlink_of(d) == 0 && pool_intact(),
 	   "removed while they are open or referred to");
+	ok(tree_mkdir(pool, &the_op, d, "x", 0755, &n) == -ENOENT &&
+		   create_as(&the_op, d, "x", O_RDWR, 0600, &n) == -ENOENT &&
+		   tree_link(pool, &the_op, b, d, "x") == -ENOENT &&
+		   tree_rename(pool, &the_op, INODE_ROOT, "b", d, "x", 0) ==
+			   -ENOENT,
+	   "nothing is made in a directory that was removed");
+	must(tree_unlink(pool, &the_op, INODE_ROOT, "b") == 0, "unlink");
+	inode_forget(pool, b, 1);
 	restart(false);
 	ok(inode_opens(pool, a) == 2 && page_byte(a, 0) == 'a' && pool_intact(),
 	   "the next worker finds them");

@@ -319,6 +319,7 @@ void tree_remove_everything(uint32_t node)
 	while ((e = readdir(d))) {
 		struct statx stx;
 		uint32_t child;
+		int err;
 
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
 		    tree_lookup(pool, &the_op, node, e->d_name, &child))
@@ -326,11 +327,10 @@ void tree_remove_everything(uint32_t node)
 		must(inode_stat(pool, child, &stx) == 0, "stat");
 		if (S_ISDIR(stx.stx_mode))
 			tree_remove_everything(child);
-		must((S_ISDIR(stx.stx_mode)
+		err = S_ISDIR(stx.stx_mode)
 			      ? tree_rmdir(pool, &the_op, node, e->d_name)
-			      : tree_unlink(pool, &the_op, node, e->d_name)) ==
-			     0,
-		     "remove %s", e->d_name);
+			      : tree_unlink(pool, &the_op, node, e->d_name);
+		must(!err, "remove %s: %s", e->d_name, strerror(-err));
 		must(lookup_says(node, e->d_name) == -ENOENT, "%s is removed",
 		     e->d_name);
 		inode_forget(pool, child, 1);
