@@ -149,3 +149,52 @@ polled_first() {
 	in_every_way polled_last -o size=64M
 	in_every_way polled_first -o size=64M
 }
+
+# ---- any offset, size and count ----------------------------------------------
+
+edge_values() {
+	local f n
+
+	mkdir "$POOL/d" "$B/x"
+	echo x >"$POOL/f"
+	"$TOOLS/sendtx" --text hello "$B/x/send"
+	for f in "$POOL" "$POOL"/{f,d} "$B" "$B/x" "$B/x"/{data,send,recv,stat,tx} \
+		"$B/x/tx/1" "$POOL/.pool" "$POOL/.pool"/{stats,config,events} \
+		"$POOL/.pool/shrinker" "$POOL/.pool/shrinker"/box*/{count,scan}; do
+		timeout -k 1 100 "$TOOLS/edges" "$f" >"$W/said" ||
+			fail "$f: $(<"$W/said")"
+	done
+	for n in -1 0 1 4095 2147483647 2147483648 4294967295 4294967296 \
+		9223372036854775807 9223372036854775808 18446744073709551615 \
+		18446744073709551616 1e30 '"16E"' '"-1"' '"9223372036854775807K"'; do
+		for f in floor min_free window_us box_size sender_quota; do
+			echo "{\"$f\": $n}" >"$POOL/.pool/config" || true
+		done
+		for f in "$POOL/.pool/shrinker"/*/scan; do
+			echo "$n 0 1" >"$f" || true
+			echo "0 $n 1" >"$f" || true
+			echo "0 0 $n" >"$f" || true
+		done
+	done 2>/dev/null
+	is 0 "$(pool restarts)"
+	is "x d f" "$(ls "$B") $(ls "$POOL" | grep -v box | paste -sd ' ')"
+}
+
+# bats test_tags=slow
+@test "offsets, sizes, counts and flags at the edges of their types" {
+	in_every_way edge_values -o size=16M
+}
+
+too_much() {
+	cd "$POOL"
+	made v 4M
+	settled 1024
+	is "0 ENOSPC" "$(posix open f rw,creat fallocate extend 0 4000000000G)"
+	is "0 ENOSPC" "$(posix open f rw,creat fallocate extend 0 65M)"
+	is 1024 "$(freeable)"
+	is "$SUM" "$(sum v)"
+}
+
+@test "what no pool could hold costs nobody what is volatile" {
+	in_every_way too_much -o size=64M
+}

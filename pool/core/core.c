@@ -156,6 +156,9 @@ bool pool_make_room(struct pool *pool, uint64_t bytes)
 {
 	uint64_t pages = bytes / pool->page_size + 1;
 
+	/* In vain, but at the cost of all that is volatile. */
+	if (bytes > pool->size)
+		return false;
 	return pool->ops && pool->ops->reclaim &&
 	       pool->ops->reclaim(pool->arg, pages);
 }

@@ -147,7 +147,8 @@ static inline int pool_grow(struct pool *pool, uint64_t bytes, bool own)
 }
 
 /**
- * pool_make_room - have reclaim free @bytes and a page more.
+ * pool_make_room - have reclaim free @bytes and a page more; nothing if the pool
+ * is not so large.
  * Return: whether anything was freed, so that a retry makes sense.
  */
 bool pool_make_room(struct pool *pool, uint64_t bytes);
