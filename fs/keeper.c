@@ -24,6 +24,7 @@
 #include "fs/kernel/capability.h"
 #include "fs/kernel/harden.h"
 #include "fs/kernel/mount.h"
+#include "fs/request/buffer.h"
 #include "fs/request/context.h"
 #include "fs/supervise.h"
 #include "pool/store/store.h"
@@ -118,6 +119,9 @@ static int keeper_prepare(struct keeper *k)
 	if (k->shared == MAP_FAILED)
 		return -errno;
 	k->shared->keeper = getpid();
+	k->shared->buffer = buffer_new();
+	if (!k->shared->buffer)
+		return -ENOMEM;
 	k->supervisor = (struct supervisor){ .options = k->options,
 					     .shared = k->shared,
 					     .store = &k->store,

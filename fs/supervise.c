@@ -354,7 +354,7 @@ static void refuse_requests(struct supervisor *s)
 	fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
 	wire_notify_resend(fd);
 	while ((n = read(fd, buf, REQUEST_BUFFER)) > 0)
-		if (wire_parse(buf, n, &r) && r.op != WIRE_UNANSWERED)
+		if (wire_parse(buf, n, &r) && wire_has_reply(&r))
 			wire_reply_error(fd, r.raw_unique, -ENOTCONN);
 	free(buf);
 }

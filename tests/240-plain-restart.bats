@@ -37,6 +37,61 @@ kill_often() {
 	done
 }
 
+# ---- what has no answer -----------------------------------------------------
+
+# inodes NUMBER: so many are known, for wait_until.
+inodes() {
+	[[ $(json tree.inodes "$POOL/.pool/stats") == "$1" ]]
+}
+
+# hold_files NUMBER: makes files in hold/, has a process refer to all of them, and
+# removes them.  Sets holder.
+hold_files() {
+	local -a files words=()
+	local f
+
+	mkdir "$POOL/hold"
+	seq -f "$POOL/hold/%g" "$1" | xargs touch
+	files=("$POOL/hold"/*)
+	for f in "${files[@]}"; do
+		words+=(open "$f" path)
+	done
+	posix_into "$POOL_TMP/held" "${words[@]}" await "$POOL_TMP/never"
+	holder=$BG_PID
+	wait_until 20 eval '[ "$(wc -l <"$POOL_TMP/held")" = '"$1"' ]'
+	rm -r "$POOL/hold"
+}
+
+# FORGET is sent once.  Each worker is killed when it has read one, and the next
+# one carries it out.
+@test "nothing that the kernel forgets is lost with a worker" {
+	local mode holder n worker
+	export DIE_AT_FORGET
+	tmp
+	DIE_AT_FORGET=$POOL_TMP/die
+	for mode in $MODES; do
+		LD_PRELOAD=$TOOLS/die_at_forget.so \
+			ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 \
+			pool_start --mode="$mode"
+		# one by one, and as many at once as do not fit into a page
+		for n in 7 400; do
+			hold_files "$n"
+			# and the directory
+			inodes $((n + 2))
+			: >"$DIE_AT_FORGET"
+			worker=$(pool_pid worker)
+			((n == 7)) || kill -STOP "$worker"
+			kill "$holder"
+			wait_until 20 not_running "$holder"
+			((n == 7)) || kill -CONT "$worker"
+			wait_until 20 inodes 1
+			[ -s "$DIE_AT_FORGET" ]
+			rm "$DIE_AT_FORGET"
+		done
+		pool_stop
+	done
+}
+
 # ---- loops -----------------------------------------------------------------
 
 loops_and_kills() {

@@ -85,8 +85,9 @@ static enum wire_op wire_op_of(uint32_t opcode)
 		return WIRE_WRITE;
 	case FUSE_FORGET:
 	case FUSE_BATCH_FORGET:
+		return WIRE_FORGET;
 	case FUSE_INTERRUPT:
-		return WIRE_UNANSWERED;
+		return WIRE_INTERRUPT;
 	case FUSE_POLL:
 		return WIRE_POLL;
 	case WIRE_OP_TMPFILE:
@@ -121,6 +122,29 @@ bool wire_parse(const void *buf, size_t len, struct wire_request *out)
 void wire_as_create(void *buf)
 {
 	((struct fuse_in_header *)buf)->opcode = FUSE_CREATE;
+}
+
+bool wire_forget(const void *buf, size_t size, size_t i,
+		 struct wire_forget *out)
+{
+	const struct fuse_in_header *in = buf;
+	const struct fuse_forget_in *one = (const void *)(in + 1);
+	const struct fuse_batch_forget_in *batch = (const void *)(in + 1);
+	const struct fuse_forget_one *all = (const void *)(batch + 1);
+
+	if (in->len < size)
+		size = in->len;
+	if (in->opcode == FUSE_FORGET && i == 0 &&
+	    size >= sizeof(*in) + sizeof(*one)) {
+		*out = (struct wire_forget){ in->nodeid, one->nlookup };
+		return true;
+	}
+	if (in->opcode != FUSE_BATCH_FORGET ||
+	    size < sizeof(*in) + sizeof(*batch) || i >= batch->count ||
+	    size < sizeof(*in) + sizeof(*batch) + (i + 1) * sizeof(*all))
+		return false;
+	*out = (struct wire_forget){ all[i].nodeid, all[i].nlookup };
+	return true;
 }
 
 bool wire_parse_write(const void *buf, size_t len, struct wire_write *out)

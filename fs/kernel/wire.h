@@ -32,7 +32,8 @@ enum wire_op {
 	WIRE_POLL,
 	WIRE_TMPFILE, /* made a CREATE by wire_as_create() */
 	WIRE_STATX,
-	WIRE_UNANSWERED /* FORGET, INTERRUPT: they have no reply */
+	WIRE_FORGET, /* and BATCH_FORGET: they have no reply */
+	WIRE_INTERRUPT /* has none, either */
 };
 
 /* What a request's header says. */
@@ -57,6 +58,25 @@ bool wire_parse(const void *buf, size_t len, struct wire_request *out);
  * TMPFILE; the two differ in that the name of a TMPFILE means nothing.
  */
 void wire_as_create(void *buf);
+
+/** wire_has_reply - INTERRUPT and FORGET have none, and are not sent again. */
+static inline bool wire_has_reply(const struct wire_request *r)
+{
+	return r->op != WIRE_FORGET && r->op != WIRE_INTERRUPT;
+}
+
+/* What the kernel forgets: @n of its references to @ino. */
+struct wire_forget {
+	uint64_t ino;
+	uint64_t n;
+};
+/**
+ * wire_forget - number @i of what a FORGET or BATCH_FORGET says.
+ * @size: bytes of @buf.
+ * Return: false: there are not so many, or it is no such request.
+ */
+bool wire_forget(const void *buf, size_t size, size_t i,
+		 struct wire_forget *out);
 
 /* A WRITE request, to answer it without libfuse. */
 struct wire_write {

@@ -154,7 +154,7 @@ void plain_read(struct call *c, size_t size, off_t off,
 	if (size > REQUEST_BUFFER)
 		size = REQUEST_BUFFER;
 	if (!w->io_buffer)
-		w->io_buffer = buffer_alloc(w);
+		w->io_buffer = buffer_alloc();
 	if (!w->io_buffer)
 		n = -ENOMEM;
 	else if (fd >= 0 && (n = pread(fd, w->io_buffer, size, off)) < 0)

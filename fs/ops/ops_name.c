@@ -52,27 +52,6 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		reply_made(&c, err, child);
 }
 
-void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
-{
-	struct worker *w = worker_of(fuse_req_userdata(req));
-
-	if (inode_kind(ino) == INODE_PLAIN)
-		inode_forget(w->pool, ino, n);
-	fuse_reply_none(req);
-}
-
-void op_forget_multi(fuse_req_t req, size_t count,
-		     struct fuse_forget_data *forgets)
-{
-	struct worker *w = worker_of(fuse_req_userdata(req));
-
-	for (size_t i = 0; i < count; i++)
-		if (inode_kind(forgets[i].ino) == INODE_PLAIN)
-			inode_forget(w->pool, forgets[i].ino,
-				     forgets[i].nlookup);
-	fuse_reply_none(req);
-}
-
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
 	struct call c = call_of(req, parent);

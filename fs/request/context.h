@@ -25,7 +25,7 @@
 #include "shrinker/memwatch.h"
 
 #define INIT_MAX 512 /* bytes of an INIT request */
-/* Bytes of the memory that a request is read into: a huge page. */
+/* Bytes of the memory that a request is read into. */
 #define REQUEST_BUFFER (2u << 20)
 
 /*
@@ -35,6 +35,15 @@
 #define BLAME_MAX 21
 #define BLAME_CRASH 7
 #define BLAME_KILL 1
+
+/* How far a FORGET has come: see forget.c. */
+struct forget_note {
+	uint64_t unique;
+	uint32_t begun;
+	struct {
+		uint64_t ino, left;
+	} entry[2];
+};
 
 /* Memory that the keeper shares with its workers. */
 struct mount_shared {
@@ -58,6 +67,8 @@ struct mount_shared {
 	pid_t keeper;
 	_Atomic int32_t last_backing; /* the newest passthrough id */
 	uint64_t device; /* of the mount: see mount_device() */
+	void *buffer; /* REQUEST_BUFFER bytes, shared, too: see buffer.h */
+	struct forget_note forget;
 	char why[256]; /* why the mount failed, for the user */
 };
 
@@ -86,9 +97,7 @@ struct worker {
 	struct wire_request request; /* 1: the one being handled */
 	uint64_t requests; /* 1: handled by this worker */
 
-	/* Buffers: see fs/request/buffer.c. */
-	void *buffer; /* 1, but for the loop: requests are read into it */
-	void *spare_buffer; /* 1 */
+	void *buffer; /* requests are read into it: see fs/request/buffer.h */
 	void *io_buffer; /* 1: READ is answered from it */
 
 	struct waiters waiters; /* 1 */

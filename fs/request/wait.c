@@ -6,17 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/request/buffer.h"
 #include "fs/request/context.h"
 #include "fs/request/memory.h"
 #include "fs/request/inode.h"
 
-/*
- * A payload from this size on keeps the buffer it came in, which is quicker
- * than to copy it, and takes more memory: so many at a time.
- */
-#define WAIT_KEEP (256u << 10)
-#define WAIT_KEPT_MAX 4
 /* A request of so many bytes that is set aside is no burden. */
 #define WAIT_SMALL 4096
 
@@ -73,11 +66,7 @@ static void wait_remove(struct waiter *wt)
 	TAILQ_REMOVE(wt->queue, wt, link);
 	w->waiters.nr--;
 	wait_uncharge(w, wt->op.uid, wt->payload.len);
-	if (wt->keeps_buffer)
-		buffer_free(w, wt->held);
-	else
-		free(wt->held);
-	w->waiters.nr_kept -= wt->keeps_buffer;
+	free(wt->held);
 	free(wt);
 }
 
@@ -90,37 +79,20 @@ static void wait_interrupted(fuse_req_t req, void *data)
 	wait_remove(wt);
 }
 
-/*
- * The payload must outlast the request: it is copied, or, when it is large and
- * still in the buffer that the request was read into, keeps that buffer.
- */
+/* The payload must outlast the request: it is copied. */
 static int wait_hold(struct worker *w, struct waiter *wt)
 {
 	struct payload *p = &wt->payload;
-	const char *at = p->mem;
-	void *fresh;
 
 	wt->held = NULL;
-	wt->keeps_buffer = p->len >= WAIT_KEEP &&
-			   w->waiters.nr_kept < WAIT_KEPT_MAX &&
-			   at >= (char *)w->buffer &&
-			   at < (char *)w->buffer + REQUEST_BUFFER;
-	if (p->len && !w->request.resent &&
-	    memory_grow(w, wt->keeps_buffer ? REQUEST_BUFFER : p->len, false))
+	if (!p->len)
+		return 0;
+	if (!w->request.resent && memory_grow(w, p->len, false))
 		return -ENOBUFS;
-	if (wt->keeps_buffer) {
-		fresh = buffer_alloc(w);
-		if (!fresh)
-			return -ENOMEM;
-		wt->held = w->buffer;
-		w->buffer = fresh;
-	} else if (p->len) {
-		wt->held = malloc(p->len);
-		if (!wt->held)
-			return -ENOMEM;
-		p->mem = memcpy(wt->held, p->mem, p->len);
-	}
-	w->waiters.nr_kept += wt->keeps_buffer;
+	wt->held = malloc(p->len);
+	if (!wt->held)
+		return -ENOMEM;
+	p->mem = memcpy(wt->held, p->mem, p->len);
 	return 0;
 }
 
@@ -141,10 +113,9 @@ int wait_add(struct worker *w, struct waiter_queue *queue,
 	if (err)
 		return err;
 	wt = malloc(sizeof(*wt));
-	if (!wt)
-		goto no_memory;
-	*wt = *model;
-	err = wait_hold(w, wt);
+	if (wt)
+		*wt = *model;
+	err = wt ? wait_hold(w, wt) : -ENOMEM;
 	if (err)
 		goto no_memory;
 	wt->worker = w;
@@ -157,7 +128,7 @@ int wait_add(struct worker *w, struct waiter_queue *queue,
 no_memory:
 	free(wt);
 	wait_uncharge(w, model->op.uid, model->payload.len);
-	return -ENOMEM;
+	return err;
 }
 
 static bool wait_retry(struct waiter *wt)
@@ -324,7 +295,7 @@ bool wait_defer(struct worker *w, const void *buf, size_t len)
 	if (pool_replays(w->pool, w->request.unique))
 		return false;
 	/* The kernel may need these answered to drop its copies. */
-	if (w->request.op == WIRE_UNANSWERED ||
+	if (!wire_has_reply(&w->request) ||
 	    (w->request.op == WIRE_READ &&
 	     inode_kind(w->request.ino) == INODE_BOX + BOX_DATA))
 		return false;

@@ -31,8 +31,7 @@ struct waiter {
 	size_t size; /* bytes of a reader's buffer */
 	bool commit; /* a sender's: queue the transaction at once */
 	struct payload payload; /* a sender's */
-	void *held; /* the payload's memory: a copy, or a request buffer */
-	bool keeps_buffer;
+	void *held; /* the payload's memory */
 	/* Tries again.  Return: true when it has answered. */
 	bool (*retry)(struct waiter *);
 	/* Answers: @error is EINTR, or ESHUTDOWN at the end of the mount. */
@@ -68,7 +67,6 @@ struct waiters {
 	uint64_t *woken; /* serials of boxes to look at */
 	uint32_t nr_woken, max_woken;
 	uint32_t nr;
-	uint32_t nr_kept; /* that keep the buffer they came in */
 	bool events_polled;
 };
 

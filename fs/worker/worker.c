@@ -19,6 +19,8 @@
 #include "fs/kernel/harden.h"
 #include "fs/kind/config.h"
 #include "fs/request/backing.h"
+#include "fs/request/buffer.h"
+#include "fs/request/forget.h"
 #include "fs/worker/watcher.h"
 #include "pool/store/store.h"
 #include "pool/tree/tree.h"
@@ -222,6 +224,8 @@ static int worker_take_over(struct worker *w)
 	int err = 0;
 
 	pool_lock(w->pool);
+	if (restarted)
+		forget_resume(w);
 	if (restarted && w->mode == MODE_PASSTHROUGH)
 		backing_close_unrecorded(w);
 	if (!restarted)
@@ -254,6 +258,8 @@ int worker_run(const struct options *options, struct mount_shared *shared,
 	w->store = store;
 	w->mount = mount;
 	w->fuse_fd = fuse_session_fd(mount);
+	w->buffer = shared->buffer;
+	buffer_touch(w->buffer);
 	waiters_init(w);
 	clock_gettime(CLOCK_REALTIME, &w->started);
 	worker_prepare(w);

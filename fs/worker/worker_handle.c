@@ -9,6 +9,7 @@
 
 #include "fs/kind/box.h"
 #include "fs/ops/ops.h"
+#include "fs/request/forget.h"
 #include "fs/worker/worker_priv.h"
 
 /* Return: true: answered. */
@@ -16,8 +17,8 @@ static bool worker_refuses(struct worker *w)
 {
 	struct wire_request *r = &w->request;
 
-	if (!r->resent || r->op == WIRE_UNANSWERED ||
-	    w->shared->blame < BLAME_MAX || w->shared->blamed != r->unique)
+	if (!r->resent || !wire_has_reply(r) || w->shared->blame < BLAME_MAX ||
+	    w->shared->blamed != r->unique)
 		return false;
 	wire_reply_error(w->fuse_fd, r->raw_unique, -EIO);
 	return true;
@@ -34,7 +35,9 @@ void worker_handle_locked(struct worker *w, void *buf, size_t len)
 	w->shared->handling = w->request.unique;
 	if (w->request.op == WIRE_TMPFILE)
 		wire_as_create(buf);
-	if (w->request.op == WIRE_STATX)
+	if (w->request.op == WIRE_FORGET)
+		forget_handle(w, buf, len);
+	else if (w->request.op == WIRE_STATX)
 		op_statx(w);
 	else if (w->request.op != WIRE_WRITE ||
 		 inode_kind(w->request.ino) != INODE_BOX + BOX_SEND ||

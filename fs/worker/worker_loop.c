@@ -7,7 +7,6 @@
 #include "fs/worker/worker_priv.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "fs/request/buffer.h"
@@ -35,19 +34,16 @@ void worker_turn(struct worker *w)
 int worker_loop(struct worker *w)
 {
 	struct follow follow = { 0 };
-	ssize_t n = -ENOMEM;
+	ssize_t n = w->init_swallow ? worker_handle_resent(w) : 0;
 
-	w->buffer = buffer_alloc(w);
-	if (w->buffer)
-		n = w->init_swallow ? worker_handle_resent(w) : 0;
 	while (n >= 0 && (n = worker_read(w, w->buffer)) > 0) {
 		worker_turn(w);
 		pool_lock(w->pool);
 		worker_handle_locked(w, w->buffer, n);
+		buffer_done(w->buffer, n);
 		pool_unlock(w->pool);
 		worker_turn(w);
 		follow_client(&follow, w->request.pid);
 	}
-	free(w->buffer);
 	return n == -ENODEV ? WORKER_UNMOUNTED : WORKER_FAILED;
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fs/request/buffer.h"
 #include "pool/tree/tree.h"
 
 /*
@@ -48,15 +49,21 @@ static int worker_read_resent(struct worker *w, struct raw_queue *all)
 	struct raw_request *raw = NULL;
 	int err = 0;
 
-	while (!err && (r.resent || r.op == WIRE_UNANSWERED)) {
+	while (!err && (r.resent || !wire_has_reply(&r))) {
 		err = worker_read_raw(w, &raw);
 		if (err)
 			break;
-		if (wire_parse(raw->bytes, raw->len, &r) && r.resent &&
-		    pool_replays(w->pool, r.unique))
+		if (!wire_parse(raw->bytes, raw->len, &r) ||
+		    r.op == WIRE_FORGET) {
+			/* Not later: it would be lost with this worker. */
+			worker_handle_locked(w, raw->bytes, raw->len);
+			buffer_done(w->buffer, raw->len);
+			free(raw);
+		} else if (r.resent && pool_replays(w->pool, r.unique)) {
 			TAILQ_INSERT_HEAD(all, raw, link);
-		else
+		} else {
 			TAILQ_INSERT_TAIL(all, raw, link);
+		}
 	}
 	return err == -EAGAIN ? 0 : err;
 }

@@ -43,6 +43,12 @@ struct pool;
 /** inode_forget - drop @n of the references that lookups have taken. */
 void inode_forget(struct pool *pool, uint32_t inode, uint64_t n);
 
+/** inode_lookups - references that lookups have taken; 0 for no such inode. */
+uint64_t inode_lookups(struct pool *pool, uint32_t inode);
+
+/** inode_set_lookups - there are @n of them: 0 may be the end of the inode. */
+void inode_set_lookups(struct pool *pool, uint32_t inode, uint64_t n);
+
 /** inode_valid - is there a record of this inode? */
 bool inode_valid(struct pool *pool, uint32_t inode);
 

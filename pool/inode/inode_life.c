@@ -92,13 +92,24 @@ void inode_set_dead(struct pool *pool, uint32_t inode)
 	inode_free_unused(pool, inode);
 }
 
-void inode_forget(struct pool *pool, uint32_t inode, uint64_t n)
+uint64_t inode_lookups(struct pool *pool, uint32_t inode)
 {
-	struct inode_rec *rec;
+	return inode_valid(pool, inode)
+		       ? inode_rec(pool->inodes, inode)->nlookup
+		       : 0;
+}
 
+void inode_set_lookups(struct pool *pool, uint32_t inode, uint64_t n)
+{
 	if (!inode_valid(pool, inode) || inode == INODE_ROOT)
 		return;
-	rec = inode_rec(pool->inodes, inode);
-	rec->nlookup = rec->nlookup > n ? rec->nlookup - n : 0;
+	inode_rec(pool->inodes, inode)->nlookup = n;
 	inode_free_unused(pool, inode);
+}
+
+void inode_forget(struct pool *pool, uint32_t inode, uint64_t n)
+{
+	uint64_t has = inode_lookups(pool, inode);
+
+	inode_set_lookups(pool, inode, has > n ? has - n : 0);
 }

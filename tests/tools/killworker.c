@@ -7,6 +7,7 @@
  *	--most MS	a worker lives up to so long after its first answer; 50
  *	--early N	of a hundred workers so many are killed before that; 10
  *	--seed N	of the random numbers
+ *	--until FILE	or ends earlier, when it is there
  *	--each		print each pause
  *
  * KEEPER is the process that starts workers, DIR is on the mount.  The pause of
@@ -27,13 +28,16 @@
 #include <sys/pidfd.h>
 #include <sys/statfs.h>
 
-#define USAGE "[--most MS] [--early N] [--seed N] [--each] KEEPER DIR KILLS"
+#define USAGE                                                         \
+	"[--most MS] [--early N] [--seed N] [--until FILE] [--each] " \
+	"KEEPER DIR KILLS"
 #define NO_ANSWER_SECONDS 60
 
 static struct {
 	double most;
 	int early;
 	unsigned int seed;
+	const char *until;
 	bool each;
 	pid_t keeper;
 	const char *dir;
@@ -218,6 +222,7 @@ int main(int argc, char **argv)
 		{ "most", required_argument, NULL, 'm' },
 		{ "early", required_argument, NULL, 'e' },
 		{ "seed", required_argument, NULL, 's' },
+		{ "until", required_argument, NULL, 'u' },
 		{ "each", no_argument, NULL, 'E' },
 		{},
 	};
@@ -230,6 +235,8 @@ int main(int argc, char **argv)
 			opt.early = atoi(optarg);
 		else if (c == 's')
 			opt.seed = atoi(optarg);
+		else if (c == 'u')
+			opt.until = optarg;
 		else if (c == 'E')
 			opt.each = true;
 		else
@@ -246,7 +253,8 @@ int main(int argc, char **argv)
 		usage(USAGE);
 	signal(SIGALRM, on_alarm);
 	ask();
-	while (usual.nr + early.nr < opt.kills)
+	while (usual.nr + early.nr < opt.kills &&
+	       (!opt.until || access(opt.until, F_OK)))
 		round_of_kills();
 	print(&usual, "kills");
 	print(&early, "early kills");

@@ -43,7 +43,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define MAX_FDS 64
+#define MAX_FDS 512
 
 struct op {
 	const char *name;
