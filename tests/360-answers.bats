@@ -198,3 +198,103 @@ too_much() {
 @test "what no pool could hold costs nobody what is volatile" {
 	in_every_way too_much -o size=64M
 }
+
+# ---- attributes that follow those of another inode ---------------------------
+
+# The files of tx/ have the mode and the owner of tx.
+tx_follows() {
+	local i
+
+	mkdir -m 755 "$B/x"
+	for i in {1..300}; do
+		"$TOOLS/sendtx" --text "text $i" "$B/x/send"
+	done
+	# all of them are looked up, and kept
+	is 300 "$(as 1111 cat "$B/x/tx"/* | grep -o text | wc -l)"
+	is 300 "$(stat -c %a "$B/x/tx"/* | grep -c 444)"
+	chmod 711 "$B/x/tx"
+	for i in 1 2 255 256 257 300; do
+		is "EACCES 400" "$(as 1111 "$TOOLS/posixops" open \
+			"$B/x/tx/$i" r) $(stat -c %a "$B/x/tx/$i")"
+	done
+	chmod 755 "$B/x/tx"
+	is 300 "$(as 1111 cat "$B/x/tx"/* | grep -o text | wc -l)"
+	chmod 511 "$B/x/tx"
+	chown 2222:3333 "$B/x/tx"
+	is "2222:3333 EACCES" "$(stat -c %u:%g "$B/x/tx/7") $(
+		as 1111 "$TOOLS/posixops" open "$B/x/tx/7" r)"
+	is "text 7" "$(as 2222 cat "$B/x/tx/7")"
+	# for a worker that did not look them up
+	kill_worker
+	chown 1111:3333 "$B/x/tx"
+	is "text 7" "$(as 1111 cat "$B/x/tx/7")"
+	is EACCES "$(as 2222 "$TOOLS/posixops" open "$B/x/tx/7" r)"
+}
+
+@test "chmod and chown of tx reach the files in it at once" {
+	as_root_in_every_mode tx_follows -o allow_other
+}
+
+# An O_PATH descriptor keeps an alias of send.
+send_follows() {
+	local i
+
+	chmod 777 "$W"
+	mkdir -m 777 "$B/x"
+	chmod 222 "$B/x/send"
+	for i in 1 2; do
+		exec 8>"$B/x/send"
+		background as_id 1111 1111 timeout 100 "$TOOLS/posixops" \
+			open "$B/x/send" path touch "$W/ready" await "$W/go" \
+			open /proc/self/fd/3 w >"$W/said"
+		wait_until 10 test -e "$W/ready"
+		exec 9>"$B/x/send"
+		chmod 200 "$B/x/send"
+		is 200 "$(stat -c %a "$B/x/send")"
+		touch "$W/go"
+		wait "$BG_PID"
+		is EACCES "$(tail -n 1 "$W/said")"
+		chmod 222 "$B/x/send"
+		exec 8>&- 9>&-
+		kill_worker
+		rm -f "$W/ready" "$W/go"
+	done
+}
+
+@test "chmod of send reaches each of its aliases at once" {
+	as_root_in_every_mode send_follows -o allow_other
+}
+
+# ---- the errno that is true --------------------------------------------------
+
+# fills FILE DD-OPTION...: it ends with that error.
+fills() {
+	LC_ALL=C dd if=/dev/zero of="$1" bs=256K "${@:2}" 2>&1 |
+		grep -q "No space left on device" || fail "dd of=$*"
+}
+
+full_pool() {
+	local i
+
+	cd "$POOL"
+	mkdir "$B/x"
+	head -c 1M /dev/urandom >src
+	for i in 1 2 3; do
+		# a box that was used has pages to give back
+		"$TOOLS/sendtx" --size 2M "$B/x/send"
+		"$TOOLS/recvtx" --timeout 60 "$B/x" >/dev/null
+		rm -f "$B/x/tx"/*
+		fills f
+		fills f oflag=append conv=notrunc
+		fills g conv=notrunc seek=100
+		is "0 0 ENOSPC" "$(posix open src r open f rw copy 0 0 50M 1M)"
+		is "0 ENOSPC" "$(posix open f rw fallocate extend 60M 7M)"
+		is "sendtx: write: ENOSPC" \
+			"$("$TOOLS/sendtx" --size 1M "$B/x/send" 2>&1)"
+		rm -f f g
+	done
+}
+
+@test "a full pool is ENOSPC, whoever has given room back meanwhile" {
+	in_every_way full_pool -o size=8M
+}

@@ -16,6 +16,17 @@ int box_inode_setattr(struct call *c, const struct stat *st, int to_set);
 void box_tx_changed(struct worker *w, struct box *box);
 
 /**
+ * box_followers - inodes whose attributes are those of inode @ino of a box: the
+ * files of tx/ and the aliases of send.  The kernel may have them from before.
+ * @next: 0 at first; where to go on.
+ * @out, @max: at most so many.
+ *
+ * Return: how many; fewer than @max: these were the last.
+ */
+size_t box_followers(struct worker *w, uint64_t ino, uint64_t *next,
+		     uint64_t *out, size_t max);
+
+/**
  * send_write_fast - handle a WRITE to send without libfuse, if that takes
  * neither waiting nor an error.
  * @buf, @len: the whole request.

@@ -76,8 +76,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 	struct call c = call_of(req, ino);
 	int err = c.ops->setattr ? c.ops->setattr(&c, attr, to_set) : -EPERM;
 
-	if (err)
+	if (err < 0)
 		fuse_reply_err(req, -err);
-	else
+	else if (err != SETATTR_LATER)
 		op_getattr(req, ino, fi);
 }

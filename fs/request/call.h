@@ -29,11 +29,14 @@ struct call {
 
 struct dir_reply;
 
+#define SETATTR_LATER 1
+
 struct inode_ops {
 	/* Fills *@st, which is zeros before; only plain files fill st_ino.
 	 * Return: 0 or -errno. */
 	int (*getattr)(struct call *c, struct stat *st);
-	/* Return: 0 or -errno; the caller replies with getattr's. */
+	/* Return: 0: the caller replies with getattr's; SETATTR_LATER: it is
+	 * replied later; or -errno. */
 	int (*setattr)(struct call *c, const struct stat *st, int to_set);
 	/* Return: 0 and *@child, or -errno. */
 	int (*lookup)(struct call *c, const char *name, uint64_t *child);

@@ -103,7 +103,9 @@ struct worker {
 	struct waiters waiters; /* 1 */
 	bool closing; /* 1: no request may wait any more */
 
-	uint16_t last_alias; /* 1: of all boxes' send: see inode.h */
+	/* 1: of all boxes' send: see inode.h; above UINT16_MAX: they come again.
+	 */
+	uint32_t last_alias;
 
 	struct memwatch memory; /* 1: see fs/request/memory.c */
 	struct headroom headroom; /* 1: the same */

@@ -272,6 +272,14 @@ int notify_then_lseek(struct worker *w, fuse_req_t req, uint32_t ino, off_t off,
 	return notify_add(w, &job);
 }
 
+int notify_then_setattr(struct worker *w, fuse_req_t req, uint64_t ino)
+{
+	struct notify_job job = { .kind = NOTIFY_SETATTR,
+				  .setattr = { .req = req, .ino = ino } };
+
+	return notify_add(w, &job);
+}
+
 /* --- directories --- */
 
 void notify_listing(struct worker *w, uint64_t ino)

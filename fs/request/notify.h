@@ -30,6 +30,7 @@ enum notify_kind {
 	NOTIFY_WRITE, /* answer a WRITE behind all jobs that came before it */
 	NOTIFY_PIN, /* pin a range behind them, then answer */
 	NOTIFY_LSEEK, /* write back a file's dirty pages, then answer */
+	NOTIFY_SETATTR, /* drop attributes that follow those of ino, answer */
 };
 
 struct notify_job {
@@ -80,6 +81,11 @@ struct notify_job {
 			off_t off;
 			int whence;
 		} lseek;
+		struct {
+			fuse_req_t req;
+			uint64_t ino; /* of a box */
+			uint64_t next; /* for box_followers() */
+		} setattr;
 	};
 };
 TAILQ_HEAD(notify_jobs, notify_job);
@@ -217,6 +223,14 @@ int notify_then_pin(struct worker *w, fuse_req_t req, uint32_t ino,
  */
 int notify_then_lseek(struct worker *w, fuse_req_t req, uint32_t ino, off_t off,
 		      int whence);
+
+/**
+ * notify_then_setattr - SETATTR of an inode of a box, when the kernel has no old
+ * attributes of others that follow it: see box_followers().
+ *
+ * Return: 0 or -ENOMEM: the caller must answer.
+ */
+int notify_then_setattr(struct worker *w, fuse_req_t req, uint64_t ino);
 
 /* --- directories --- */
 

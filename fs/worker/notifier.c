@@ -28,6 +28,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "fs/kind/box.h"
+#include "fs/ops/ops.h"
 #include "fs/worker/dropper.h"
 #include "fs/worker/worker_priv.h"
 #include "pool/tree/tree.h"
@@ -211,6 +213,28 @@ static void notifier_lseek(struct worker *w, struct dropper *d,
 	pool_unlock(w->pool);
 }
 
+#define FOLLOWERS_AT_ONCE 256
+
+/* Return: false: there are more, and other jobs come first. */
+static bool notifier_setattr(struct worker *w, struct notify_job *job)
+{
+	uint64_t ino[FOLLOWERS_AT_ONCE];
+	size_t n;
+
+	pool_lock(w->pool);
+	n = box_followers(w, job->setattr.ino, &job->setattr.next, ino,
+			  FOLLOWERS_AT_ONCE);
+	pool_unlock(w->pool);
+	for (size_t i = 0; i < n; i++)
+		notify_attributes(w, ino[i]);
+	if (n == FOLLOWERS_AT_ONCE)
+		return false;
+	pool_lock(w->pool);
+	worker_ops.getattr(job->setattr.req, job->setattr.ino, NULL);
+	pool_unlock(w->pool);
+	return true;
+}
+
 /* --- for the threads --- */
 
 static void drop_box(struct dropper *d, const struct notify_job *job)
@@ -252,6 +276,12 @@ void notifier_do(struct worker *w, struct dropper *d, struct notify_job *job)
 		break;
 	case NOTIFY_LSEEK:
 		notifier_lseek(w, d, job);
+		break;
+	case NOTIFY_SETATTR:
+		if (!notifier_setattr(w, job)) {
+			notify_again(dropper_queue(d), job);
+			return;
+		}
 		break;
 	}
 	free(job);
