@@ -153,6 +153,38 @@ holds_little() {
 	each_pool holds_little
 }
 
+@test "a kernel without filters: said at start, and the pool works" {
+	need fuse
+	! sanitized || skip "built with a sanitizer: no filter"
+	LD_PRELOAD=$TOOLS/no_filter.so pool_start
+	grep -q "cannot limit the worker's system calls: .*; going on" "$POOL_LOG"
+	is 0 "$(of "$(pool_pid worker)" Seccomp)"
+	mkdir "$POOL/box/a"
+	"$TOOLS/sendtx" --text hello "$POOL/box/a/send"
+	is hello "$("$TOOLS/recvtx" --timeout 60 "$POOL/box/a")"
+	pool_stop
+}
+
+# restarted: WORKER has been replaced.
+restarted() {
+	[[ $(pool_pid worker) != "$WORKER" ]]
+}
+
+leaves_no_core() {
+	kill -SEGV "$WORKER"
+	wait_until 10 restarted
+	is "" "$(find / -maxdepth 1 -name 'core*' -newer "$POOL_TMP/start")"
+}
+
+@test "a worker that crashes leaves no core file, whatever the limit" {
+	need fuse
+	linux_has 6 9 || skip_or_fail "no restarts"
+	tmp
+	touch "$POOL_TMP/start"
+	ulimit -c unlimited
+	each_pool leaves_no_core
+}
+
 # inherits_nothing: with descriptor 9 a locked file, 8 a FIFO, at start.
 inherits_nothing() {
 	local fds

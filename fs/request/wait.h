@@ -44,7 +44,7 @@ struct raw_request {
 	size_t len;
 	uid_t uid; /* whose it is */
 	bool charged; /* as one that waits */
-	char bytes[];
+	_Alignas(8) char bytes[]; /* as the headers in it */
 };
 TAILQ_HEAD(raw_queue, raw_request);
 

@@ -295,40 +295,76 @@ void kernel_print(FILE *f, const void *request, size_t len)
 	fprintf(f, " (%zu bytes)\n", len);
 }
 
-static void lookup(uint64_t dir, const char *name)
+/* Return: the inode, which was not known. */
+static uint64_t lookup(uint64_t dir, const char *name)
 {
+	unsigned int before = k.nr_inodes;
+
 	request_begin(FUSE_LOOKUP, dir);
 	request_add_string(name);
 	request_send();
+	must_hold(k.nr_inodes > before, "there is no %s", name);
+	return k.inodes[before].id;
 }
 
-/* The newest inode is what was looked up last. */
-static uint64_t newest(void)
+static void open_as(uint64_t id, uint32_t flags)
 {
-	return k.inodes[k.nr_inodes - 1].id;
+	struct fuse_open_in arg = { .flags = flags };
+
+	request_begin(FUSE_OPEN, id);
+	request_add(&arg, sizeof(arg));
+	request_send();
+}
+
+static void prelude_box(uint64_t boxes)
+{
+	struct fuse_mkdir_in mkdir = { .mode = 0777 };
+	uint64_t box, recv;
+
+	request_begin(FUSE_MKDIR, boxes);
+	request_add(&mkdir, sizeof(mkdir));
+	request_add_string("a");
+	request_send();
+	box = k.inodes[k.nr_inodes - 1].id;
+	open_as(lookup(box, "data"), O_RDONLY);
+	open_as(lookup(box, "send"), O_WRONLY);
+	open_as(lookup(box, "send"), O_WRONLY | O_NONBLOCK);
+	recv = lookup(box, "recv");
+	open_as(recv, O_RDONLY);
+	open_as(recv, O_RDONLY | O_NONBLOCK);
+	lookup(box, "tx");
+	lookup(box, "stat");
+}
+
+static void prelude_control(uint64_t control)
+{
+	static const char *const names[] = { "stats", "metrics", "pressure",
+					     NULL };
+	static const char *const scan[] = { "box-pages-0", "volatile-files-1",
+					    "volatile-ranges-2", NULL };
+	uint64_t shrinkers = lookup(control, "shrinker");
+
+	for (int i = 0; names[i]; i++)
+		lookup(control, names[i]);
+	open_as(lookup(control, "config"), O_RDWR);
+	open_as(lookup(control, "events"), O_RDONLY);
+	for (int i = 0; scan[i]; i++) {
+		uint64_t dir = lookup(shrinkers, scan[i]);
+
+		open_as(lookup(dir, "scan"), O_WRONLY);
+		open_as(lookup(dir, "count"), O_RDONLY);
+	}
 }
 
 void kernel_prelude(void)
 {
-	struct fuse_mkdir_in mkdir = { .mode = 0777 };
 	struct fuse_create_in create = { .flags = O_RDWR | O_CREAT,
 					 .mode = S_IFREG | 0644 };
-	uint64_t box;
 
 	k.pid = getpid();
 	k.uid = 0;
-	lookup(FUSE_ROOT_ID, ".pool");
-	lookup(newest(), "shrinker");
-	lookup(FUSE_ROOT_ID, "box");
-	request_begin(FUSE_MKDIR, newest());
-	request_add(&mkdir, sizeof(mkdir));
-	request_add_string("a");
-	request_send();
-	box = newest();
-	lookup(box, "data");
-	lookup(box, "send");
-	lookup(box, "recv");
-	lookup(box, "tx");
+	prelude_control(lookup(FUSE_ROOT_ID, ".pool"));
+	prelude_box(lookup(FUSE_ROOT_ID, "box"));
 	request_begin(FUSE_CREATE, FUSE_ROOT_ID);
 	request_add(&create, sizeof(create));
 	request_add_string("a");

@@ -11,8 +11,8 @@
 #define OP_TMPFILE 51
 #define OP_STATX 52
 
-#define INODES_MAX 400
-#define OPENS_MAX 200
+#define INODES_MAX 500
+#define OPENS_MAX 250
 #define PENDINGS_MAX 400
 
 /* An inode that it was told of. */
