@@ -92,7 +92,8 @@ static void test_steps(void)
 
 	for (int i = 0; i < 2; i++) {
 		file[i] = filled_file(INODE_ROOT, i ? "b" : "a", part, 's');
-		must(vfile_set_volatile(pool, &the_op, file[i], true, 0) == 0, "volatile");
+		must(vfile_set_volatile(pool, &the_op, file[i], true, 0) == 0,
+		     "volatile");
 	}
 	fit(file[0]);
 	ok(on_top() == 2 * part, "two steps up that are large together");

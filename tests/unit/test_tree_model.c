@@ -329,7 +329,8 @@ static void do_volatile(void)
 		return;
 	if (mtree[i].type != REGULAR && mtree[i].type != DIRECTORY)
 		should = -EOPNOTSUPP;
-	same(vfile_set_volatile(pool, &the_op, mtree[i].node, on, 0), should, "volatile");
+	same(vfile_set_volatile(pool, &the_op, mtree[i].node, on, 0), should,
+	     "volatile");
 	if (!should)
 		mtree[i].is_volatile = on;
 }

@@ -168,7 +168,8 @@ int main(void)
 	ok(pool_intact(), "all invariants hold");
 	ok(all_have_worked(), "everybody has worked");
 	scan_pages("volatile-files", 100000);
-	must(vfile_set_volatile(pool, &the_op, d, false, 0) == 0, "not volatile");
+	must(vfile_set_volatile(pool, &the_op, d, false, 0) == 0,
+	     "not volatile");
 	tree_remove_everything(INODE_ROOT);
 	inode_forget(pool, d, 1);
 	ok(nr_tree_nodes() == 1 && !volatile_now().available && pool_intact(),

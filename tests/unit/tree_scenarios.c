@@ -61,8 +61,10 @@ static void setup_two_forgotten(void)
 static void setup_two_volatile(void)
 {
 	setup_two();
-	must(vfile_set_volatile(pool, &the_op, at.file, true, 0) == 0, "volatile");
-	must(vfile_set_volatile(pool, &the_op, at.other, true, 0) == 0, "volatile");
+	must(vfile_set_volatile(pool, &the_op, at.file, true, 0) == 0,
+	     "volatile");
+	must(vfile_set_volatile(pool, &the_op, at.other, true, 0) == 0,
+	     "volatile");
 }
 
 static void setup_linked(void)
@@ -74,7 +76,8 @@ static void setup_linked(void)
 static void setup_linked_volatile(void)
 {
 	setup_linked();
-	must(vfile_set_volatile(pool, &the_op, at.other, true, 0) == 0, "volatile");
+	must(vfile_set_volatile(pool, &the_op, at.other, true, 0) == 0,
+	     "volatile");
 }
 
 static void setup_dirs(void)
@@ -89,16 +92,19 @@ static void setup_volatile_in_dir(void)
 	setup_dir();
 	at.other = made_dir(at.top, "e");
 	at.file = filled_file(at.dir, "kept", 1, 'k');
-	must(vfile_set_volatile(pool, &the_op, at.file, true, 0) == 0, "volatile");
+	must(vfile_set_volatile(pool, &the_op, at.file, true, 0) == 0,
+	     "volatile");
 	at.file = filled_file(at.dir, "unknown", 1, 'u');
-	must(vfile_set_volatile(pool, &the_op, at.file, true, 0) == 0, "volatile");
+	must(vfile_set_volatile(pool, &the_op, at.file, true, 0) == 0,
+	     "volatile");
 	inode_forget(pool, at.file, 1);
 }
 
 static void setup_volatile_dir(void)
 {
 	setup_dir();
-	must(vfile_set_volatile(pool, &the_op, at.dir, true, 0) == 0, "volatile");
+	must(vfile_set_volatile(pool, &the_op, at.dir, true, 0) == 0,
+	     "volatile");
 }
 
 static void setup_nameless(void)
@@ -132,7 +138,8 @@ static void setup_open(void)
 static void setup_open_volatile(void)
 {
 	setup_file();
-	must(vfile_set_volatile(pool, &the_op, at.file, true, 0) == 0, "volatile");
+	must(vfile_set_volatile(pool, &the_op, at.file, true, 0) == 0,
+	     "volatile");
 	must(tree_open(pool, &the_op, at.file, O_RDWR, &opened) == 0, "open");
 }
 
@@ -169,7 +176,8 @@ static void setup_purged_ranges(void)
 static void setup_volatile(void)
 {
 	setup_file();
-	must(vfile_set_volatile(pool, &the_op, at.file, true, 0) == 0, "volatile");
+	must(vfile_set_volatile(pool, &the_op, at.file, true, 0) == 0,
+	     "volatile");
 }
 
 #define DEEP(setup)                    \
