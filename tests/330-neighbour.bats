@@ -141,8 +141,8 @@ costs_the_same() {
 }
 
 deep_directories() {
-	costs_the_same deep 4 2000 200
-	cost chain 2000 1
+	costs_the_same deep 4 1000 100
+	cost chain 1000 1
 	is "" "$(find "$POOL"/chain.* -mindepth 1 -maxdepth 1)"
 }
 
@@ -211,4 +211,19 @@ far_apart() {
 
 @test "between directories more than a thousand levels down rename is EXDEV" {
 	in_every_way far_apart
+}
+
+many_things() {
+	costs_the_same boxes 4 1000 100
+	costs_the_same handles 4 2000 100
+	costs_the_same removed 4 1000 20
+	costs_the_same transactions 4 2000 100
+	costs_the_same ranges 4 4000 100
+	costs_the_same writers 4 100 100
+	costs_the_same control 4 1000 100
+	costs_the_same files 4 1000 100
+}
+
+@test "a request costs no more beside thousands of boxes, handles, ranges and the like" {
+	in_every_way many_things
 }

@@ -266,7 +266,7 @@ static char *render_box(struct worker *w, uint64_t ino, int *err)
 		*err = -ENOENT;
 		return NULL;
 	}
-	box_rescan(w->pool, box);
+	box_rescan(box);
 	box_stat(w->pool, box, &bs);
 	free_pages = bs.pages.pages - bs.pages.used - bs.pages.available;
 	return render_json(json_pack(

@@ -18,7 +18,7 @@ uint64_t memory_reclaim(struct worker *w, uint64_t pages)
 	freed = reclaim_direct(w->reclaimer, pages);
 	if (freed < pages) {
 		/* Readers that touch holes can have filled the store. */
-		box_rescan(w->pool, NULL);
+		box_rescan_some(w->pool);
 		freed += reclaim_direct(w->reclaimer, pages - freed);
 	}
 	return freed;

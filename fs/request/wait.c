@@ -161,9 +161,9 @@ void wait_wake_box(struct worker *w, struct box *box)
 
 static void wait_notify_pollers(struct worker *w, struct box *box)
 {
-	uint32_t h = 0;
+	uint32_t h;
 
-	while ((h = handle_next_polling(w->pool, box, h))) {
+	while ((h = handle_next_polling(w->pool, box))) {
 		wire_notify_poll(w->fuse_fd, handle_poll_key(w->pool, h));
 		/* A process that still waits polls again. */
 		handle_set_poll_key(w->pool, h, 0);

@@ -34,6 +34,8 @@
 #include "fs/worker/worker_priv.h"
 #include "pool/tree/tree.h"
 
+#define NEWS_PAUSE_US 500
+
 /* Requests that were woken meanwhile are tried again. */
 static void notifier_run_waiters(struct worker *w)
 {
@@ -292,8 +294,12 @@ void notifier_news(struct worker *w, bool events_added, bool pressure)
 	pool_lock(w->pool);
 	if (events_added)
 		wait_run_events(w);
-	if (pressure)
-		box_rescan(w->pool, NULL);
+	/* In steps: others have the lock in between. */
+	while (pressure && box_rescan_some(w->pool)) {
+		pool_unlock(w->pool);
+		usleep(NEWS_PAUSE_US);
+		pool_lock(w->pool);
+	}
 	pool_unlock(w->pool);
 }
 

@@ -131,7 +131,7 @@ void worker_adopt_pollers(struct worker *w)
 	while ((box = box_next(w->pool, box ? box_serial(box) : 0))) {
 		struct box_waits *bw;
 
-		if (!handle_next_polling(w->pool, box, 0))
+		if (!handle_next_polling(w->pool, box))
 			continue;
 		bw = box_waits(box);
 		if (bw)

@@ -17,6 +17,10 @@
 
 #include "pool/box/box_priv.h"
 
+/* What one box_rescan_some() looks at, at most. */
+#define RESCAN_REGIONS 256
+#define RESCAN_SLOTS 65536
+
 static const struct {
 	mode_t mask; /* bits that are taken from mkdir's mode */
 	mode_t always; /* bits that are set besides */
@@ -169,6 +173,8 @@ static struct box *box_new(struct pool *pool, uint32_t slot)
 	box->txs = (struct avl_tree){ .cmp = box_cmp_tx };
 	TAILQ_INIT(&box->queue);
 	LIST_INIT(&box->handles);
+	LIST_INIT(&box->polling);
+	box->nr_holding = box->nr_stalled = 0;
 	box->nr_queued = box->nr_delivered = box->nr_writing = 0;
 	box->nr_held = box->nr_invalidating = box->nr_handles = 0;
 	box->nr_refs = 0;
@@ -216,8 +222,10 @@ int box_adopt(struct pool *pool, uint32_t slot)
 			 user_charge_anyway);
 	if (err)
 		return err;
-	avl_insert(&pool->boxes->by_serial, &box->by_serial);
-	if (box->rec->state == BOX_REC_LIVE) {
+	avl_insert(box_removed(box) ? &pool->boxes->removed
+				    : &pool->boxes->by_serial,
+		   &box->by_serial);
+	if (!box_removed(box)) {
 		avl_insert(&pool->boxes->by_name, &box->by_name);
 		pool->boxes->nr_boxes++;
 	}
@@ -362,25 +370,12 @@ void box_free_unused(struct pool *pool, struct box *box)
 	    box->nr_refs)
 		return;
 	store_region_unlink(pool->store, box->serial);
-	avl_erase(&pool->boxes->by_serial, &box->by_serial);
+	avl_erase(&pool->boxes->removed, &box->by_serial);
 	box_free_memory(pool, box);
 	box_uncharge(pool, rec->uid[BOX_DIR], rec->size);
 	/* One word needs no journal, whose token must stay as it is. */
 	rec->state = BOX_REC_FREE;
 	table_free(&pool->boxes->boxes, slot);
-}
-
-/* Has an open sender written anything?  If not, the box may be removed. */
-static bool box_has_written(struct pool *pool, struct box *box)
-{
-	struct handle *handle;
-
-	if (!box->nr_writing)
-		return false;
-	LIST_FOREACH(handle, &box->handles, link)
-	if (handle_holds_range(pool, handle))
-		return true;
-	return false;
 }
 
 int box_remove(struct pool *pool, const struct op *op, const char *name)
@@ -395,12 +390,15 @@ int box_remove(struct pool *pool, const struct op *op, const char *name)
 		return -ENOENT;
 	if (box->nr_queued || box->nr_delivered || box->nr_invalidating)
 		return -ENOTEMPTY;
-	if (box_has_written(pool, box))
+	/* A sender that has written nothing does not count. */
+	if (box->nr_holding)
 		return -EBUSY;
 	journal_begin(&pool->journal, op->token);
 	jset(&pool->journal, box->rec->state, BOX_REC_REMOVED);
 	journal_commit(&pool->journal, 0);
 	avl_erase(&pool->boxes->by_name, &box->by_name);
+	avl_erase(&pool->boxes->by_serial, &box->by_serial);
+	avl_insert(&pool->boxes->removed, &box->by_serial);
 	pool->boxes->nr_boxes--;
 	/* Requests that wait are tried again, and find the box removed. */
 	if (pool->ops && pool->ops->queued)
@@ -424,6 +422,8 @@ struct box *box_by_serial(struct pool *pool, uint64_t serial)
 	struct avl_node *n = avl_find(&pool->boxes->by_serial, &serial,
 				      box_key_serial);
 
+	if (!n)
+		n = avl_find(&pool->boxes->removed, &serial, box_key_serial);
 	return n ? avl_entry(n, struct box, by_serial) : NULL;
 }
 
@@ -433,13 +433,7 @@ struct box *box_next(struct pool *pool, uint64_t serial)
 
 	serial++;
 	n = avl_lower_bound(&pool->boxes->by_serial, &serial, box_key_serial);
-	for (; n; n = avl_next(n)) {
-		struct box *box = avl_entry(n, struct box, by_serial);
-
-		if (!box_removed(box))
-			return box;
-	}
-	return NULL;
+	return n ? avl_entry(n, struct box, by_serial) : NULL;
 }
 
 const char *box_name(const struct box *box)
@@ -590,15 +584,30 @@ int box_region(struct pool *pool, struct box *box, struct region **out)
 	return err;
 }
 
-void box_rescan(struct pool *pool, struct box *box)
+void box_rescan(struct box *box)
 {
-	if (box && box->region)
+	if (box->region)
 		region_rescan(box->region);
-	if (box)
-		return;
-	for (uint32_t i = 0; i < pool->boxes->nr_box_mem; i++)
-		if (pool->boxes->box_mem[i] && pool->boxes->box_mem[i]->region)
-			region_rescan(pool->boxes->box_mem[i]->region);
+}
+
+bool box_rescan_some(struct pool *pool)
+{
+	struct boxes *b = pool->boxes;
+	uint32_t regions = 0, slots = 0;
+
+	for (; regions < RESCAN_REGIONS && slots < RESCAN_SLOTS; slots++) {
+		struct box *box = box_of_slot(pool, b->rescanned);
+
+		if (box && box->region) {
+			region_rescan(box->region);
+			regions++;
+		}
+		if (++b->rescanned >= b->nr_box_mem) {
+			b->rescanned = 0;
+			return false;
+		}
+	}
+	return true;
 }
 
 void box_get(struct box *box)

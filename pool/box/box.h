@@ -107,11 +107,13 @@ void box_set_backing(struct box *box, int32_t id);
 /* Handles open on this inode of the box. */
 uint32_t box_inode_opens(const struct box *box, enum box_inode inode);
 
+/** box_rescan - region_rescan() of a box.  O(pages). */
+void box_rescan(struct box *box);
 /**
- * box_rescan - region_rescan() of a box.  O(pages).
- * @box: NULL for all boxes.
+ * box_rescan_some - the same for the next of all boxes, in bounded time.
+ * Return: whether there are more until the last one.
  */
-void box_rescan(struct pool *pool, struct box *box);
+bool box_rescan_some(struct pool *pool);
 
 /* Of all boxes together. */
 struct boxes_stat {
@@ -201,12 +203,10 @@ uint64_t handle_cursor_start(struct pool *pool, const struct op *op,
 void handle_set_cursor(struct pool *pool, const struct op *op, uint32_t handle,
 		       uint64_t cursor);
 /**
- * handle_next_polling - walk the handles of @box that have a poll key.
- * @box: NULL for control files.
- * @after: the handle before, 0 at first.  Return: a handle, 0 at the end.
+ * handle_next_polling - a handle of @box that has a poll key.
+ * @box: NULL for control files.  Return: it, or 0 if none has.
  */
-uint32_t handle_next_polling(struct pool *pool, struct box *box,
-			     uint32_t after);
+uint32_t handle_next_polling(struct pool *pool, struct box *box);
 
 /* --- transactions (transaction.c) --- */
 

@@ -15,17 +15,23 @@ static const char *handles_check(struct pool *pool, const struct box *box)
 {
 	const struct handle_list *list = box ? &box->handles
 					     : &pool->boxes->control;
-	uint32_t nr = 0;
+	uint32_t nr = 0, holding = 0, stalled = 0;
 	struct handle *h;
 
 	LIST_FOREACH(h, list, link)
 	{
 		nr++;
+		if (box && handle_holds_range(pool, h)) {
+			holding++;
+			stalled += handle_rec(pool, h->slot)->work.stalled != 0;
+		}
 		if (handle_rec(pool, h->slot)->kind == HANDLE_NONE)
 			return "a handle that is closed is in a list";
 		if (handle_rec(pool, h->slot)->box != (box ? box->slot : 0))
 			return "a handle is in the list of another box";
 	}
+	if (box && (holding != box->nr_holding || stalled != box->nr_stalled))
+		return "a box miscounts the senders that hold a range";
 	return box && nr != box->nr_handles ? "a box miscounts its handles"
 					    : NULL;
 }
@@ -118,7 +124,8 @@ const char *boxes_check(struct pool *pool)
 	for (uint32_t i = 0; i < b->nr_box_mem && !broken; i++)
 		if (b->box_mem[i])
 			broken = box_check(pool, b->box_mem[i]);
-	if (!broken && (!avl_check(&b->by_name) || !avl_check(&b->by_serial)))
+	if (!broken && (!avl_check(&b->by_name) || !avl_check(&b->by_serial) ||
+			!avl_check(&b->removed)))
 		broken = "the index of boxes is out of order";
 	return broken;
 }

@@ -149,14 +149,17 @@ TAILQ_HEAD(tx_queue, tx);
 /* An open file, beside its record. */
 struct handle {
 	LIST_ENTRY(handle) link; /* of box.handles, or boxes.control */
+	LIST_ENTRY(handle) poll; /* the same, if it has a poll key */
 	uint32_t slot;
+	/* As counted in its box: see handle_recount(). */
+	bool holding, stalled;
 };
 LIST_HEAD(handle_list, handle);
 
 struct box {
 	uint32_t magic;
 	struct avl_node by_name; /* LIVE only */
-	struct avl_node by_serial; /* LIVE and REMOVED */
+	struct avl_node by_serial; /* of boxes.by_serial, or boxes.removed */
 	struct box_rec *rec;
 	struct region *region; /* made at the first use */
 	struct range_allocator *ranges; /* the same */
@@ -164,8 +167,10 @@ struct box {
 	struct tx_queue queue; /* QUEUED, by id */
 	uint32_t slot;
 	uint32_t nr_queued, nr_delivered, nr_writing, nr_held, nr_invalidating;
-	struct handle_list handles;
+	struct handle_list handles, polling;
 	uint32_t nr_handles;
+	uint32_t nr_holding; /* senders whose transaction has a range */
+	uint32_t nr_stalled; /* of those that found no space for more */
 	uint32_t nr_refs; /* box_get() */
 	uint32_t nr_opens[BOX_INODES]; /* handles */
 	void *private; /* the front end's */
@@ -184,7 +189,8 @@ TAILQ_HEAD(box_list, box);
 struct boxes {
 	struct table boxes, txs, handles, texts;
 	struct pool_rec *rec;
-	struct avl_tree by_name, by_serial;
+	struct avl_tree by_name, by_serial; /* LIVE */
+	struct avl_tree removed; /* by serial: REMOVED */
 	struct box **box_mem; /* by slot */
 	uint32_t nr_box_mem;
 	/*
@@ -196,7 +202,8 @@ struct boxes {
 	struct box_list spare_boxes;
 	struct tx *tx_chunk[TX_MAX / TX_CHUNK];
 	struct handle *handle_chunk[HANDLE_MAX / HANDLE_CHUNK];
-	struct handle_list control; /* handles of control files, of no box */
+	struct handle_list control, control_polling; /* of no box */
+	uint32_t rescanned; /* the slot at which box_rescan_some() goes on */
 	struct shrinker *shrinker;
 	uint64_t nr_boxes, nr_live /* transactions */, nr_handles;
 	uint64_t sent, sent_bytes, delivered, freed, dropped;
@@ -324,6 +331,8 @@ void tx_requeue(struct pool *pool, struct box *box, uint32_t slot);
 /* handle.c */
 /* Is it a sender whose transaction has a range? */
 bool handle_holds_range(struct pool *pool, const struct handle *handle);
+/* That, or whether it is stalled, may have changed: counts it in @box. */
+void handle_recount(struct pool *pool, struct box *box, uint32_t handle);
 int handle_adopt(struct pool *pool, uint32_t slot);
 /** handle_text_free - the text of @uid that begins with record @first. */
 void handle_text_free(struct pool *pool, uid_t uid, uint32_t first);

@@ -24,9 +24,10 @@ int boxes_open(struct pool *pool)
 		return -ENOMEM;
 	pool->boxes = b;
 	b->by_name.cmp = box_cmp_name;
-	b->by_serial.cmp = box_cmp_serial;
+	b->by_serial.cmp = b->removed.cmp = box_cmp_serial;
 	TAILQ_INIT(&b->spare_boxes);
 	LIST_INIT(&b->control);
+	LIST_INIT(&b->control_polling);
 	pool->config.box_size = BOX_DEFAULT_SIZE;
 	pool->config.sender_quota = BOX_DEFAULT_QUOTA;
 	err = table_open(&b->boxes, dirfd, "boxes", sizeof(struct box_rec),

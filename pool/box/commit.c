@@ -102,18 +102,14 @@ void tx_invalidate_again(struct pool *pool)
 	}
 }
 
-int tx_commit(struct pool *pool, const struct op *op, uint32_t handle)
+static int tx_commit_to(struct pool *pool, const struct op *op, struct box *box,
+			struct handle_rec *h)
 {
-	struct handle_rec *h = handle_rec(pool, handle);
-	struct box *box = box_of_slot(pool, h->box);
 	uint32_t slot = h->work.tx;
 	struct handle_work work;
 	struct tx_rec rec;
-	int64_t done;
 	int err;
 
-	if (journal_replayed(&pool->journal, op->token, &done))
-		return done;
 	err = box_removed(box) ? -EPIPE : h->work.error;
 	/* After a write that found no space the transaction is incomplete. */
 	if (!err && h->work.stalled)
@@ -130,4 +126,18 @@ int tx_commit(struct pool *pool, const struct op *op, uint32_t handle)
 	journal_commit(&pool->journal, 0);
 	tx_commit_finish(pool, box, slot);
 	return 0;
+}
+
+int tx_commit(struct pool *pool, const struct op *op, uint32_t handle)
+{
+	struct handle_rec *h = handle_rec(pool, handle);
+	struct box *box = box_of_slot(pool, h->box);
+	int64_t done;
+	int err;
+
+	if (journal_replayed(&pool->journal, op->token, &done))
+		return done;
+	err = tx_commit_to(pool, op, box, h);
+	handle_recount(pool, box, handle);
+	return err;
 }

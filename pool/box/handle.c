@@ -41,6 +41,31 @@ static struct handle *handle_slot_memory(struct pool *pool, uint32_t slot)
 	return handle_mem(pool, slot);
 }
 
+bool handle_holds_range(struct pool *pool, const struct handle *handle)
+{
+	struct handle_rec *h = handle_rec(pool, handle->slot);
+
+	return h->kind == HANDLE_SEND && h->work.tx &&
+	       tx_mem(pool, h->work.tx)->range;
+}
+
+void handle_recount(struct pool *pool, struct box *box, uint32_t slot)
+{
+	struct handle *handle = handle_mem(pool, slot);
+	bool holding = handle_holds_range(pool, handle);
+	bool stalled = holding && handle_rec(pool, slot)->work.stalled;
+
+	box->nr_holding += holding - handle->holding;
+	box->nr_stalled += stalled - handle->stalled;
+	handle->holding = holding;
+	handle->stalled = stalled;
+}
+
+static struct handle_list *handle_pollers(struct pool *pool, struct box *box)
+{
+	return box ? &box->polling : &pool->boxes->control_polling;
+}
+
 /* Lists and counts an open handle, in memory. */
 static void handle_show(struct pool *pool, struct box *box,
 			enum handle_kind kind, uint32_t slot)
@@ -48,9 +73,13 @@ static void handle_show(struct pool *pool, struct box *box,
 	struct handle_list *list = box ? &box->handles : &pool->boxes->control;
 
 	LIST_INSERT_HEAD(list, handle_mem(pool, slot), link);
+	if (handle_rec(pool, slot)->poll_key)
+		LIST_INSERT_HEAD(handle_pollers(pool, box),
+				 handle_mem(pool, slot), poll);
 	pool->boxes->nr_handles++;
 	if (!box)
 		return;
+	handle_recount(pool, box, slot);
 	box->nr_handles++;
 	box->nr_opens[handle_inode(kind)]++;
 }
@@ -59,19 +88,14 @@ static void handle_hide(struct pool *pool, struct box *box,
 			enum handle_kind kind, uint32_t slot)
 {
 	LIST_REMOVE(handle_mem(pool, slot), link);
+	if (handle_rec(pool, slot)->poll_key)
+		LIST_REMOVE(handle_mem(pool, slot), poll);
 	pool->boxes->nr_handles--;
 	if (!box)
 		return;
+	handle_recount(pool, box, slot);
 	box->nr_handles--;
 	box->nr_opens[handle_inode(kind)]--;
-}
-
-bool handle_holds_range(struct pool *pool, const struct handle *handle)
-{
-	struct handle_rec *h = handle_rec(pool, handle->slot);
-
-	return h->kind == HANDLE_SEND && h->work.tx &&
-	       tx_mem(pool, h->work.tx)->range;
 }
 
 static bool tx_can_open(struct pool *pool, struct box *box, uint32_t slot)
@@ -294,7 +318,16 @@ uint64_t handle_poll_key(struct pool *pool, uint32_t handle)
 
 void handle_set_poll_key(struct pool *pool, uint32_t handle, uint64_t key)
 {
-	handle_rec(pool, handle)->poll_key = key;
+	struct handle_rec *h = handle_rec(pool, handle);
+	struct handle *mem = handle_mem(pool, handle);
+
+	if (h->poll_key)
+		LIST_REMOVE(mem, poll);
+	h->poll_key = key;
+	if (key)
+		LIST_INSERT_HEAD(handle_pollers(pool,
+						box_of_slot(pool, h->box)),
+				 mem, poll);
 }
 
 uint64_t handle_cursor(struct pool *pool, uint32_t handle)
@@ -329,16 +362,9 @@ void handle_set_cursor(struct pool *pool, const struct op *op, uint32_t handle,
 	journal_commit(&pool->journal, before);
 }
 
-uint32_t handle_next_polling(struct pool *pool, struct box *box, uint32_t after)
+uint32_t handle_next_polling(struct pool *pool, struct box *box)
 {
-	struct handle *handle;
+	struct handle *handle = LIST_FIRST(handle_pollers(pool, box));
 
-	if (after)
-		handle = LIST_NEXT(handle_mem(pool, after), link);
-	else
-		handle = LIST_FIRST(box ? &box->handles
-					: &pool->boxes->control);
-	while (handle && !handle_rec(pool, handle->slot)->poll_key)
-		handle = LIST_NEXT(handle, link);
 	return handle ? handle->slot : 0;
 }

@@ -19,22 +19,14 @@
  * Do all ranges of the box belong to senders that wait for space?  Then no call
  * can make room.
  */
-static bool tx_deadlocked(struct pool *pool, struct box *box, uint32_t slot)
+static bool tx_deadlocked(struct pool *pool, struct box *box, uint32_t handle)
 {
-	struct handle *handle;
+	const struct handle *own = handle_mem(pool, handle);
 
-	if (!tx_mem(pool, slot)->range || box->nr_queued ||
-	    box->nr_invalidating || box->nr_delivered || box->nr_held)
+	if (!own->holding || box->nr_queued || box->nr_invalidating ||
+	    box->nr_delivered || box->nr_held)
 		return false;
-	LIST_FOREACH(handle, &box->handles, link)
-	{
-		struct handle_rec *h = handle_rec(pool, handle->slot);
-
-		if (handle_holds_range(pool, handle) && h->work.tx != slot &&
-		    !h->work.stalled)
-			return false;
-	}
-	return true;
+	return box->nr_holding - own->holding == box->nr_stalled - own->stalled;
 }
 
 void tx_journal(struct pool *pool, uint32_t slot, const struct tx_rec *rec,
@@ -102,10 +94,10 @@ static int tx_begin(struct pool *pool, struct box *box, struct handle_rec *h)
 }
 
 /* A range with room for @p behind what is written already. */
-static int tx_find_room(struct pool *pool, struct box *box,
-			struct handle_rec *h, const struct payload *p,
-			struct range **range)
+static int tx_find_room(struct pool *pool, struct box *box, uint32_t handle,
+			const struct payload *p, struct range **range)
 {
+	struct handle_rec *h = handle_rec(pool, handle);
 	struct tx_rec *rec = tx_rec(pool, h->work.tx);
 	int err;
 
@@ -114,7 +106,7 @@ static int tx_find_room(struct pool *pool, struct box *box,
 	err = tx_room(pool, box, h->work.tx, rec->size + p->len, h->uid, range);
 	if (err)
 		h->work.stalled = 1;
-	if (err == -EAGAIN && tx_deadlocked(pool, box, h->work.tx))
+	if (err == -EAGAIN && tx_deadlocked(pool, box, handle))
 		err = -EDEADLK;
 	return err;
 }
@@ -147,17 +139,13 @@ static void tx_add(struct pool *pool, const struct op *op, struct box *box,
 		tx_commit_finish(pool, box, slot);
 }
 
-int tx_write(struct pool *pool, const struct op *op, uint32_t handle,
-	     const struct payload *p, bool commit)
+static int tx_write_to(struct pool *pool, const struct op *op, struct box *box,
+		       uint32_t handle, const struct payload *p, bool commit)
 {
 	struct handle_rec *h = handle_rec(pool, handle);
-	struct box *box = box_of_slot(pool, h->box);
 	struct range *range;
-	int64_t done;
 	int err;
 
-	if (journal_replayed(&pool->journal, op->token, &done))
-		return done;
 	if (box_removed(box))
 		return -EPIPE;
 	if (h->work.error)
@@ -169,7 +157,7 @@ int tx_write(struct pool *pool, const struct op *op, uint32_t handle,
 		h->work.stalled = 1;
 		return err;
 	}
-	err = tx_find_room(pool, box, h, p, &range);
+	err = tx_find_room(pool, box, handle, p, &range);
 	if (err)
 		return tx_error_is_final(err) ? tx_fail(pool, op, box, h, err)
 					      : err;
@@ -185,6 +173,20 @@ int tx_write(struct pool *pool, const struct op *op, uint32_t handle,
 	return 0;
 }
 
+int tx_write(struct pool *pool, const struct op *op, uint32_t handle,
+	     const struct payload *p, bool commit)
+{
+	struct box *box = box_of_slot(pool, handle_rec(pool, handle)->box);
+	int64_t done;
+	int err;
+
+	if (journal_replayed(&pool->journal, op->token, &done))
+		return done;
+	err = tx_write_to(pool, op, box, handle, p, commit);
+	handle_recount(pool, box, handle);
+	return err;
+}
+
 bool tx_has_space(struct pool *pool, uint32_t handle)
 {
 	struct handle_rec *h = handle_rec(pool, handle);
@@ -194,7 +196,10 @@ bool tx_has_space(struct pool *pool, uint32_t handle)
 
 void tx_interrupted(struct pool *pool, uint32_t handle)
 {
-	handle_rec(pool, handle)->work.stalled = 1;
+	struct handle_rec *h = handle_rec(pool, handle);
+
+	h->work.stalled = 1;
+	handle_recount(pool, box_of_slot(pool, h->box), handle);
 }
 
 bool tx_is_writer(struct pool *pool, uint32_t handle, pid_t pid)

@@ -79,6 +79,7 @@ struct inode {
 	bool idle; /* not mapped either, when last checked */
 	struct extent_link link;
 	uint32_t pages; /* memory, when last measured */
+	uint32_t nr_ranges; /* unpinned or purged */
 };
 
 /* Hooks of pool/volatile/; as drop_inode and evict_inode of the kernel. */

@@ -80,7 +80,8 @@ int tree_fallocate(struct pool *pool, uint32_t inode, int mode, off_t off,
 									: 0,
 				      pool_make_room(pool, len));
 		space_changed(pool, before, space_of(pool, fd));
-		vrange_remeasure(pool, inode);
+		vrange_remeasure(pool, inode, off / pool->page_size,
+				 (off + len) / pool->page_size + 1);
 	}
 	inode_fd_done(pool, inode, fd);
 	return err;

@@ -154,7 +154,7 @@ int tree_close(struct pool *pool, const struct op *op, uint32_t inode)
 	if (rec->opens)
 		return rec->opens;
 	pool->inodes->nr_open--;
-	vrange_remeasure(pool, inode);
+	vrange_remeasure_later(pool, inode);
 	inode_fd_close(pool, inode);
 	vfile_list(pool, inode);
 	inode_free_unused(pool, inode);

@@ -51,7 +51,7 @@ int vfile_set_volatile(struct pool *pool, const struct op *op, uint32_t inode,
 	if (err || !inode_valid(pool, inode))
 		return err ? err : -ESTALE;
 	vfile_journal_flag(pool, op, inode, on);
-	vrange_remeasure(pool, inode);
+	vrange_remeasure(pool, inode, 0, UINT64_MAX);
 	if (!inode_opens(pool, inode))
 		vfile_list(pool, inode);
 	return 0;
@@ -95,6 +95,9 @@ int vrange_unpin(struct pool *pool, const struct op *op, uint32_t inode,
 	v = vrange_find(t, inode, first, end);
 	if (v && v->first <= first && v->end >= end)
 		return 0;
+	if (!user_is_owner(pool, op->uid) &&
+	    inode_mem(pool->inodes, inode)->nr_ranges >= VRANGES_OF_FILE)
+		return -EDQUOT;
 	v = vrange_new(pool, op->uid, &err);
 	if (!v)
 		return err;

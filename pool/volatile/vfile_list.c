@@ -69,6 +69,7 @@ void vfile_recheck(struct pool *pool)
 	struct volatiles *v = pool->volatiles;
 	uint32_t inode;
 
+	vrange_remeasure_some(pool);
 	if (!v->nr_recheck || pool->inodes->busy || pool->journal.active)
 		return;
 	inode = v->recheck[(v->next_recheck - v->nr_recheck--) % RECHECK_MAX];

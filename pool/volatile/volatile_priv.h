@@ -53,6 +53,17 @@ struct vrange {
 
 #define RECHECK_MAX 64
 
+struct place {
+	uint32_t inode; /* 0: none */
+	uint64_t first; /* page */
+};
+
+/*
+ * Ranges of one file that users other than the owner of the pool may make.  All
+ * of them are dropped by one pin, one truncation or one unlink.
+ */
+#define VRANGES_OF_FILE 4096
+
 struct volatiles {
 	uint32_t magic;
 	/* Volatile files that are not open, oldest first, one extent each. */
@@ -70,6 +81,7 @@ struct volatiles {
 	struct vrange *range; /* by the number of its record */
 	uint32_t range_top; /* no record above it was used */
 	uint32_t nr_ranges;
+	struct place measured; /* of vrange_remeasure_some() */
 	struct extent_list unpinned; /* ranges not purged, oldest first */
 	struct shrinker *range_shrinker;
 
@@ -228,8 +240,16 @@ int64_t vrange_punch(struct pool *pool, const struct vrange *v);
  */
 void vrange_cut(struct pool *pool, uint32_t inode, uint64_t first, uint64_t end,
 		struct vrange **spare);
-/* The file's memory has changed: measures its ranges. */
-void vrange_remeasure(struct pool *pool, uint32_t inode);
+/* The file's memory has changed in pages [first, end): measures its ranges. */
+void vrange_remeasure(struct pool *pool, uint32_t inode, uint64_t first,
+		      uint64_t end);
+/*
+ * The file may have more memory: measures some of its ranges, and others in
+ * later calls of vrange_remeasure_some().  Only of the last such file; for the
+ * others less counts as not in use than could.
+ */
+void vrange_remeasure_later(struct pool *pool, uint32_t inode);
+void vrange_remeasure_some(struct pool *pool);
 /* The file was truncated to @size bytes. */
 void vrange_truncate(struct pool *pool, uint32_t inode, uint64_t size);
 /* The file has ended, or was purged as a whole. */

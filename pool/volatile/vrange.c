@@ -22,6 +22,7 @@
 
 #include "pool/volatile/volatile_priv.h"
 
+#define MEASURED_AT_ONCE 32 /* by vrange_remeasure_some() */
 #define RANGES_KEPT 1024 /* memory of so many is kept when there are none */
 
 /* --- by place --- */
@@ -35,11 +36,6 @@ static int cmp_place(const struct avl_node *a, const struct avl_node *b)
 		return x->inode < y->inode ? -1 : 1;
 	return x->first < y->first ? -1 : x->first > y->first;
 }
-
-struct place {
-	uint32_t inode;
-	uint64_t first;
-};
 
 /* Ranges that end at or before the place go before it. */
 static int cmp_end(const void *key, const struct avl_node *n)
@@ -94,37 +90,54 @@ static const struct extent_ops range_extents = {
 	.pages = vrange_pages,
 };
 
-/*
- * Pages of a range that have memory, not holes.  0 for a volatile file, whose
- * memory counts as idle_pages.
- */
-static uint64_t vrange_memory(struct pool *pool, const struct vrange *v)
+/* A descriptor to measure ranges of the file by.  -1: they have no memory that
+ * counts: that of a volatile file counts as idle_pages. */
+static int measure_begin(struct pool *pool, uint32_t inode)
+{
+	int fd = vfile_is_volatile(pool, inode) ? -1
+						: inode_fd(pool, inode, false);
+
+	return fd < 0 ? -1 : fd;
+}
+
+static void measure_end(struct pool *pool, uint32_t inode, int fd)
+{
+	if (fd >= 0)
+		inode_fd_done(pool, inode, fd);
+}
+
+/* Pages of a range that have memory, not holes. */
+static uint64_t vrange_memory(struct pool *pool, const struct vrange *v, int fd)
 {
 	off_t at = (off_t)v->first * pool->page_size, data;
 	off_t end = (off_t)v->end * pool->page_size;
 	uint64_t bytes = 0;
-	int fd = -1;
 
-	if (!v->purged && !vfile_is_volatile(pool, v->inode))
-		fd = inode_fd(pool, v->inode, false);
-	if (fd < 0)
-		return 0;
-	while (at < end && (data = lseek(fd, at, SEEK_DATA)) >= 0 &&
+	while (fd >= 0 && at < end && (data = lseek(fd, at, SEEK_DATA)) >= 0 &&
 	       data < end) {
 		at = lseek(fd, data, SEEK_HOLE);
 		if (at <= data)
 			break;
 		bytes += (at < end ? at : end) - data;
 	}
-	inode_fd_done(pool, v->inode, fd);
 	return bytes / pool->page_size;
+}
+
+static void vrange_measure_by(struct pool *pool, struct vrange *v, int fd)
+{
+	if (v->purged)
+		return;
+	pool->unpinned_pages -= v->memory;
+	v->memory = vrange_memory(pool, v, fd);
+	pool->unpinned_pages += v->memory;
 }
 
 static void vrange_measure(struct pool *pool, struct vrange *v)
 {
-	pool->unpinned_pages -= v->memory;
-	v->memory = vrange_memory(pool, v);
-	pool->unpinned_pages += v->memory;
+	int fd = measure_begin(pool, v->inode);
+
+	vrange_measure_by(pool, v, fd);
+	measure_end(pool, v->inode, fd);
 }
 
 static void vrange_list(struct pool *pool, struct vrange *v)
@@ -183,6 +196,7 @@ void vrange_publish(struct pool *pool, struct vrange *v)
 	vrange_list(pool, v);
 	vrange_store(t, v);
 	t->nr_ranges++;
+	inode_mem(pool->inodes, v->inode)->nr_ranges++;
 }
 
 void vrange_drop(struct pool *pool, struct vrange *v)
@@ -193,6 +207,7 @@ void vrange_drop(struct pool *pool, struct vrange *v)
 	avl_erase(&t->by_place, &v->by_place);
 	vrange_rec(t, v)->state = VRANGE_FREE;
 	t->nr_ranges--;
+	inode_mem(pool->inodes, v->inode)->nr_ranges--;
 	vrange_cancel(pool, v);
 }
 
@@ -275,17 +290,57 @@ static void vranges_release_memory(struct volatiles *t)
 	t->range_top = 0;
 }
 
-void vrange_remeasure(struct pool *pool, uint32_t inode)
+static bool has_ranges(struct pool *pool, uint32_t inode)
 {
-	struct volatiles *t = pool->volatiles;
-	uint64_t at = 0;
+	return inode_valid(pool, inode) &&
+	       inode_rec(pool->inodes, inode)->flags & INODE_RANGES;
+}
+
+/* From page @first on, at most @nr ranges.  Return: where the next one may be. */
+static uint64_t measure_some(struct pool *pool, uint32_t inode, uint64_t first,
+			     uint64_t end, uint32_t nr)
+{
+	int fd = measure_begin(pool, inode);
 	struct vrange *v;
 
-	if (!(inode_rec(pool->inodes, inode)->flags & INODE_RANGES))
+	while (nr-- && (v = vrange_find(pool->volatiles, inode, first, end))) {
+		vrange_measure_by(pool, v, fd);
+		first = v->end;
+	}
+	measure_end(pool, inode, fd);
+	return first;
+}
+
+void vrange_remeasure(struct pool *pool, uint32_t inode, uint64_t first,
+		      uint64_t end)
+{
+	if (!has_ranges(pool, inode))
 		return;
-	for (; (v = vrange_find(t, inode, at, UINT64_MAX)); at = v->end)
-		if (!v->purged)
-			vrange_measure(pool, v);
+	measure_some(pool, inode, first, end, UINT32_MAX);
+	pool_fit_limit(pool);
+}
+
+void vrange_remeasure_later(struct pool *pool, uint32_t inode)
+{
+	if (!has_ranges(pool, inode))
+		return;
+	pool->volatiles->measured = (struct place){ inode, 0 };
+	vrange_remeasure_some(pool);
+}
+
+void vrange_remeasure_some(struct pool *pool)
+{
+	struct volatiles *t = pool->volatiles;
+	struct place *at = &t->measured;
+
+	if (!at->inode)
+		return;
+	if (has_ranges(pool, at->inode))
+		at->first = measure_some(pool, at->inode, at->first, UINT64_MAX,
+					 MEASURED_AT_ONCE);
+	if (!has_ranges(pool, at->inode) ||
+	    !vrange_find(t, at->inode, at->first, UINT64_MAX))
+		at->inode = 0;
 	pool_fit_limit(pool);
 }
 
@@ -469,6 +524,7 @@ const char *vranges_check(struct pool *pool)
 	struct volatiles *t = pool->volatiles;
 	struct vrange *before = NULL, *v;
 	uint64_t unpinned = 0, memory = 0;
+	uint32_t of_file = 0;
 
 	if (!avl_check(&t->by_place))
 		return "the index of volatile ranges is out of order";
@@ -480,6 +536,9 @@ const char *vranges_check(struct pool *pool)
 		if (!(inode_rec(pool->inodes, v->inode)->flags & INODE_RANGES))
 			return "an inode has volatile ranges and does not know";
 		unpinned += !v->purged;
+		of_file = before && before->inode == v->inode ? of_file + 1 : 1;
+		if (of_file > inode_mem(pool->inodes, v->inode)->nr_ranges)
+			return "a file miscounts its volatile ranges";
 		before = v;
 	}
 	for (uint32_t i = t->unpinned.oldest; i; i = t->range[i].link.younger) {

@@ -6,6 +6,7 @@
  *
  *	boxes		NR boxes with a transaction each; sends to all in turn
  *	handles		NR open files of one box, one of them polled; sends
+ *	removed		NR removed boxes that are open; lists the others
  *	transactions	NR transactions without a byte; lists them, sends one
  *	ranges		NR unpinned ranges in one file; opens and closes it
  *	pins		the same; pins them all at once, and unpins them again
@@ -26,10 +27,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -128,20 +129,47 @@ static void attack_boxes(void)
 	}
 }
 
+/* The first one is polled, which FUSE hears of at each EPOLL_CTL_ADD. */
 static void attack_handles(void)
 {
-	struct pollfd pfd = { .events = POLLIN };
+	struct epoll_event event = { .events = EPOLLIN };
+	int fd, ep = epoll_create1(EPOLL_CLOEXEC);
 	long n = 0;
 
 	make_box(mine);
-	pfd.fd = open_box(mine, "recv", O_RDONLY);
+	fd = open_box(mine, "recv", O_RDONLY);
 	while (n < nr && open_box(mine, "recv", O_RDONLY) >= 0)
 		n++;
 	ready(n);
 	while (more()) {
-		poll(&pfd, 1, 0);
+		epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event);
 		send_to(mine, "x", 1);
 		take_from(mine);
+		epoll_ctl(ep, EPOLL_CTL_DEL, fd, NULL);
+	}
+}
+
+static void attack_removed(void)
+{
+	char name[96], buf[65536];
+	long n = 0;
+	int fd;
+
+	for (; n < nr; n++) {
+		snprintf(name, sizeof(name), "%s.%ld", mine, n);
+		if (mkdir(path_of("box/%s", name), 0700) < 0 ||
+		    open_box(name, "recv", O_RDONLY) < 0 ||
+		    rmdir(path_of("box/%s", name)) < 0)
+			break;
+	}
+	ready(n);
+	while (more()) {
+		fd = open(path_of("box"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		while (getdents64(fd, buf, sizeof(buf)) > 0)
+			;
+		close(fd);
+		make_box(mine);
+		rmdir(path_of("box/%s", mine));
 	}
 }
 
@@ -348,17 +376,12 @@ static const struct kind {
 	const char *name;
 	void (*run)(void);
 } kinds[] = {
-	{ "boxes", attack_boxes },
-	{ "handles", attack_handles },
-	{ "transactions", attack_transactions },
-	{ "ranges", attack_ranges },
-	{ "pins", attack_pins },
-	{ "writers", attack_writers },
-	{ "deep", attack_deep },
-	{ "chain", attack_chain },
-	{ "control", attack_control },
-	{ "files", attack_files },
-	{ "full", attack_full },
+	{ "boxes", attack_boxes },     { "handles", attack_handles },
+	{ "removed", attack_removed }, { "transactions", attack_transactions },
+	{ "ranges", attack_ranges },   { "pins", attack_pins },
+	{ "writers", attack_writers }, { "deep", attack_deep },
+	{ "chain", attack_chain },     { "control", attack_control },
+	{ "files", attack_files },     { "full", attack_full },
 };
 
 int main(int argc, char **argv)

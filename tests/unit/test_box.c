@@ -479,7 +479,7 @@ static void test_pool_limit(void)
 	     at += PAGE)
 		must(pwrite(fd, "x", 1, at) == 1, "pwrite");
 	region_fd_done(region, fd);
-	box_rescan(pool, box);
+	box_rescan(box);
 	h = open_kind(HANDLE_SEND, box);
 	ok(write_fill(h, 'a', PAGE, false) == -ENOSPC && heard.reclaim >= 41 &&
 		   heard.reclaim <= 43,
@@ -712,7 +712,7 @@ static void test_closed_again(void)
 			     handle_poll_key(pool, handle[i]) == 0,
 		     "and is closed");
 	}
-	ok(handle_next_polling(pool, NULL, 0) == 0,
+	ok(handle_next_polling(pool, NULL) == 0,
 	   "%d files closed, each asked for again", FILES);
 	must(handle_close(pool, &the_op, handle[0]) == 0, "close");
 	pool_stop();

@@ -6,7 +6,7 @@
  */
 #include <stdint.h>
 
-#include "pool/inode/inode_priv.h"
+#include "pool/volatile/volatile_priv.h"
 #include "tests/unit/tree_fixture.h"
 
 #define SIZE (1ull << 30)
@@ -614,13 +614,15 @@ static void test_range_order(void)
 /* Who unpins, and who splits a range by a pin, is charged. */
 static void test_range_users(void)
 {
-	uint64_t p = TREE_PAGE, n;
-	uint64_t share = user_share(pool, USER_RANGES);
+	uint64_t p = TREE_PAGE, n, share;
 	uint32_t f = filled_file(INODE_ROOT, "f", 4, 'f');
-	struct tree_attr a = { .set = TREE_SET_SIZE,
-			       .size = (2 * share + 8) * p };
+	struct tree_attr a = { .set = TREE_SET_SIZE };
 	int err = 0;
 
+	/* Less than one file may have. */
+	user_set_max(pool, USER_RANGES, VRANGES_OF_FILE);
+	share = user_share(pool, USER_RANGES);
+	a.size = (2 * share + 8) * p;
 	must(tree_setattr(pool, f, &a) == 0, "truncate");
 	for (n = 0; !err; n++)
 		err = vrange_unpin(pool, as(7, 7, 0), f, 2 * n * p, p);
@@ -657,6 +659,58 @@ static void test_range_users(void)
 	inode_forget(pool, f, 1);
 	ok(user_held(pool, 9, USER_RANGES) == 0 && pool_intact(),
 	   "they go with the file");
+	tree_forget_everything();
+	tree_remove_everything(INODE_ROOT);
+}
+
+/* How long one request takes must not depend on how many somebody has made. */
+static void test_range_limit(void)
+{
+	uint64_t p = TREE_PAGE, n, nr = VRANGES_OF_FILE;
+	uint32_t f = filled_file(INODE_ROOT, "f", 4, 'f');
+	struct tree_attr a = { .set = TREE_SET_SIZE, .size = 4 * nr * p };
+	int err = 0;
+
+	must(tree_setattr(pool, f, &a) == 0, "truncate");
+	for (n = 0; !err; n++)
+		err = vrange_unpin(pool, as(7, 7, 0), f, 2 * n * p, p);
+	ok(err == -EDQUOT && n - 1 == nr, "a file has so many ranges of users");
+	restart(false);
+	ok(vrange_unpin(pool, as(7, 7, 0), f, 2 * nr * p, p) == -EDQUOT,
+	   "and no more for the next worker");
+	ok(vrange_unpin(pool, as(7, 7, 0), f, 2 * p, p) == 0,
+	   "one that is there already is no new one");
+	for (err = 0; !err && n < nr + 10; n++)
+		err = vrange_unpin(pool, as(0, 0, 0), f, 2 * n * p, p);
+	ok(!err, "the owner of the pool may have more");
+	ok(vrange_pin(pool, as(7, 7, 0), f, 0, 0) == 0 && pool_intact() &&
+		   vrange_unpin(pool, as(7, 7, 0), f, 0, p) == 0,
+	   "a pin of all of them makes room");
+	tree_forget_everything();
+	tree_remove_everything(INODE_ROOT);
+}
+
+/* What was written since the unpin is measured in steps. */
+static void test_range_measure(void)
+{
+	uint64_t p = TREE_PAGE;
+	uint32_t f = made_file(INODE_ROOT, "f");
+	struct tree_attr a = { .set = TREE_SET_SIZE, .size = 1000 * p };
+	bool less = false;
+
+	must(tree_setattr(pool, f, &a) == 0, "truncate");
+	for (int i = 0; i < 400; i++)
+		must(vrange_unpin(pool, &the_op, f, 2 * i * p, p) == 0,
+		     "unpin");
+	must(tree_open(pool, &the_op, f, O_RDWR, &opened) == 0, "open");
+	fill_pages(f, 0, 1000, 'f');
+	must(pool->unpinned_pages == 0, "measured before it is closed");
+	must(tree_close(pool, &the_op, f) == 0, "close");
+	less = pool->unpinned_pages && pool->unpinned_pages < 400;
+	for (int i = 0; i < 400; i++)
+		vfile_recheck(pool);
+	ok(less && pool->unpinned_pages == 400 && pool_intact(),
+	   "ranges of a file that was closed are measured bit by bit");
 	tree_forget_everything();
 	tree_remove_everything(INODE_ROOT);
 }
@@ -709,6 +763,8 @@ int main(void)
 	test_range_errors();
 	test_range_order();
 	test_range_users();
+	test_range_limit();
+	test_range_measure();
 	test_range_cut();
 	pool_stop();
 	free(dir);
