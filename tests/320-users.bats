@@ -316,6 +316,46 @@ blocked_writers() {
 	as_root_in_every_mode blocked_writers -o allow_other,mode=1777,size=16M
 }
 
+# of_1m UID N: N transactions of 1 MiB; prints what each write got.
+of_1m() {
+	local i
+
+	for ((i = 0; i < $2; i++)); do
+		ops_of "$1" open "$POOL/box/large/send" w zeros 1M close
+	done | paste -sd , -
+}
+
+content_of_one() {
+	local box=$POOL/box/large
+
+	attacker mkdir "$box"
+	attacker truncate -s 16M "$box/data"
+	attacker chmod 222 "$box/send"
+	is "0 1048576 0,0 1048576 0,0 EDQUOT 0" "$(of_1m "$ATTACKER" 3)"
+	is $((2 << 20)) "$(has "$ATTACKER" box_bytes)"
+	others_work
+	# nor in smaller steps, nor in a larger transaction
+	is "0 1000 1000 EDQUOT EDQUOT 0" "$(ops_of "$ATTACKER" open \
+		"$box/send" w zeros 1000 zeros 1000 zeros 100K write x close)"
+	rm "$box/tx/1"
+	is "0 500000 500000 EDQUOT EDQUOT EDQUOT 0" "$(ops_of "$ATTACKER" \
+		open "$box/send" w zeros 500000 zeros 500000 zeros 500000 \
+		write x fsync close)"
+	next_worker
+	is $((1 << 20)) "$(has "$ATTACKER" box_bytes)"
+	is "0 1048576 0,0 EDQUOT 0" "$(of_1m "$ATTACKER" 2)"
+	is "0 1048576 0" "$(of_1m 0 1)"
+	rm "$box/tx"/*
+	is 0 "$(limit box_bytes used)"
+	rmdir "$box"
+	nobody_has_any
+}
+
+@test "content of boxes: one user fills the pool" {
+	as_root_in_every_mode content_of_one \
+		-o allow_other,mode=1777,size=16M,user_quota=13
+}
+
 # Each file that the kernel knows has a record, in the same file system as those
 # of boxes and open files: 553,980 empty files left no room in it.
 files_leave_room() {

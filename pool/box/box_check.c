@@ -91,10 +91,14 @@ void boxes_count_users(struct pool *pool, struct users *counts)
 		users_recount(counts, rec->uid[BOX_DIR], USER_REGION_BYTES,
 			      box_charged_bytes(rec->size));
 	}
-	table_for_each (&b->txs, i)
-		if (i != POOL_REC)
-			users_recount(counts, tx_rec(pool, i)->uid,
-				      USER_TRANSACTIONS, 1);
+	table_for_each (&b->txs, i) {
+		const struct tx_rec *rec = tx_rec(pool, i);
+
+		if (i == POOL_REC)
+			continue;
+		users_recount(counts, rec->uid, USER_TRANSACTIONS, 1);
+		users_recount(counts, rec->uid, USER_BOX_BYTES, rec->reserved);
+	}
 	table_for_each (&b->handles, i) {
 		uid_t uid = handle_rec(pool, i)->uid;
 

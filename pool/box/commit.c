@@ -38,6 +38,8 @@ static void tx_trim(struct pool *pool, struct box *box, uint32_t slot)
 	if (range_resize(box->ranges, tx->range, rec->size, UINT64_MAX, &used,
 			 &unused))
 		return;
+	user_uncharge(pool, rec->uid, USER_BOX_BYTES,
+		      rec->reserved - range_size(tx->range));
 	rec->reserved = range_size(tx->range);
 	tx_pages_unused(box, &unused);
 	if (pool->ops && pool->ops->space)

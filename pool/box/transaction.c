@@ -237,6 +237,9 @@ int tx_adopt(struct pool *pool, uint32_t slot)
 			err = range_reserve_at(box->ranges, rec->offset,
 					       rec->reserved, rec->uid,
 					       &tx->range, &used);
+		if (!err)
+			err = user_charge_anyway(pool, rec->uid, USER_BOX_BYTES,
+						 range_size(tx->range));
 		if (!err && used.nr) {
 			uint32_t missing;
 

@@ -26,6 +26,8 @@ void tx_release_range(struct pool *pool, struct box *box, struct range *range)
 
 	if (!range)
 		return;
+	user_uncharge(pool, range_owner(range), USER_BOX_BYTES,
+		      range_size(range));
 	range_free(box->ranges, range, &unused);
 	tx_pages_unused(box, &unused);
 	if (pool->ops && pool->ops->space)
@@ -108,9 +110,27 @@ static int tx_no_room(int err)
 	return err == -ENOSPC ? -EAGAIN : err;
 }
 
+/* Charges @uid for @bytes, of which @moving, at most, it gives back soon. */
+static int tx_charge(struct pool *pool, uid_t uid, uint64_t bytes,
+		     uint64_t moving)
+{
+	int err;
+
+	/* The owner's limit is the pool's size, and reclaim may make room. */
+	if (moving > bytes || user_is_owner(pool, uid))
+		moving = bytes;
+	err = user_charge(pool, uid, USER_BOX_BYTES, bytes - moving);
+	if (err)
+		return err;
+	err = user_charge_anyway(pool, uid, USER_BOX_BYTES, moving);
+	if (err)
+		user_uncharge(pool, uid, USER_BOX_BYTES, bytes - moving);
+	return err;
+}
+
 /*
  * Reserves a new range.  @moving: bytes of a range of @uid that the new one
- * replaces; they do not count against the quota.
+ * replaces; they do not count against the quotas.
  */
 static int tx_reserve(struct pool *pool, struct box *box, uint64_t size,
 		      uid_t uid, uint64_t moving, struct range **out)
@@ -125,21 +145,28 @@ static int tx_reserve(struct pool *pool, struct box *box, uint64_t size,
 	err = range_reserve(box->ranges, size, uid, quota, &range, &used);
 	if (err)
 		return tx_no_room(err);
+	err = tx_charge(pool, uid, range_size(range), moving);
+	if (err)
+		goto err_range;
 	err = tx_use_pages(pool, box, &used);
-	if (err) {
-		range_free(box->ranges, range, &unused);
-		return err;
-	}
+	if (err)
+		goto err_charge;
 	*out = range;
 	tx_suspect(pool, box, uid);
 	return 0;
+
+err_charge:
+	user_uncharge(pool, uid, USER_BOX_BYTES, range_size(range));
+err_range:
+	range_free(box->ranges, range, &unused);
+	return err;
 }
 
 /* Makes @range larger in place. */
 static int tx_grow(struct pool *pool, struct box *box, struct range *range,
 		   uint64_t size, uid_t uid)
 {
-	uint64_t before = range_size(range);
+	uint64_t before = range_size(range), more;
 	struct page_run used, unused;
 	int err;
 
@@ -147,7 +174,13 @@ static int tx_grow(struct pool *pool, struct box *box, struct range *range,
 			   &used, &unused);
 	if (err)
 		return tx_no_room(err);
-	err = tx_use_pages(pool, box, &used);
+	more = range_size(range) - before;
+	err = tx_charge(pool, uid, more, 0);
+	if (!err) {
+		err = tx_use_pages(pool, box, &used);
+		if (err)
+			user_uncharge(pool, uid, USER_BOX_BYTES, more);
+	}
 	if (err)
 		range_resize(box->ranges, range, before, UINT64_MAX, &used,
 			     &unused);
@@ -179,7 +212,6 @@ int tx_room(struct pool *pool, struct box *box, uint32_t slot, uint64_t total,
 	struct tx_rec *rec = tx_rec(pool, slot);
 	struct tx *tx = tx_mem(pool, slot);
 	struct range *range = NULL;
-	struct page_run unused;
 	uint64_t moving;
 	int err;
 
@@ -202,8 +234,7 @@ int tx_room(struct pool *pool, struct box *box, uint32_t slot, uint64_t total,
 		return err;
 	err = tx_copy(box->region, range_offset(range), rec->offset, rec->size);
 	if (err) {
-		range_free(box->ranges, range, &unused);
-		tx_pages_unused(box, &unused);
+		tx_release_range(pool, box, range);
 		return err;
 	}
 	*out = range;

@@ -52,6 +52,7 @@ static const struct {
 	[USER_BOXES] = { "boxes", 1u << 16, 2, 2048, 1 },
 	/* 12 bytes a page of 4 KiB, for those that were ever touched. */
 	[USER_REGION_BYTES] = { "region_bytes", 1ull << 50, 6, 12, 4096 },
+	[USER_BOX_BYTES] = { "box_bytes", UINT64_MAX, 0, 1, 1 },
 	[USER_HANDLES] = { "open", 1u << 20, 2, 192, 1 },
 	[USER_TRANSACTIONS] = { "transactions", 1u << 20, 2, 256, 1 },
 	[USER_RANGES] = { "ranges", 1u << 20, 2, 192, 1 },
@@ -266,6 +267,7 @@ int users_open(struct pool *pool, uid_t owner)
 	users->owner = owner;
 	for (int i = 0; i < USER_ITEMS; i++)
 		users->max[i] = item_max(i, budget);
+	users->max[USER_BOX_BYTES] = pool->size;
 	pool->users = users;
 	pool->config.user_quota = USER_DEFAULT_QUOTA;
 	return 0;

@@ -31,6 +31,7 @@ struct user;
 enum user_item {
 	USER_BOXES, /* of the owner of the box */
 	USER_REGION_BYTES, /* the sizes of their regions, in steps of 2 MiB */
+	USER_BOX_BYTES, /* in boxes, of the sender; of the pool's size */
 	USER_HANDLES, /* open files of boxes and of .pool/, of who opened them */
 	USER_TRANSACTIONS, /* live, or being written, of the sender */
 	USER_RANGES, /* unpinned or purged, of who unpinned them */

@@ -489,6 +489,11 @@ uint64_t range_size(const struct range *range)
 	return length(range);
 }
 
+uid_t range_owner(const struct range *range)
+{
+	return range->owner->uid;
+}
+
 void range_stat(const struct range_allocator *ra, struct range_stat *out)
 {
 	const struct range *largest = range_of(avl_last(&ra->by_size));

@@ -92,6 +92,7 @@ void range_free(struct range_allocator *ra, struct range *range,
 
 uint64_t range_offset(const struct range *range); /* bytes */
 uint64_t range_size(const struct range *range); /* bytes, rounded up to 8 */
+uid_t range_owner(const struct range *range); /* that it was reserved for */
 
 struct range_stat {
 	uint64_t size; /* bytes of the region */

@@ -14,6 +14,7 @@
 #define DEPTH 4
 #define RANDOM 60000 /* operations */
 #define PIECE 10 /* bytes of a header, less than it has */
+#define POOL_SIZE (2 * UNITS * UNIT) /* users but the owner have half of it */
 
 static struct box *box;
 static uint32_t send_handle[SENDERS], recv_handle, read_handle;
@@ -244,7 +245,7 @@ static void find_box(void)
 static bool do_restart(int i, int arg)
 {
 	pool_stop();
-	pool_start(dir, UNITS * UNIT, false, NULL);
+	pool_start(dir, POOL_SIZE, false, NULL);
 	find_box();
 	return true;
 }
@@ -342,7 +343,7 @@ int main(void)
 	scratch_new();
 	dir = scratch_dir("pool");
 	mbox.next_id = 1;
-	pool_start(dir, UNITS * UNIT, true, NULL);
+	pool_start(dir, POOL_SIZE, true, NULL);
 	box_make("box", UNITS * UNIT);
 	find_box();
 	n = every_sequence(seq, 0);
