@@ -177,7 +177,7 @@ edge_values() {
 		done
 	done 2>/dev/null
 	is 0 "$(pool restarts)"
-	is "x d f" "$(ls "$B") $(ls "$POOL" | grep -v box | paste -sd ' ')"
+	is "x .pool box d f" "$(ls "$B") $(names_in "$POOL")"
 }
 
 # bats test_tags=slow
