@@ -133,16 +133,18 @@ long field_of(const char *path, const char *field)
 	text[used] = 0;
 	at_field = text;
 	while (*field) {
-		char word[32];
+		size_t len = strcspn(field, " ");
+		char word[32] = "\"";
 
-		snprintf(word, sizeof(word), "\"%.*s\"",
-			 (int)strcspn(field, " "), field);
+		if (len > sizeof(word) - 3)
+			return -1;
+		memcpy(word + 1, field, len);
+		word[len + 1] = '"';
 		at_field = strstr(at_field, word);
 		if (!at_field)
 			return -1;
 		at_field += strlen(word);
-		field += strcspn(field, " ");
-		field += *field == ' ';
+		field += len + (field[len] == ' ');
 	}
 	return strtol(at_field + strcspn(at_field, "-0123456789"), NULL, 10);
 }
