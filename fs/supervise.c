@@ -21,6 +21,7 @@
  */
 #include "fs/supervise.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -107,6 +108,8 @@ static void start_now(struct supervisor *s)
 	s->is_ready = s->hung = false;
 	s->turns = s->looks = 0;
 	s->shared->turns = 0;
+	for (int i = 0; i < CALLS_MAX; i++)
+		s->shared->calls[i] = 0;
 	s->oom_kills = oom_kills();
 	pid = fork();
 	if (pid == 0) {
@@ -183,7 +186,7 @@ static int worker_died(struct supervisor *s, int status)
 	bool crashed;
 
 	s->worker = 0;
-	s->give_up_ns = s->look_ns = 0;
+	s->give_up_ns = s->threads_ns = s->look_ns = 0;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_UNMOUNTED)
 		return 0;
 	if (!sh->init_answered || (!sh->restarts && sh->why[0])) {
@@ -227,6 +230,42 @@ static int reap(struct supervisor *s)
 	return end;
 }
 
+static bool in_call(const struct mount_shared *sh, pid_t tid)
+{
+	for (int i = 0; i < CALLS_MAX; i++)
+		if (sh->calls[i] == tid)
+			return true;
+	return false;
+}
+
+/*
+ * Are there threads left, and is each of them held up in a call into the kernel's
+ * cache?  Such a thread does nothing more when its call returns.
+ */
+static bool held_up_in_calls(const struct supervisor *s)
+{
+	char path[64];
+	struct dirent *e;
+	bool any = false, all = true;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)s->worker);
+	d = opendir(path);
+	if (!d)
+		return false;
+	while (all && (e = readdir(d))) {
+		pid_t tid = atoi(e->d_name);
+		char state = tid ? process_state(tid) : 0;
+
+		if (!state || state == 'Z' || state == 'X')
+			continue;
+		any = true;
+		all = in_call(s->shared, tid);
+	}
+	closedir(d);
+	return any && all;
+}
+
 /*
  * A watcher has seen its worker's main thread end.  The other threads can be
  * held up by a request, which the next worker answers, or by a client.  None of
@@ -235,8 +274,23 @@ static int reap(struct supervisor *s)
 static void main_thread_died(struct supervisor *s, const siginfo_t *info)
 {
 	if (s->worker && !s->give_up_ns &&
-	    (s->worker == info->si_int || process_state(s->worker) == 'Z'))
+	    (s->worker == info->si_int || process_state(s->worker) == 'Z')) {
 		s->give_up_ns = clock_ns() + REAP_NS;
+		s->threads_ns = clock_ns() + MS;
+		s->held_up = false;
+	}
+}
+
+/* The threads of a worker that has died, until they are gone or held up. */
+static void look_at_threads(struct supervisor *s)
+{
+	bool before = s->held_up;
+
+	s->threads_ns = clock_ns() + MS;
+	s->held_up = held_up_in_calls(s);
+	/* One that is just ending is left to reap(). */
+	if (s->held_up && before)
+		s->give_up_ns = clock_ns();
 }
 
 /* --- does it answer? --- */
@@ -285,10 +339,11 @@ static void look(struct supervisor *s)
 
 static int64_t earliest(const struct supervisor *s)
 {
-	int64_t due[] = { s->start_ns, s->give_up_ns, s->look_ns };
+	int64_t due[] = { s->start_ns, s->give_up_ns, s->threads_ns,
+			  s->look_ns };
 	int64_t first = INT64_MAX;
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		if (due[i] && due[i] < first)
 			first = due[i];
 	return first;
@@ -317,6 +372,8 @@ static int do_due(struct supervisor *s)
 	int64_t now = clock_ns();
 	int end = -1;
 
+	if (s->threads_ns && s->threads_ns <= now)
+		look_at_threads(s);
 	if (s->give_up_ns && s->give_up_ns <= now) {
 		say("%s: a thread of the worker waits in the kernel; it is "
 		    "left alone",

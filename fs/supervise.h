@@ -32,6 +32,7 @@ struct supervisor {
 	bool is_ready; /* the worker */
 	bool ever_ready; /* one of them */
 	bool hung; /* the worker was killed since it did not answer */
+	bool held_up; /* so were all of its threads, at the last look */
 	bool left; /* a worker could not be reaped at the end */
 	uint32_t failures; /* workers in a row that did not get to serve */
 	uint32_t turns; /* mount_shared.turns at the last look */
@@ -40,6 +41,7 @@ struct supervisor {
 	/* When to do what, CLOCK_MONOTONIC; 0: not at all. */
 	int64_t start_ns; /* start a worker */
 	int64_t give_up_ns; /* the worker: it has died, but is not reaped */
+	int64_t threads_ns; /* look at its threads then */
 	int64_t look_ns; /* look whether it answers */
 };
 

@@ -36,6 +36,9 @@
 #define BLAME_CRASH 7
 #define BLAME_KILL 1
 
+/* Threads that may be in calls into the kernel's cache at a time. */
+#define CALLS_MAX 128
+
 /* How far a FORGET has come: see forget.c. */
 struct forget_note {
 	uint64_t unique;
@@ -69,6 +72,9 @@ struct mount_shared {
 	uint64_t device; /* of the mount: see mount_device() */
 	void *buffer; /* REQUEST_BUFFER bytes, shared, too: see buffer.h */
 	struct forget_note forget;
+	/* Threads in calls that may wait for an answer of the next worker: they
+	 * touch nothing but the kernel's cache.  0: none. */
+	_Atomic int32_t calls[CALLS_MAX];
 	char why[256]; /* why the mount failed, for the user */
 };
 
