@@ -173,6 +173,7 @@ int filter_install(const struct filter_options *o)
 	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_SSB, 1);
 	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_LOG, o->log);
 	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	err = filter_add_list(ctx, SCMP_ACT_ALLOW, allowed);
 	if (!err)
 		err = filter_add_list(ctx, SCMP_ACT_KILL_PROCESS, fatal);

@@ -80,6 +80,10 @@ int tx_receive(struct pool *pool, const struct op *op, uint32_t handle,
 		*len = done;
 		return 0;
 	}
+	if (!size) {
+		*len = 0; /* nothing is begun */
+		return 0;
+	}
 	if (h->cursor < h->header) {
 		tx_receive_some(pool, op, h, h->work.tx, h->cursor, buf, size,
 				len);

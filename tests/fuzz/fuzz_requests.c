@@ -115,7 +115,7 @@ static void handle(const void *request, size_t len)
 	struct worker *w = &worker;
 
 	if (!w->buffer)
-		w->buffer = buffer_alloc(w);
+		w->buffer = buffer_alloc();
 	must_hold(w->buffer, "no memory");
 	if (trace)
 		kernel_print(trace, request, len);

@@ -19,6 +19,7 @@ static union {
 } req;
 static size_t req_len;
 static uint32_t req_answer; /* most bytes of its reply's body */
+static uint64_t req_fh;
 
 void request_begin(uint32_t op, uint64_t id)
 {
@@ -29,6 +30,7 @@ void request_begin(uint32_t op, uint64_t id)
 	req.h.nodeid = id;
 	req_len = sizeof(req.h);
 	req_answer = 4096;
+	req_fh = 0;
 }
 
 void request_add(const void *body, size_t len)
@@ -54,6 +56,19 @@ void request_expect(uint32_t size)
 	req_answer = size;
 }
 
+void request_holds(uint64_t fh)
+{
+	req_fh = fh;
+}
+
+bool open_is_busy(const struct open_file *o)
+{
+	for (unsigned int i = 0; i < k.nr_pendings; i++)
+		if (k.pendings[i].id == o->id && k.pendings[i].fh == o->fh)
+			return true;
+	return false;
+}
+
 void request_send(void)
 {
 	struct fuse_in_header *h = &req.h;
@@ -66,6 +81,7 @@ void request_send(void)
 		k.pendings[k.nr_pendings++] =
 			(struct pending){ .unique = h->unique,
 					  .id = h->nodeid,
+					  .fh = req_fh,
 					  .op = h->opcode,
 					  .size = req_answer };
 	}

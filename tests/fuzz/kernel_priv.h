@@ -31,6 +31,7 @@ struct open_file {
 struct pending {
 	uint64_t unique;
 	uint64_t id;
+	uint64_t fh; /* of the open file, or 0 */
 	uint32_t op;
 	uint32_t size; /* most bytes of the reply's body */
 };
@@ -65,7 +66,12 @@ void request_add(const void *body, size_t len);
 void request_add_string(const char *s);
 /* @size: most bytes of the reply's body, 4096 if it is not said. */
 void request_expect(uint32_t size);
+/* @fh: of the open file that it is about. */
+void request_holds(uint64_t fh);
 void request_send(void);
+
+/** open_is_busy - does a request on it wait?  It is not released then. */
+bool open_is_busy(const struct open_file *o);
 
 void send_release(struct open_file *o);
 void send_forget(struct inode *i, uint64_t n);

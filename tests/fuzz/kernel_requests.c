@@ -19,7 +19,7 @@ static void request_on_dir(struct input *in, uint32_t op)
 	const struct inode *i = some_inode(in, S_IFDIR);
 
 	if (op == FUSE_RELEASEDIR) {
-		if (o)
+		if (o && !open_is_busy(o))
 			send_release(o);
 		return;
 	}
@@ -27,6 +27,7 @@ static void request_on_dir(struct input *in, uint32_t op)
 	if (!o && !i)
 		return;
 	request_begin(op, o ? o->id : i->id);
+	request_holds(o ? o->fh : 0);
 	arg.fh = o ? o->fh : 0;
 	arg.offset = input_amount(in);
 	if (input_below(in, 4) == 0)
@@ -42,6 +43,7 @@ static void request_write(struct input *in, const struct open_file *o)
 	struct fuse_write_in arg = { .fh = o->fh };
 
 	request_begin(FUSE_WRITE, o->id);
+	request_holds(o->fh);
 	arg.offset = input_amount(in) & INT64_MAX;
 	arg.write_flags = input_below(in, 8);
 	arg.flags = some_flags(in);
@@ -61,6 +63,7 @@ static void request_ioctl(struct input *in, const struct open_file *o)
 	char any[256];
 
 	request_begin(FUSE_IOCTL, o->id);
+	request_holds(o->fh);
 	arg.cmd = which < 6 ? cmds[which % 3] : (uint32_t)input_number(in, 4);
 	if (_IOC_DIR(arg.cmd) & _IOC_WRITE)
 		arg.in_size = _IOC_SIZE(arg.cmd);
@@ -90,6 +93,7 @@ static void request_copy(struct input *in, const struct open_file *o)
 					       .nodeid_out = to->id };
 
 	request_begin(FUSE_COPY_FILE_RANGE, o->id);
+	request_holds(o->fh);
 	arg.off_in = input_amount(in) & INT64_MAX;
 	arg.off_out = input_amount(in) & INT64_MAX;
 	arg.len = input_amount(in) & INT64_MAX;
@@ -113,6 +117,7 @@ static void request_on_file(struct input *in, uint32_t op)
 	if (!o)
 		return;
 	request_begin(op, o->id);
+	request_holds(o->fh);
 	switch (op) {
 	case FUSE_WRITE:
 		request_write(in, o);
@@ -124,7 +129,8 @@ static void request_on_file(struct input *in, uint32_t op)
 		request_copy(in, o);
 		return;
 	case FUSE_RELEASE:
-		send_release(o);
+		if (!open_is_busy(o))
+			send_release(o);
 		return;
 	case FUSE_READ:
 		arg.read.fh = o->fh;
@@ -154,7 +160,7 @@ static void request_on_file(struct input *in, uint32_t op)
 		arg.fallocate.offset = input_amount(in) & INT64_MAX;
 		arg.fallocate.length = input_amount(in) & INT64_MAX;
 		if (arg.fallocate.length > INT64_MAX - arg.fallocate.offset)
-			arg.fallocate.length = 4096;
+			arg.fallocate.offset = 0;
 		arg.fallocate.mode = input_below(in, 256);
 		len = sizeof(arg.fallocate);
 		break;
