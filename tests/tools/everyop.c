@@ -243,6 +243,7 @@ int main(int argc, char **argv)
 		show_difference(want, again);
 		return 1;
 	}
+	free(again);
 	if (argc == 6)
 		return show(want, argv[3], to_size(argv[4]));
 	if (argc == 4)
@@ -255,5 +256,6 @@ int main(int argc, char **argv)
 		if (killed[DIE_BEFORE][i])
 			printf(" %d", i);
 	printf("\n");
+	free(want);
 	return differ != 0;
 }

@@ -42,5 +42,6 @@ int main(int argc, char **argv)
 	close(open(argv[6], O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
 	n = epoll_wait(epoll, &e, 1, 60000);
 	printf("%s\n", n == 1 && e.events & EPOLLIN ? "ready" : "nothing");
+	free(fd);
 	return 0;
 }
