@@ -61,7 +61,7 @@ SHRINKER_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard shrinker/*.c))
 POOL_OBJ     := $(patsubst %.c,$(BUILD)/%.o,$(wildcard pool/*.c pool/*/*.c))
 # poolctl is a program of its own.
 FS_OBJ       := $(patsubst %.c,$(BUILD)/%.o,\
-		$(filter-out fs/poolctl.c,$(wildcard fs/*.c fs/*/*.c)))
+		$(filter-out fs/poolctl.c fs/doctor.c,$(wildcard fs/*.c fs/*/*.c)))
 UNIT         := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 # What unit programs share: all else in their directory.
 UNIT_OBJ     := $(filter-out $(BUILD)/tests/unit/test_%,\
@@ -98,9 +98,11 @@ $(BUILD)/poolfs: $(FS_OBJ) $(LIBS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(FS_OBJ) $(LIBS) $(PKG_LIBS)
 
-$(BUILD)/poolctl: $(BUILD)/fs/poolctl.o
+$(BUILD)/poolctl: $(BUILD)/fs/poolctl.o $(BUILD)/fs/doctor.o \
+		$(BUILD)/fs/kernel/dead.o $(BUILD)/fs/kernel/mountinfo.o \
+		$(BUILD)/libpool.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $<
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
 
 $(BUILD)/libshrinker.a: $(SHRINKER_OBJ)
 $(BUILD)/libpool.a: $(POOL_OBJ)

@@ -21,12 +21,14 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "fs/adopt.h"
 #include "fs/kernel/capability.h"
 #include "fs/kernel/harden.h"
 #include "fs/kernel/mount.h"
 #include "fs/request/buffer.h"
 #include "fs/request/context.h"
 #include "fs/supervise.h"
+#include "pool/store/left.h"
 #include "pool/store/store.h"
 #include "shrinker/clock.h"
 
@@ -131,10 +133,14 @@ static int keeper_prepare(struct keeper *k)
 	supervise_init(&k->supervisor);
 	/* When a worker dies, its watcher becomes our child. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	/* Where all processes of a mount were killed, nobody has removed it. */
+	stores_left(true, NULL, NULL);
 	err = store_open(&k->store, k->options->store, k->options->size,
 			 k->options->limits, why, sizeof(why));
 	if (err)
 		say("%s", why);
+	else if (k->options->store)
+		err = adopt_store(&k->store, k->options->repair);
 	return err;
 }
 

@@ -6,6 +6,8 @@
  */
 #include "fs/options.h"
 
+#include "fs/kernel/dead.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
@@ -33,6 +35,7 @@ static const char usage_text[] =
 	"       store=, mode=, psi=, min-free=  as the options below\n"
 	"       and what mount(8) knows (ro is refused: nobody could send)\n"
 	"  --store DIR          keep everything in DIR, and adopt what is there\n"
+	"  --repair             drop what is wrong in DIR, and say what that is\n"
 	"  --mode=MODE          passthrough, cached, or auto: the first that\n"
 	"                       this kernel and user may have\n"
 	"  --psi PATH           a pressure file to watch; may be repeated\n"
@@ -278,6 +281,31 @@ static int parse_list(struct options *o, char *list)
 	return status;
 }
 
+/*
+ * A mount of the user's that nobody serves any more is in the way, and of no use.
+ * It cannot be accessed, so its path is made from that of the directory above.
+ */
+static void remove_dead_mount(const char *path)
+{
+	char *copy = strdup(path), *name, *above = NULL, *dir;
+	size_t len = strlen(path);
+
+	while (copy && len > 1 && copy[len - 1] == '/')
+		copy[--len] = 0;
+	name = copy ? strrchr(copy, '/') : NULL;
+	if (name)
+		*name++ = 0;
+	if (copy)
+		above = realpath(!name ? "." : *copy ? copy : "/", NULL);
+	if (above && asprintf(&dir, "%s/%s", above[1] ? above : "",
+			      name ? name : copy) > 0) {
+		mounts_dead(dir, true, NULL, NULL);
+		free(dir);
+	}
+	free(above);
+	free(copy);
+}
+
 static int parse_places(struct options *o, int argc, char **argv)
 {
 	struct stat st;
@@ -287,6 +315,7 @@ static int parse_places(struct options *o, int argc, char **argv)
 	if (argc > 2)
 		return complain("%s: one mount point is enough", argv[2]);
 	o->source = strdup(argc == 2 ? argv[0] : "poolfs");
+	remove_dead_mount(argv[argc - 1]);
 	o->mountpoint = realpath(argv[argc - 1], NULL);
 	if (!o->mountpoint) {
 		fprintf(stderr, "poolfs: %s: %s\n", argv[argc - 1],
@@ -344,6 +373,9 @@ static int parse_option(struct options *o, int c, char *value)
 	case 'f':
 		o->foreground = true;
 		return -1;
+	case 'r':
+		o->repair = true;
+		return -1;
 	case 'h':
 		fputs(usage_text, stdout);
 		return 0;
@@ -358,6 +390,7 @@ static int parse_option(struct options *o, int c, char *value)
 
 static const struct option long_options[] = {
 	{ "store", required_argument, NULL, 's' },
+	{ "repair", no_argument, NULL, 'r' },
 	{ "mode", required_argument, NULL, 'm' },
 	{ "psi", required_argument, NULL, 'p' },
 	{ "min-free", required_argument, NULL, 'n' },
@@ -382,6 +415,8 @@ int options_parse(struct options *o, int argc, char **argv)
 	while (status < 0 && (c = getopt_long(argc, argv, "o:fdhV",
 					      long_options, NULL)) != -1)
 		status = parse_option(o, c, optarg);
+	if (status < 0 && o->repair && !o->store)
+		status = complain("--repair: of which --store?");
 	if (status < 0)
 		status = choose_size(o);
 	if (status < 0)

@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fs/doctor.h"
 #include "fs/poolfs.h"
 
 enum {
@@ -31,6 +32,7 @@ enum {
 
 static const char usage_text[] =
 	"usage: poolctl unpin|pin|state FILE [OFFSET LENGTH]\n"
+	"       poolctl doctor [--fix]\n"
 	"Volatile ranges of a plain file on a mounted pool.\n"
 	"\n"
 	"  unpin          it may be purged, and reads as zeros then\n"
@@ -38,6 +40,8 @@ static const char usage_text[] =
 	"                 it is lost: then make it again\n"
 	"  state          prints \"pinned\", or \"unpinned\" if any of it is, or\n"
 	"                 \"purged\" if some of it is lost; changes nothing\n"
+	"  doctor         prints what your pools have left behind where all of\n"
+	"                 their processes were killed; --fix removes it\n"
 	"\n"
 	"OFFSET and LENGTH are bytes, multiples of the page size: 65536, 0x10000,\n"
 	"64K, 2M, 1G.  LENGTH 0 means up to the end; without both it is all.\n"
@@ -96,7 +100,7 @@ static int parse_verb(const char *name, const struct verb **out)
 			return 0;
 		}
 	}
-	return complain("%s: there are unpin, pin and state", name);
+	return complain("%s: there are unpin, pin, state and doctor", name);
 }
 
 static int parse_bytes(const char *name, const char *text, __u64 *out)
@@ -128,7 +132,7 @@ static int parse_bytes(const char *name, const char *text, __u64 *out)
 static int parse_words(struct request *req, int nr, char **args)
 {
 	int status = nr ? parse_verb(args[0], &req->verb)
-			: complain("unpin, pin or state?");
+			: complain("unpin, pin, state or doctor?");
 
 	if (status)
 		return status;
@@ -270,8 +274,12 @@ int main(int argc, char **argv)
 		puts("poolctl " POOLFS_VERSION);
 		break;
 	case -1:
-		status = parse_words(&req, argc - optind, argv + optind);
-		if (!status)
+		if (optind < argc && !strcmp(argv[optind], "doctor"))
+			status = doctor(argc - optind - 1, argv + optind + 1);
+		else
+			status = parse_words(&req, argc - optind,
+					     argv + optind);
+		if (!status && req.verb)
 			status = file_ask(&req);
 		break;
 	default:

@@ -18,16 +18,14 @@
 
 #include "pool/box/box_priv.h"
 #include "pool/inode/inode_priv.h"
-#include "pool/pool.h"
+#include "pool/pool_priv.h"
 #include "pool/volatile/volatile.h"
 
-/* Tables that the journal changes; its entries name them by their index. */
-#define JOURNAL_TABLES_NR 4
-
-static int pool_open_journal(struct pool *pool, bool fresh)
+/* The journal's entries name the first of the tables by their index. */
+int pool_open_journal(struct pool *pool, bool forget)
 {
 	int err = journal_open(&pool->journal, pool->store->dirfd, pool->tables,
-			       JOURNAL_TABLES_NR, fresh);
+			       JOURNAL_TABLES, forget);
 
 	if (err)
 		return err;
@@ -37,15 +35,20 @@ static int pool_open_journal(struct pool *pool, bool fresh)
 	return 0;
 }
 
-/* Tables first, all of them: the journal may have something to finish. */
-static int pool_open_parts(struct pool *pool, bool fresh)
+int pool_open_tables(struct pool *pool)
 {
 	int err = boxes_open(pool);
 
 	if (!err)
 		err = inodes_open(pool);
-	if (!err)
-		err = volatile_open(pool);
+	return err ? err : volatile_open(pool);
+}
+
+/* Tables first, all of them: the journal may have something to finish. */
+static int pool_open_parts(struct pool *pool, bool fresh)
+{
+	int err = pool_open_tables(pool);
+
 	if (!err)
 		err = pool_open_journal(pool, fresh);
 	if (!err)
@@ -64,7 +67,7 @@ static int pool_open_parts(struct pool *pool, bool fresh)
 	return err;
 }
 
-static struct pool *pool_new(const struct pool_options *opts)
+struct pool *pool_new(const struct pool_options *opts)
 {
 	struct pool *pool = calloc(1, sizeof(*pool));
 

@@ -115,7 +115,7 @@ data_opens() {
 small_store() {
 	tmp
 	STORE=$(mktemp -d "$POOL_TMP/store.XXXXXX")
-	mount -t tmpfs -o size=16M none "$STORE"
+	mount -t tmpfs -o size=16M,mode=700 none "$STORE"
 }
 
 fill_store() {

@@ -393,10 +393,10 @@ no_streams() {
 	local large="the number is too large"
 
 	W=$BATS_TEST_TMPDIR
-	wrong "unpin, pin or state?"
-	wrong "unpin, pin or state?" --
-	wrong "unpn: there are unpin, pin and state" unpn
-	wrong ": there are unpin, pin and state" "" f
+	wrong "unpin, pin, state or doctor?"
+	wrong "unpin, pin, state or doctor?" --
+	wrong "unpn: there are unpin, pin, state and doctor" unpn
+	wrong ": there are unpin, pin, state and doctor" "" f
 	for verb in unpin pin state; do
 		wrong "$verb: which file?" $verb
 		wrong "OFFSET 4K: and LENGTH? 0 means up to the end" $verb f 4K

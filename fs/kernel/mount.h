@@ -6,14 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct fuse_session;
+#include "fs/kernel/mountinfo.h"
 
-/**
- * mount_device - of the topmost file system on @dir, which is not accessed.
- * @dir: absolute, as in mountinfo.
- * Return: the device number; 0: nothing is mounted there.
- */
-uint64_t mount_device(const char *dir);
+struct fuse_session;
 
 /**
  * mount_id - the unique id of the mount on @dir, which is never used again.

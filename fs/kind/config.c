@@ -178,7 +178,8 @@ static void config_save(struct worker *w)
 {
 	json_t *j = config_json(w, w->config_keys);
 	int fd = openat(w->store->dirfd, "config.new",
-			O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+			O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+			0600);
 
 	/* It is in force already.  In a full store it is not kept. */
 	if (fd >= 0) {
@@ -258,7 +259,8 @@ static char *config_render(struct worker *w)
 void config_load(struct worker *w)
 {
 	char text[4096];
-	int fd = openat(w->store->dirfd, "config.json", O_RDONLY | O_CLOEXEC);
+	int fd = openat(w->store->dirfd, "config.json",
+			O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	ssize_t n;
 
 	if (fd < 0)

@@ -56,6 +56,8 @@ struct mount_shared {
 	_Atomic uint32_t mode; /* enum io_mode, once decided */
 	_Atomic uint32_t can_resend;
 	_Atomic uint32_t restarts;
+	_Atomic uint32_t
+		opened; /* a worker of this mount has opened the pool */
 	_Atomic uint32_t stopping; /* set by the keeper: the mount ends */
 	_Atomic uint32_t ended; /* set by the keeper: it has cleaned up */
 	/* Of this worker: counts each request that is read, and counts again

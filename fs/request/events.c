@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pool/store/wrong.h"
+
 struct event_line {
 	_Atomic uint64_t number; /* set last: the line is whole */
 	uint16_t len;
@@ -35,7 +37,8 @@ int events_open(struct events *ev, int dirfd, uid_t owner, bool fresh)
 	void *ring = MAP_FAILED;
 	int fd, err = 0;
 
-	fd = openat(dirfd, "events", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	fd = openat(dirfd, "events", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+		    0600);
 	if (fd < 0)
 		return -errno;
 	if (fallocate(fd, 0, 0, size) < 0)
@@ -56,6 +59,47 @@ int events_open(struct events *ev, int dirfd, uid_t owner, bool fresh)
 		ev->ring->next = 1;
 	pthread_mutex_init(&ev->lock, NULL);
 	return 0;
+}
+
+static const char *ring_wrong(const struct event_ring *ring)
+{
+	if (ring->next > INT64_MAX)
+		return "has more events than there can have been";
+	for (int i = 0; i < EVENTS_MAX; i++) {
+		const struct event_line *line = &ring->line[i];
+
+		if (line->number &&
+		    (line->number % EVENTS_MAX != i ||
+		     line->number > ring->next || !line->len ||
+		     line->len > EVENT_LINE || line->common > line->len ||
+		     line->text[line->len - 1] != '\n'))
+			return "has an event that none can be";
+	}
+	return NULL;
+}
+
+int events_validate(int dirfd, struct wrongs *w)
+{
+	struct event_ring *ring = malloc(sizeof(*ring) + 1);
+	const char *bad = NULL;
+	ssize_t n;
+	int fd;
+
+	if (!ring)
+		return -ENOMEM;
+	fd = openat(dirfd, "events", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	n = fd < 0 ? 0 : pread(fd, ring, sizeof(*ring) + 1, 0);
+	if (n == sizeof(*ring))
+		bad = ring_wrong(ring);
+	else if (n) /* new, if a worker was killed when it had made it */
+		bad = "has a length that it cannot have";
+	if (fd >= 0)
+		close(fd);
+	free(ring);
+	if (!bad)
+		return 0;
+	wrong(w, "the file \"events\" %s", bad);
+	return w->drop && unlinkat(dirfd, "events", 0) < 0 ? -errno : 0;
 }
 
 void events_release(struct events *ev)

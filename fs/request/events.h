@@ -42,6 +42,14 @@ struct events {
 int events_open(struct events *ev, int dirfd, uid_t owner, bool fresh);
 void events_release(struct events *ev);
 
+struct wrongs;
+/**
+ * events_validate - look at the ring of a store that comes from elsewhere.  One
+ * that is wrong is dropped, if @w says so: a new one is made then.
+ * Return: 0 or -errno.
+ */
+int events_validate(int dirfd, struct wrongs *w);
+
 /**
  * events_add - one line: "time", "event" (@name), and what @object has.  A line
  * that is too long is cut to the first two.  Any thread; takes 4.

@@ -21,6 +21,7 @@ struct options {
 	char *source; /* what df and mount show */
 	char *kernel; /* comma-separated, for mount(2) and fusermount3 */
 	char *store; /* absolute, or NULL */
+	bool repair; /* drop what is wrong in it */
 	bool foreground;
 	bool debug;
 	bool noacl;

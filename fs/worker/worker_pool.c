@@ -199,7 +199,7 @@ int worker_open_pool(struct worker *w)
 		.owner = getuid(),
 		.nr_nodes = shrinker_nr_nodes(),
 		.leases = !cached,
-		.fresh = w->shared->restarts == 0,
+		.fresh = !w->shared->opened,
 		.ops = cached ? &cached_pool_ops : &passthrough_pool_ops,
 		.arg = w,
 	};
@@ -210,6 +210,8 @@ int worker_open_pool(struct worker *w)
 		err = pool_open(&opts, &w->pool);
 	if (!err && w->options->user_quota)
 		pool_config(w->pool)->user_quota = w->options->user_quota;
+	if (!err)
+		w->shared->opened = 1;
 	return err;
 }
 

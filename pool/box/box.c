@@ -294,7 +294,7 @@ int box_open_region(struct pool *pool, struct box *box)
 	return fd < 0 ? fd : box_use_file(pool, box, fd);
 }
 
-static int box_check_name(const char *name)
+int box_check_name(const char *name)
 {
 	size_t len = strlen(name);
 

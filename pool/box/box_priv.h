@@ -239,6 +239,12 @@ static inline struct handle *handle_mem(struct pool *pool, uint32_t slot)
 /* Opens the tables, and reads no record.  Return: 0 or -errno. */
 int boxes_open(struct pool *pool);
 /*
+ * box_validate.c: looks at each record of a store that comes from elsewhere,
+ * before boxes_adopt(), and frees it if something is wrong.  Return: 0, or
+ * -errno if it could not look.
+ */
+int boxes_validate(struct pool *pool, struct wrongs *w);
+/*
  * Rebuilds what is in memory from the records, after the journal was applied.
  * @fresh: a new mount, no file is open.  Return: 0 or -errno.
  */
@@ -253,6 +259,8 @@ const char *boxes_check_some(struct pool *pool, uint32_t n);
 void boxes_count_users(struct pool *pool, struct users *counts);
 
 /* box.c */
+/* Return: 0, -EINVAL or -ENAMETOOLONG. */
+int box_check_name(const char *name);
 struct box *box_of_slot(struct pool *pool, uint32_t slot);
 int box_adopt(struct pool *pool, uint32_t slot);
 /*
@@ -329,6 +337,8 @@ size_t tx_header(struct pool *pool, uint32_t slot, char *line, size_t size);
 void tx_requeue(struct pool *pool, struct box *box, uint32_t slot);
 
 /* handle.c */
+/* Does a receiver read a header, and has not come to its end? */
+bool handle_reads_header(const struct handle_rec *h);
 /* Is it a sender whose transaction has a range? */
 bool handle_holds_range(struct pool *pool, const struct handle *handle);
 /* That, or whether it is stalled, may have changed: counts it in @box. */

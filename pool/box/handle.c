@@ -199,7 +199,7 @@ static void handle_end_send(struct pool *pool, struct box *box,
 	}
 }
 
-static bool handle_reads_header(const struct handle_rec *h)
+bool handle_reads_header(const struct handle_rec *h)
 {
 	return h->kind == HANDLE_RECV && h->cursor < h->header;
 }

@@ -24,10 +24,17 @@
 #include "pool/store/journal.h"
 #include "pool/store/store.h"
 #include "pool/store/table.h"
+#include "pool/store/wrong.h"
 #include "shrinker/shrinker.h"
 
 #define POOL_MAGIC 0x706f6f6cu /* "pool" */
 #define POOL_TABLES 5
+
+/*
+ * What counts up from 1 (ids, serial numbers, stamps) does not get so far; a
+ * store from elsewhere in which it is larger was not written by poolfs.
+ */
+#define COUNT_MAX (1ull << 62)
 
 struct pool {
 	uint32_t magic;

@@ -31,6 +31,8 @@ enum inode_state {
 #define INODE_PURGED (1u << 4) /* its file is empty; its names must not show */
 #define INODE_RANGES (1u << 5) /* it has unpinned or purged ranges */
 
+#define INODE_FLAGS ((1u << 6) - 1) /* all of them */
+
 #define INODE_NAME_INLINE 79
 #define INODE_NAME_MORE 120
 
@@ -163,6 +165,24 @@ int inodes_open(struct pool *pool);
  * kernel has no reference to any inode.  Return: 0 or -errno.
  */
 int inodes_adopt(struct pool *pool, bool fresh);
+/*
+ * inode_validate.c: looks at each record of a store that comes from elsewhere,
+ * before inodes_adopt(), and frees it if something is wrong.  Return: 0, or
+ * -errno if it could not look.
+ */
+int inodes_validate(struct pool *pool, struct wrongs *w);
+/*
+ * inode_bind.c: after that, frees the record of each file that is not where the
+ * record says.  In a store that was copied, the inode numbers in the records
+ * become those of the files at the same places.
+ * @unsure: what a request was about to move, when both processes were killed.
+ */
+int inodes_bind(struct pool *pool, const struct journal_intent *unsure);
+/*
+ * The same, of a copy, for purged files with several names, which are known by
+ * number only: those that cannot be told in the copy are wrong.
+ */
+int inodes_validate_purged(struct pool *pool, struct wrongs *w);
 /* Ends what a kill has interrupted, after volatile_adopt(). */
 void inodes_tidy(struct pool *pool);
 void inodes_close(struct pool *pool);

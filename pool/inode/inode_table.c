@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "pool/inode/inode_priv.h"
+#include "pool/store/remove.h"
 
 int inodes_open(struct pool *pool)
 {
@@ -57,7 +58,7 @@ static int inodes_adopt_root(struct pool *pool)
 	}
 	rec = inode_rec(t, INODE_ROOT);
 	rec->ino = st.st_ino;
-	rec->flags = INODE_DIR;
+	rec->flags = INODE_DIR | (rec->flags & INODE_VOLATILE);
 	rec->state = INODE_LIVE;
 	return inode_mem_alloc(t, INODE_ROOT);
 }
@@ -140,8 +141,7 @@ static void inodes_tidy_orphans(struct pool *pool)
 		if (e->d_name[0] == '.' ||
 		    orphan_is_needed(pool, strtoul(e->d_name, NULL, 16)))
 			continue;
-		if (unlinkat(t->orphanfd, e->d_name, 0) < 0)
-			unlinkat(t->orphanfd, e->d_name, AT_REMOVEDIR);
+		remove_tree(t->orphanfd, e->d_name);
 	}
 	closedir(d);
 }

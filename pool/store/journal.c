@@ -64,6 +64,68 @@ static void journal_apply(struct journal *j)
 	journal_state(j, JOURNAL_APPLIED);
 }
 
+/* Return: NULL, or what is wrong with it. */
+static const char *entry_wrong(const struct journal_entry *e,
+			       struct table *const *tables, int nr_tables)
+{
+	const struct table *t = e->table < nr_tables ? tables[e->table] : NULL;
+	uint64_t record;
+
+	if (!t)
+		return "names a table that there is not";
+	record = e->offset / t->rec_size;
+	if (e->len > JOURNAL_BYTES || !record || record >= t->nr ||
+	    !t->blocks[record / t->per_block].present ||
+	    e->offset % t->rec_size + e->len > t->rec_size)
+		return "changes what is no record";
+	return NULL;
+}
+
+static const char *page_wrong(const struct journal_page *page,
+			      struct table *const *tables, int nr_tables)
+{
+	const char *bad = NULL;
+
+	if (page->state > JOURNAL_APPLIED)
+		return "is in no state that there is";
+	if (page->state != JOURNAL_COMMITTED)
+		return NULL;
+	if (page->nr > JOURNAL_ENTRIES)
+		return "has more entries than it can have";
+	for (uint32_t i = 0; !bad && i < page->nr; i++)
+		bad = entry_wrong(&page->entry[i], tables, nr_tables);
+	return bad;
+}
+
+int journal_validate(int dirfd, struct table *const *tables, int nr_tables,
+		     bool try, struct wrongs *w)
+{
+	struct journal_page page;
+	struct journal j = { .page = &page };
+	const char *bad = NULL;
+	ssize_t n;
+	int fd;
+
+	fd = openat(dirfd, "journal", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	n = pread(fd, &page, sizeof(page), 0);
+	if (n == sizeof(page) && lseek(fd, 0, SEEK_END) == n)
+		bad = page_wrong(&page, tables, nr_tables);
+	else if (n) /* new, if a worker was killed when it had made it */
+		bad = "has a length that it cannot have";
+	close(fd);
+	if (bad) {
+		wrong(w, "the journal %s", bad);
+		if (w->drop && unlinkat(dirfd, "journal", 0) < 0)
+			return -errno;
+	} else if (n && try && page.state == JOURNAL_COMMITTED) {
+		memcpy(j.tables, tables, nr_tables * sizeof(*tables));
+		journal_apply(&j);
+	}
+	return 0;
+}
+
 int journal_open(struct journal *j, int dirfd, struct table *const *tables,
 		 int nr_tables, bool forget)
 {
@@ -74,7 +136,8 @@ int journal_open(struct journal *j, int dirfd, struct table *const *tables,
 	memset(j, 0, sizeof(*j));
 	for (int i = 0; i < nr_tables; i++)
 		j->tables[i] = tables[i];
-	fd = openat(dirfd, "journal", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	fd = openat(dirfd, "journal", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+		    0600);
 	if (fd < 0)
 		return -errno;
 	if (fallocate(fd, 0, 0, sizeof(*j->page)) < 0)

@@ -35,6 +35,7 @@
 #include <stdint.h>
 
 #include "pool/store/table.h"
+#include "pool/store/wrong.h"
 
 #define JOURNAL_TABLES 4
 #define JOURNAL_ENTRIES 24
@@ -59,6 +60,17 @@ struct journal {
  */
 int journal_open(struct journal *j, int dirfd, struct table *const *tables,
 		 int nr_tables, bool forget);
+
+/**
+ * journal_validate - look at the log of a store that comes from elsewhere,
+ * without applying it.
+ * @tables, @nr_tables: as those of journal_open(), open.
+ * @try: the tables are tried (table_try()): make the change in them.
+ * What is wrong is dropped by removing the file, if @w says so.
+ * Return: 0, or -errno if it could not look.
+ */
+int journal_validate(int dirfd, struct table *const *tables, int nr_tables,
+		     bool try, struct wrongs *w);
 void journal_release(struct journal *j);
 
 /**

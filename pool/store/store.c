@@ -28,6 +28,8 @@
 #include <linux/magic.h>
 #include <unistd.h>
 
+#include "pool/store/store_priv.h"
+
 /* Bytes of records: so many, and this part of the size. */
 #define RECORDS_LEAST (64ull << 20)
 #define RECORDS_PART 4
@@ -43,8 +45,7 @@ static const struct store store_closed = {
 	.dirfd = -1, .contentfd = -1, .boxfd = -1, .orphanfd = -1
 };
 
-__attribute__((format(printf, 3, 4))) static void
-store_say(char *why, int why_size, const char *fmt, ...)
+void store_say(char *why, int why_size, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -274,8 +275,8 @@ static int store_make_temporary(struct store *store, char *why, int why_size)
 	int fd, err;
 
 	if (!base || !store_is_tmpfs(base) || access(base, W_OK) < 0)
-		base = "/dev/shm";
-	if (asprintf(&store->path, "%s/poolfs-XXXXXX", base) < 0) {
+		base = STORE_SHM;
+	if (asprintf(&store->path, "%s/" STORE_PREFIX "XXXXXX", base) < 0) {
 		store->path = NULL;
 		return -ENOMEM;
 	}
@@ -322,9 +323,11 @@ static int store_adopt(struct store *store, const char *dir, char *why,
 /* Reclaim needs a file system that can punch holes. */
 static int store_probe_punch(int dirfd)
 {
-	int fd = openat(dirfd, "probe", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	int err = 0;
+	int fd, err = 0;
 
+	unlinkat(dirfd, "probe", 0);
+	fd = openat(dirfd, "probe",
+		    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	if (ftruncate(fd, 4096) < 0 ||
@@ -342,7 +345,8 @@ static int store_subdir(int dirfd, const char *name)
 
 	if (mkdirat(dirfd, name, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(dirfd, name,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -395,11 +399,14 @@ static int store_lay_out(struct store *store)
 	return err < 0 ? err : 0;
 }
 
-/* Locks the store against a second pool, probes it, and lays it out. */
+/* Locks the store against a second pool, looks whether it may be adopted, probes
+ * it, and lays it out. */
 static int store_take(struct store *store, const char *limits, char *why,
 		      int why_size)
 {
-	int err;
+	struct store_id id = { .temporary = store->temporary };
+	bool is_new = !store->detached;
+	int err = 0;
 
 	if (limits && !store->detached) {
 		store_say(why, why_size,
@@ -417,6 +424,10 @@ static int store_take(struct store *store, const char *limits, char *why,
 			  store->path ? store->path : "");
 		return err;
 	}
+	if (store->path && !store->temporary)
+		err = store_check(store, &is_new, why, why_size);
+	if (err)
+		return err;
 	err = store_probe_punch(store->contentfd);
 	if (err) {
 		store_say(why, why_size,
@@ -425,7 +436,13 @@ static int store_take(struct store *store, const char *limits, char *why,
 			  strerror(-err));
 		return err;
 	}
-	err = store_lay_out(store);
+	if (is_new)
+		err = store_id_write(store->dirfd, &id);
+	if (!err)
+		err = store_lay_out(store);
+	/* So that nobody takes a copy of it for one to be removed. */
+	if (!err && store->temporary)
+		err = store_settle(store);
 	if (err)
 		store_say(why, why_size, "cannot lay out the store: %s",
 			  strerror(-err));
@@ -450,32 +467,6 @@ int store_open(struct store *store, const char *dir, uint64_t size,
 	return err;
 }
 
-/* Removes everything in the directory @dirfd, and closes it. */
-static void store_empty(int dirfd)
-{
-	DIR *d = fdopendir(dirfd);
-	struct dirent *e;
-	int sub;
-
-	if (!d) {
-		close(dirfd);
-		return;
-	}
-	while ((e = readdir(d))) {
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
-		    unlinkat(dirfd, e->d_name, 0) == 0)
-			continue;
-		/* Its owner may have taken its permissions away. */
-		fchmodat(dirfd, e->d_name, 0700, 0);
-		sub = openat(dirfd, e->d_name,
-			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (sub >= 0)
-			store_empty(sub);
-		unlinkat(dirfd, e->d_name, AT_REMOVEDIR);
-	}
-	closedir(d);
-}
-
 void store_close(struct store *store)
 {
 	const int fds[] = { store->boxfd, store->orphanfd, store->contentfd,
@@ -483,10 +474,13 @@ void store_close(struct store *store)
 	int again;
 
 	if (store->temporary && store->path) {
+		/* The caller may have closed all its descriptors. */
 		again = open(store->path,
 			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (again >= 0)
+		if (again >= 0) {
 			store_empty(again);
+			close(again);
+		}
 		rmdir(store->path);
 	}
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
@@ -524,7 +518,8 @@ int store_space(struct store *store, struct statvfs *out)
 
 static int region_open(struct store *store, const char *name, int flags)
 {
-	int fd = openat(store->boxfd, name, O_RDWR | O_CLOEXEC | flags, 0600);
+	int fd = openat(store->boxfd, name,
+			O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, 0600);
 
 	return fd < 0 ? -errno : fd;
 }

@@ -4,6 +4,7 @@
  * piece of state that must outlive the worker.
  *
  *	records: what the pool keeps for itself
+ *	store		by what it is known: see store_id.c
  *	boxes transactions handles inodes ranges texts journal events config.json
  *
  *	content: what users have written
@@ -37,6 +38,7 @@ struct store {
 		inodes; /* that users may have (nr_inodes=N); 0: no such limit */
 	uint64_t nr_regions; /* region files; counted if there is the limit */
 	bool inodes_stale; /* its file system lets users have more by now */
+	bool copied; /* files have other numbers than their records say */
 };
 
 /**
@@ -49,7 +51,8 @@ struct store {
  *	usrquota...), or NULL; -EINVAL for another store.
  * @why, @why_size: out, on failure, a sentence that says what is wrong and what
  *	to do; the buffer's bytes.
- * Return: 0; -EWOULDBLOCK: another pool uses it; or -errno of the system calls.
+ * Return: 0; -EWOULDBLOCK: another pool uses it; -EUCLEAN: it may not be
+ * adopted; or -errno of the system calls.
  */
 int store_open(struct store *store, const char *dir, uint64_t size,
 	       const char *limits, char *why, int why_size);
@@ -81,6 +84,12 @@ static inline void store_fit_inodes(struct store *store)
  * store_count_regions - to be called by a new worker.  Return: 0 or -errno.
  */
 int store_count_regions(struct store *store);
+
+/**
+ * store_settle - records name files by the numbers that they have here: it is
+ * no copy any more.  Return: 0 or -errno.
+ */
+int store_settle(struct store *store);
 
 /** store_close - close it; a temporary directory is removed. */
 void store_close(struct store *store);

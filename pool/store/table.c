@@ -60,6 +60,13 @@ static void block_scan(struct table *t, uint32_t block)
 
 static int block_fill(struct table *t, uint32_t block)
 {
+	if (t->tried)
+		return mmap(t->base + (size_t)block * TABLE_BLOCK, TABLE_BLOCK,
+			    PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+			    0) == MAP_FAILED
+			       ? -errno
+			       : 0;
 	return fallocate(t->fd, 0, (off_t)block * TABLE_BLOCK, TABLE_BLOCK) < 0
 		       ? -errno
 		       : 0;
@@ -121,11 +128,16 @@ int table_open(struct table *t, int dirfd, const char *name, size_t rec_size,
 	int err;
 
 	new.map_size = (size_t)max *rec_size;
-	new.fd = openat(dirfd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	new.fd = openat(dirfd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+			0600);
 	if (new.fd < 0)
 		return -errno;
 	if (fstat(new.fd, &st) < 0) {
 		err = -errno;
+		goto err_close;
+	}
+	if ((uint64_t)st.st_size > new.map_size) {
+		err = -EUCLEAN;
 		goto err_close;
 	}
 	new.base = mmap(NULL, new.map_size, PROT_READ | PROT_WRITE,
@@ -296,6 +308,60 @@ void table_free(struct table *t, uint32_t index)
 	if (s->nr_free == block_capacity(t, block))
 		block_emptied(t, block);
 	table_drop_spare(t);
+}
+
+int table_revive(struct table *t, uint32_t index)
+{
+	uint32_t block = index / t->per_block;
+	int err = 0;
+
+	while (!err && index >= t->nr)
+		err = table_grow(t);
+	if (err || t->blocks[block].present)
+		return err;
+	err = block_fill(t, block);
+	if (err)
+		return err;
+	t->blocks[block].present = true;
+	t->nr_free += t->blocks[block].nr_free;
+	t->nr_absent--;
+	return 0;
+}
+
+bool table_any_live(const struct table *t)
+{
+	table_for_each (t, i)
+		return true;
+	return false;
+}
+
+int table_try(struct table *t)
+{
+	void *base = mmap(t->base, t->map_size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, t->fd, 0);
+
+	t->tried = base != MAP_FAILED;
+	return t->tried ? 0 : -errno;
+}
+
+int table_cut(int dirfd, const char *name, uint64_t most)
+{
+	int fd = openat(dirfd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	uint64_t length;
+	struct stat st;
+	int err = 0;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (fstat(fd, &st) == 0) {
+		length = st.st_size / TABLE_BLOCK * TABLE_BLOCK;
+		if (length > most)
+			length = most;
+		if (length != (uint64_t)st.st_size)
+			err = ftruncate(fd, length) < 0 ? -errno : 0;
+	}
+	close(fd);
+	return err;
 }
 
 uint64_t table_bytes(const struct table *t)

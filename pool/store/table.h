@@ -54,6 +54,7 @@ struct table {
 	uint32_t nr_free; /* free records of present blocks */
 	uint32_t spare; /* the block that is empty and present; UINT32_MAX */
 	int fd;
+	bool tried; /* see table_try() */
 };
 
 /**
@@ -61,7 +62,8 @@ struct table {
  * @dirfd, @name: the file.
  * @rec_size: bytes a record, a divisor of 64 KiB, at least 32.
  * @max: most records, the unused record 0 included.
- * Return: 0, or -errno of the system calls, or -ENOMEM, with *@t untouched.
+ * Return: 0, or -errno of the system calls, -EUCLEAN (it is longer than @max
+ * records) or -ENOMEM, with *@t untouched.
  */
 int table_open(struct table *t, int dirfd, const char *name, size_t rec_size,
 	       uint32_t max);
@@ -83,6 +85,29 @@ void table_rescan(struct table *t);
 
 /** table_free - the record, whose state is 0 by now, may be used again. */
 void table_free(struct table *t, uint32_t index);
+
+/**
+ * table_revive - the block of record @index has memory, whatever is in it.
+ * Return: 0 or -errno.
+ */
+int table_revive(struct table *t, uint32_t index);
+
+/** table_any_live - is a record not free? */
+bool table_any_live(const struct table *t);
+
+/**
+ * table_try - from now on changes are seen by this process only, and lost when
+ * the table is released.  Return: 0 or -errno of mmap().
+ */
+int table_try(struct table *t);
+
+/**
+ * table_cut - cut the file of a table that is not open to whole blocks, and to
+ * @most bytes.  Where a worker was killed while it grew, a part of a block is
+ * left.
+ * Return: 0, also if there is no such file, or -errno.
+ */
+int table_cut(int dirfd, const char *name, uint64_t most);
 
 /** table_bytes - memory of the table in the store. */
 uint64_t table_bytes(const struct table *t);

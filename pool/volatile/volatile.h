@@ -20,6 +20,12 @@ struct users;
 
 /* Opens the table of ranges, and reads no record.  Return: 0 or -errno. */
 int volatile_open(struct pool *pool);
+struct wrongs;
+/*
+ * Looks at each record of a store that comes from elsewhere, before
+ * volatile_adopt(), and frees it if something is wrong.  Return: 0.
+ */
+int volatile_validate(struct pool *pool, struct wrongs *w);
 /* Rebuilds what is in memory from the records.  Return: 0 or -errno. */
 int volatile_adopt(struct pool *pool);
 /* Registers "volatile-files" and "volatile-ranges".  Return: 0 or -errno. */

@@ -70,6 +70,18 @@ static void scratch_copy_file(int from, int to)
 	}
 }
 
+static void scratch_copy_symlink(int from, const char *name, int to)
+{
+	char target[4096];
+	ssize_t n = readlinkat(from, name, target, sizeof(target) - 1);
+
+	if (n < 0)
+		abort();
+	target[n] = 0;
+	if (symlinkat(target, to, name))
+		abort();
+}
+
 /* Copies what is in @from to @to, which is empty. */
 static void scratch_copy_at(int from, int to)
 {
@@ -84,6 +96,10 @@ static void scratch_copy_at(int from, int to)
 
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
 			continue;
+		if (e->d_type == DT_LNK) {
+			scratch_copy_symlink(from, e->d_name, to);
+			continue;
+		}
 		a = openat(from, e->d_name, O_RDONLY | O_CLOEXEC);
 		if (a < 0 || fstat(a, &st))
 			abort();

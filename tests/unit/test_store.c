@@ -9,9 +9,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "pool/store/remove.h"
 #include "pool/store/store.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/tap.h"
@@ -168,6 +170,65 @@ static void test_temporary(void)
 	   "an ordinary user's is a private directory, gone in the end");
 }
 
+/* --- removing trees --- */
+
+#define DEPTH 2000
+#define FDS_FREE 6 /* that removing a tree may take */
+
+static void make_deep(const char *path)
+{
+	int fd, sub;
+
+	must(mkdir(path, 0700) == 0, "mkdir");
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; i < DEPTH; i++) {
+		must(mkdirat(fd, "d", 0700) == 0, "mkdirat");
+		must(mkdirat(fd, "e", 0700) == 0, "mkdirat");
+		close(openat(fd, "file", O_CREAT | O_WRONLY | O_CLOEXEC, 0));
+		must(symlinkat("/", fd, "symlink") == 0, "symlinkat");
+		sub = openat(fd, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		must(sub >= 0, "openat");
+		if (i % 7 == 0)
+			fchmod(fd, 0);
+		close(fd);
+		fd = sub;
+	}
+	close(fd);
+}
+
+static void test_remove(void)
+{
+	struct rlimit old, few;
+	char *path, *other;
+	struct stat st;
+	int fd, err;
+
+	must(asprintf(&path, "%s/deep", scratch) > 0, "asprintf");
+	make_deep(path);
+	fd = dup(0);
+	close(fd);
+	getrlimit(RLIMIT_NOFILE, &old);
+	few = (struct rlimit){ fd + FDS_FREE, old.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &few);
+	err = remove_tree(AT_FDCWD, path);
+	setrlimit(RLIMIT_NOFILE, &old);
+	ok(err == 0 && stat(path, &st) < 0,
+	   "a tree %d deep is removed with %d descriptors", DEPTH, FDS_FREE);
+	ok(stat("/", &st) == 0 && S_ISDIR(st.st_mode), "symlinks end in it");
+	ok(remove_tree(AT_FDCWD, path) == -ENOENT, "it is removed once");
+	must(mkdir(path, 0700) == 0, "mkdir");
+	must(asprintf(&other, "%s/kept", path) > 0, "asprintf");
+	must(mkdir(other, 0700) == 0, "mkdir");
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	must(mkdirat(fd, "gone", 0) == 0, "mkdirat");
+	ok(remove_content(fd, "kept") == 0 && stat(other, &st) == 0 &&
+		   faccessat(fd, "gone", F_OK, 0) < 0,
+	   "and all but one name of a directory");
+	close(fd);
+	free(other);
+	free(path);
+}
+
 int main(void)
 {
 	scratch_new();
@@ -176,5 +237,6 @@ int main(void)
 	test_refused();
 	test_own();
 	test_temporary();
+	test_remove();
 	return done();
 }
