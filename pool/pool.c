@@ -103,6 +103,7 @@ int pool_open(const struct pool_options *opts, struct pool **out)
 
 	if (!pool)
 		return -ENOMEM;
+	pool_lock(pool);
 	pool->lru = lru_new(opts->nr_nodes, UINT64_MAX);
 	err = pool->lru ? users_open(pool, opts->owner) : -errno;
 	if (!err) {
@@ -112,6 +113,7 @@ int pool_open(const struct pool_options *opts, struct pool **out)
 	if (!err)
 		err = store_count_regions(pool->store);
 	if (err) {
+		pool_unlock(pool);
 		pool_close(pool);
 		return err;
 	}
@@ -120,6 +122,7 @@ int pool_open(const struct pool_options *opts, struct pool **out)
 	/* Not earlier: no callback is called while records are adopted. */
 	pool->ops = opts->ops;
 	pool->arg = opts->arg;
+	pool_unlock(pool);
 #ifdef POOL_DEBUG
 	pool->check_some = pool_check_some;
 #endif

@@ -158,6 +158,109 @@ data_held() {
 	as_root_in_every_mode data_held -o allow_other
 }
 
+# ---- the store's files --------------------------------------------------------
+#
+# A write through passthrough has the lock of the store's file.
+
+# user_file NAME: 4 MiB, of an ordinary user.
+user_file() {
+	head -c 4M /dev/urandom >"$POOL/$1"
+	chmod 666 "$POOL/$1"
+}
+
+scan_ranges() {
+	timeout 20 "$TOOLS/fileops" \
+		open "$(echo "$POOL"/.pool/shrinker/volatile-ranges-*/scan)" w \
+		write "0 0 1000000" >/dev/null || fail "scan"
+}
+
+truncated() {
+	user_file f
+	hang write "$POOL/f"
+	# waits for the lock itself, and cannot be killed
+	background sh -c ": >'$POOL/f'"
+	sleep 0.5
+	answers
+	neighbour "held: a write, and somebody cuts the file"
+	unhang
+	wait "$BG_PID"
+	is 0 "$(stat -c %s "$POOL/f")"
+}
+
+@test "who is held up in a write to a file that another cuts stops nobody" {
+	need user_mount
+	as_root_in_every_mode truncated -o allow_other
+}
+
+found_by_another_name() {
+	mkdir -m 1777 "$POOL/d"
+	as_user sh -c "echo text >'$POOL/d/f' && ln '$POOL/d/f' '$POOL/d/g'"
+	# the file is known by its newest name
+	hang unlink-write "$POOL/d/g"
+	# so that the kernel has to look it up
+	echo 2 >/proc/sys/vm/drop_caches
+	is 1 "$(timeout 10 stat -c %h "$POOL/d/f")"
+	timeout 10 ls -l "$POOL/d" >/dev/null
+	answers
+	unhang
+	is text "$(timeout 10 cat "$POOL/d/f")"
+	is 1 "$(timeout 10 stat -c %h "$POOL/d/f")"
+	kill_and_wait
+	is text "$(timeout 10 cat "$POOL/d/f")"
+}
+
+# bats test_tags=alone
+@test "who is held up in a write to a removed file stops nobody" {
+	need user_mount
+	as_root_in_every_mode found_by_another_name -o allow_other
+}
+
+# pin FILE: 0 intact, 1 purged; in the background, its answer is in $W/pin.
+pin_file() {
+	background sh -c "timeout 100 '$POOLCTL' pin '$1' >'$W/pin' 2>&1"
+}
+
+purged_while_written() {
+	user_file f
+	user_file g
+	"$POOLCTL" unpin "$POOL/f"
+	hang write "$POOL/f"
+	"$POOLCTL" unpin "$POOL/g"
+	exec 7<>"$POOL/g"
+	scan_ranges
+	answers
+	# those of other files were purged, open or not
+	is 0 "$(stat -c %b "$POOL/g")"
+	"$POOLCTL" pin "$POOL/g" | grep -q purged
+	exec 7>&-
+	# again: without another thread
+	"$POOLCTL" unpin "$POOL/f" 0 8K
+	scan_ranges
+	neighbour "held: a write, and the file's ranges are purged"
+	# a pin waits until the hole is made, also with the next worker
+	pin_file "$POOL/f"
+	sleep 0.5
+	[[ ! -s $W/pin || $MODE == cached ]] || fail "$(<"$W/pin")"
+	kill_and_wait
+	answers
+	sleep 0.5
+	[[ ! -s $W/pin || $MODE == cached ]] || fail "$(<"$W/pin")"
+	unhang
+	wait "$BG_PID" || true
+	grep -q purged "$W/pin" || fail "$(<"$W/pin")"
+	# what is written after the pin stays
+	head -c 4M /dev/urandom >"$W/copy"
+	dd if="$W/copy" of="$POOL/f" bs=1M conv=notrunc status=none
+	scan_ranges
+	cmp "$W/copy" "$POOL/f"
+	answers
+}
+
+@test "who is held up in a write to a file that is purged stops nobody" {
+	need user_mount
+	as_root_in_every_mode purged_while_written -o allow_other
+}
+
 # ---- workers that die -------------------------------------------------------
 
 # start_to_crash [OPTION...]: a pool whose workers die as crash() says.
@@ -290,6 +393,42 @@ zombies() {
 }
 
 # bats test_tags=slow
+@test "a worker that hangs in a request is replaced, and the request blamed" {
+	local times=1
+	start_to_crash
+	[[ ${SOAK:-0} != 1 ]] || times=3
+	crash hang "$times"
+	if ((times == 3)); then
+		[[ $(ask) == *"Input/output error"* ]]
+	else
+		[[ $(ask) == *MURDEROUS* ]]
+	fi
+	is "$times" "$(json restarts "$POOL/.pool/stats")"
+	pool_stop
+}
+
+# bats test_tags=slow
+@test "a worker that cannot even be killed is replaced" {
+	need root
+	local worker
+	W=$(mktemp -d "$POOL_TMP/work.XXXXXX")
+	mkdir "$W/evil"
+	start_to_crash
+	worker=$(pool_pid worker)
+	background "$TOOLS/hang" "$W/evil" serve "$W/go" >"$W/held"
+	HANG_PID=$BG_PID
+	wait_until 5 is_mounted "$W/evil"
+	crash "$W/evil/f" 1
+	[[ $(ask) == *MURDEROUS* ]]
+	fails not_running "$worker"
+	touch "$W/go"
+	wait_until 5 eval '! is_mounted "$W/evil"'
+	pool_stop
+	unhang
+	wait_until 5 not_running "$worker"
+}
+
+# bats test_tags=slow
 @test "a worker that is stopped while nothing is to be done is left alone" {
 	local worker
 	pool_start
@@ -317,17 +456,22 @@ zombies() {
 @test "the mount ends while a client holds up a thread of the worker" {
 	need root user_mount
 	local mode keeper
-	for mode in $MODES; do
-		pool_start --mode="$mode" -o allow_other
+	for mode in $MODES user; do
+		if [[ $mode == user ]]; then
+			pool_as_user_start
+		else
+			pool_start --mode="$mode" -o allow_other
+		fi
 		B=$POOL/box
 		W=$(mktemp -d "$POOL_TMP/work.XXXXXX")
-		new_box x
+		BOX=$B/x
+		$POOL_AS mkdir "$BOX"
 		for _ in 1 2; do
-			echo text >"$BOX/send"
-			transactions >/dev/null
+			$POOL_AS "$TOOLS/sendtx" "$BOX/send"
+			$POOL_AS ls -f "$BOX/tx" >/dev/null
 		done
 		hang getdents "$BOX/tx"
-		echo text >"$BOX/send"
+		$POOL_AS "$TOOLS/sendtx" "$BOX/send"
 		keeper=$(pool_pid keeper)
 		kill -TERM "$keeper"
 		wait_until 10 not_running "$keeper" ||

@@ -44,7 +44,7 @@ static const char allowed[] =
 	"open openat openat2 stat lstat fstat newfstatat statx statfs "
 	"fstatfs access faccessat faccessat2 readlink readlinkat getdents64 "
 	"getcwd truncate ftruncate fallocate copy_file_range fsync "
-	"fdatasync fadvise64 utimensat rename renameat renameat2 link "
+	"fdatasync fadvise64 cachestat utimensat rename renameat renameat2 link "
 	"linkat unlink unlinkat mkdir mkdirat rmdir symlink symlinkat mknod "
 	"mknodat chmod fchmod fchmodat fchmodat2 chown lchown fchown "
 	"fchownat umask setxattr lsetxattr fsetxattr getxattr lgetxattr "

@@ -247,6 +247,44 @@ static bool plain_pin_later(struct call *c, const struct poolfs_range *r,
 	return *err == 0;
 }
 
+static void pin_reply(fuse_req_t req, int result)
+{
+	if (result < 0)
+		fuse_reply_err(req, -result);
+	else
+		fuse_reply_ioctl(req, result, NULL, 0);
+}
+
+static bool pin_retry(struct waiter *wt)
+{
+	int result = vrange_pin(wt->worker->pool, &wt->op, wt->handle, wt->off,
+				wt->len);
+
+	if (result == -EINPROGRESS)
+		return false;
+	pin_reply(wt->req, result);
+	return true;
+}
+
+static void pin_give_up(struct waiter *wt, int error)
+{
+	fuse_reply_err(wt->req, error);
+}
+
+/* Waits for a hole that is late.  Return: 0 or -errno: the caller must answer. */
+static int pin_wait(struct call *c, const struct poolfs_range *r)
+{
+	struct waiter wt = { .req = c->req,
+			     .op = c->op,
+			     .handle = c->index,
+			     .off = r->offset,
+			     .len = r->length,
+			     .retry = pin_retry,
+			     .give_up = pin_give_up };
+
+	return wait_add(c->w, &c->w->waiters.pins, &wt);
+}
+
 /*
  * A pin takes the news of a purge away from whoever would make the content
  * again: that is not for readers.
@@ -278,10 +316,12 @@ void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,
 				      r->length);
 	else if (cmd == POOLFS_IOC_STATE)
 		result = vrange_state(pool, c->index, r->offset, r->length);
-	if (result < 0)
-		fuse_reply_err(c->req, -result);
-	else
-		fuse_reply_ioctl(c->req, result, NULL, 0);
+	if (result == -EINPROGRESS) {
+		result = pin_wait(c, r);
+		if (!result)
+			return;
+	}
+	pin_reply(c->req, result);
 }
 
 ssize_t plain_copy_range(struct call *c, off_t off, uint64_t to, off_t to_off,

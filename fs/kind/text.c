@@ -70,8 +70,10 @@ void text_read(struct call *c, size_t size, off_t off,
 
 int text_setattr_writable(struct call *c, const struct stat *st, int to_set)
 {
+	/* The kernel's flag to clear set-ID bits has the number of KILL_SUID. */
 	return to_set & ~(FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_MTIME |
-			  FUSE_SET_ATTR_MTIME_NOW | FUSE_SET_ATTR_CTIME)
+			  FUSE_SET_ATTR_MTIME_NOW | FUSE_SET_ATTR_CTIME |
+			  FUSE_SET_ATTR_KILL_SUID)
 		       ? -EPERM
 		       : 0;
 }

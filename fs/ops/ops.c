@@ -21,6 +21,13 @@ static void op_init(void *data, struct fuse_conn_info *conn)
 	conn->want &= ~FUSE_CAP_AUTO_INVAL_DATA;
 	if (conn->capable & FUSE_CAP_EXPLICIT_INVAL_DATA)
 		conn->want |= FUSE_CAP_EXPLICIT_INVAL_DATA;
+	/*
+	 * Where clients write to the store's files, a file is cut by SETATTR,
+	 * not by OPEN: for that the kernel waits until nobody is writing to the
+	 * file, which could hold us up: see pool/volatile/hole.h.
+	 */
+	if (w->features.passthrough)
+		conn->want &= ~FUSE_CAP_ATOMIC_O_TRUNC;
 	/* The store applies the umask: a default ACL takes precedence. */
 	if (conn->capable & FUSE_CAP_DONT_MASK)
 		conn->want |= FUSE_CAP_DONT_MASK;

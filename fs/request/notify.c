@@ -306,6 +306,12 @@ void notify_attributes(struct worker *w, uint64_t ino)
 	fuse_lowlevel_notify_inval_inode(w->se, ino, -1, 0);
 }
 
+void notify_unused_names(struct worker *w, uint64_t ino)
+{
+	/* It takes the locks of names, and not that of a directory. */
+	wire_notify_prune(w->fuse_fd, ino);
+}
+
 static void notify_news(struct notify_queue *q, bool *news)
 {
 	pthread_mutex_lock(&q->lock);

@@ -245,10 +245,16 @@ void notify_listing(struct worker *w, uint64_t ino);
 /** notify_all_listings - the same for all.  @boxes: also those of tx/. */
 void notify_all_listings(struct worker *w, bool boxes);
 
-/* --- without a job: this call into the kernel waits for nothing --- */
+/* --- without a job: these calls into the kernel wait for nothing --- */
 
 /** notify_attributes - the kernel must ask for those of @ino again. */
 void notify_attributes(struct worker *w, uint64_t ino);
+
+/**
+ * notify_unused_names - the kernel must look those of @ino up again that nobody
+ * uses now.  Before Linux 6.18 it does nothing.
+ */
+void notify_unused_names(struct worker *w, uint64_t ino);
 
 /* --- news for the notifier that needs no memory --- */
 

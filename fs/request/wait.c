@@ -16,6 +16,7 @@
 void waiters_init(struct worker *w)
 {
 	TAILQ_INIT(&w->waiters.events);
+	TAILQ_INIT(&w->waiters.pins);
 }
 
 struct box_waits *box_waits(struct box *box)
@@ -206,8 +207,26 @@ static void wait_run_box(struct worker *w, struct box *box)
 	}
 }
 
+void wait_wake_pins(struct worker *w)
+{
+	w->waiters.pins_woken = !TAILQ_EMPTY(&w->waiters.pins);
+}
+
+static void wait_run_pins(struct worker *w)
+{
+	struct waiter *wt, *next;
+
+	w->waiters.pins_woken = false;
+	for (wt = TAILQ_FIRST(&w->waiters.pins); wt; wt = next) {
+		next = TAILQ_NEXT(wt, link);
+		wait_retry(wt);
+	}
+}
+
 void wait_run(struct worker *w)
 {
+	if (w->waiters.pins_woken)
+		wait_run_pins(w);
 	/* Running one may wake another. */
 	while (w->waiters.nr_woken) {
 		uint64_t serial = w->waiters.woken[--w->waiters.nr_woken];
@@ -248,6 +267,7 @@ void wait_give_up_all(struct worker *w, int error)
 
 	w->closing = true;
 	wait_give_up_queue(&w->waiters.events, error);
+	wait_give_up_queue(&w->waiters.pins, error);
 	while ((box = box_next(w->pool, box ? box_serial(box) : 0))) {
 		struct box_waits *bw = box_private(box);
 

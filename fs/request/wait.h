@@ -29,6 +29,7 @@ struct waiter {
 	struct op op; /* as when it came first */
 	uint32_t handle;
 	size_t size; /* bytes of a reader's buffer */
+	uint64_t off, len; /* bytes that a pin is for; @handle: its inode */
 	bool commit; /* a sender's: queue the transaction at once */
 	struct payload payload; /* a sender's */
 	void *held; /* the payload's memory */
@@ -65,6 +66,8 @@ struct box_waits {
 
 struct waiters {
 	struct waiter_queue events;
+	struct waiter_queue pins; /* for holes that are late */
+	bool pins_woken;
 	uint64_t *woken; /* serials of boxes to look at */
 	uint32_t nr_woken, max_woken;
 	uint32_t nr;
@@ -90,6 +93,9 @@ int wait_add(struct worker *w, struct waiter_queue *queue,
 
 /** wait_wake_box - requests that wait on @box may go on; see wait_run(). */
 void wait_wake_box(struct worker *w, struct box *box);
+
+/** wait_wake_pins - the same for pins, when a file has a hole. */
+void wait_wake_pins(struct worker *w);
 
 /** wait_run - retry what was woken.  When the request in hand is answered. */
 void wait_run(struct worker *w);

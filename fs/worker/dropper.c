@@ -113,14 +113,6 @@ void drop_name(struct dropper *d, uint64_t parent, const char *name)
 	call_end(d);
 }
 
-void drop_unused_names(struct dropper *d, uint64_t ino)
-{
-	if (!call_begin(d, ino))
-		return;
-	wire_notify_prune(d->q->worker->fuse_fd, ino);
-	call_end(d);
-}
-
 /* --- whose turn it is --- */
 
 static int64_t turn_ends(const struct notify_queue *q)

@@ -44,7 +44,4 @@ void drop_pages(struct dropper *d, uint64_t ino, uint64_t off, uint64_t len);
 /** drop_name - the kernel must look @name in @parent up again. */
 void drop_name(struct dropper *d, uint64_t parent, const char *name);
 
-/** drop_unused_names - of inode @ino.  Before Linux 6.18 it does nothing. */
-void drop_unused_names(struct dropper *d, uint64_t ino);
-
 #endif

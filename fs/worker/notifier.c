@@ -119,7 +119,7 @@ static void notifier_file(struct worker *w, struct dropper *d,
 	if (parent)
 		notify_attributes(w, parent);
 	if (ino)
-		drop_unused_names(d, ino);
+		notify_unused_names(w, ino);
 	if (parent)
 		drop_pages(d, parent, 0, 0);
 	/* Waits for a request that changes the directory now. */

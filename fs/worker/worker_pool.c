@@ -106,6 +106,7 @@ static void on_range_purged(void *arg, uint32_t ino, uint64_t off, uint64_t len,
 			     "length", (json_int_t)len, "pages",
 			     (json_int_t)pages));
 	notify_events(w);
+	wait_wake_pins(w);
 	notify_range_purged(w, ino, off, len);
 }
 

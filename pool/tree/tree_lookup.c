@@ -15,7 +15,11 @@
 #include "pool/tree/tree.h"
 #include "pool/volatile/volatile_priv.h"
 
-/* An orphan was found by another name: the name becomes that of its record. */
+/*
+ * An orphan was found by another name: the name becomes that of its record.  Not
+ * while a client may be writing to it, for to unlink the old one takes the lock
+ * of the store's file: see pool/volatile/hole.h.
+ */
 static int inode_adopt_name(struct pool *pool, uint32_t inode, uint32_t parent,
 			    const char *name)
 {
@@ -75,7 +79,8 @@ static int lookup_again(struct pool *pool, const struct op *op, uint32_t parent,
 			const char *name, uint32_t inode)
 {
 	struct inode_rec *rec = inode_rec(pool->inodes, inode);
-	int err = rec->flags & INODE_ORPHAN
+	bool held = pool->leases && rec->opens;
+	int err = rec->flags & INODE_ORPHAN && !held
 			  ? inode_adopt_name(pool, inode, parent, name)
 			  : 0;
 

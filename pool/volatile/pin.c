@@ -190,6 +190,8 @@ int vrange_pin(struct pool *pool, const struct op *op, uint32_t inode,
 	err = vrange_pages_of(pool, inode, off, len, &first, &end);
 	if (err || first >= end)
 		return err;
+	if (hole_is_late(pool, inode, first, end))
+		return -EINPROGRESS;
 	/* Other pins need no record: who has none left can still pin. */
 	if (vrange_is_split(pool->volatiles, inode, first, end)) {
 		spare = vrange_new(pool, op->uid, &err);

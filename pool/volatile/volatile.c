@@ -45,6 +45,8 @@ int volatile_open(struct pool *pool)
 	pool->volatiles->magic = VOLATILES_MAGIC;
 	vfile_list_init(pool);
 	pool->inodes->hooks = &volatile_hooks;
+	if (holes_open(pool))
+		return -ENOMEM;
 	return vranges_open(pool);
 }
 
@@ -72,6 +74,7 @@ void volatile_close(struct pool *pool)
 		shrinker_free(v->file_shrinker);
 	if (v->range_shrinker)
 		shrinker_free(v->range_shrinker);
+	holes_close(pool);
 	vranges_close(pool);
 	free(v);
 	pool->volatiles = NULL;

@@ -17,6 +17,7 @@
 
 #include "pool/inode/inode_priv.h"
 #include "pool/lib/avl.h"
+#include "pool/volatile/hole.h"
 #include "pool/volatile/volatile.h"
 
 /* A pinned page is in no range. */
@@ -84,6 +85,7 @@ struct volatiles {
 	struct place measured; /* of vrange_remeasure_some() */
 	struct extent_list unpinned; /* ranges not purged, oldest first */
 	struct shrinker *range_shrinker;
+	struct holes *holes; /* see hole.h */
 
 	uint64_t stamp; /* the last given to a file or range; it only grows */
 	_Atomic uint64_t purged_files, purged_pages; /* see volatile_stat */
@@ -230,8 +232,12 @@ void vrange_drop(struct pool *pool, struct vrange *v);
 /** vrange_update_flag - sets INODE_RANGES if the inode has ranges. */
 void vrange_update_flag(struct pool *pool, uint32_t inode);
 
-/** vrange_punch - punches its hole.  Return: pages freed, or -errno. */
+/** vrange_punch - punches its hole.  Return: as hole_punch(). */
 int64_t vrange_punch(struct pool *pool, const struct vrange *v);
+
+/** vrange_made_late - @freed: what hole_punch() did not return. */
+void vrange_made_late(struct pool *pool, uint32_t inode, uint64_t first,
+		      uint64_t end, int64_t freed);
 
 /*
  * Cuts [first, end) out of all ranges.  @spare: from vrange_new(), used for the
@@ -260,6 +266,10 @@ void vranges_close(struct pool *pool);
 const char *vranges_check(struct pool *pool);
 
 /* --- vrange_purge.c --- */
+
+/* Pages [first, end) of the file have become a hole. */
+void vrange_tell_purged(struct pool *pool, uint32_t inode, uint64_t first,
+			uint64_t end, uint64_t freed);
 
 int vrange_add_shrinker(struct pool *pool);
 

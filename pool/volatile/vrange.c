@@ -18,9 +18,15 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "pool/volatile/volatile_priv.h"
+
+/* What Debian 12's headers do not know: Linux 6.5. */
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
+#endif
 
 #define MEASURED_AT_ONCE 32 /* by vrange_remeasure_some() */
 #define RANGES_KEPT 1024 /* memory of so many is kept when there are none */
@@ -60,14 +66,19 @@ struct vrange *vrange_find(struct volatiles *t, uint32_t inode, uint64_t first,
 
 /* --- one range --- */
 
-static void vrange_store(struct volatiles *t, const struct vrange *v)
+static void vrange_store(struct pool *pool, const struct vrange *v)
 {
-	struct vrange_rec *rec = vrange_rec(t, v);
+	struct vrange_rec *rec = vrange_rec(pool->volatiles, v);
+	uint32_t state = VRANGE_UNPINNED;
 
+	if (v->purged)
+		state = hole_is_late(pool, v->inode, v->first, v->end)
+				? VRANGE_PURGING
+				: VRANGE_PURGED;
 	rec->inode = v->inode;
 	rec->first = v->first;
 	rec->end = v->end;
-	table_publish(&rec->state, v->purged ? VRANGE_PURGED : VRANGE_UNPINNED);
+	table_publish(&rec->state, state);
 }
 
 static struct extent_link *vrange_link(const struct extent_list *list,
@@ -106,14 +117,39 @@ static void measure_end(struct pool *pool, uint32_t inode, int fd)
 		inode_fd_done(pool, inode, fd);
 }
 
+/*
+ * Pages of [first, end) that have memory, without the lock of the file, which a
+ * client that is writing to it may hold: see hole.h.
+ * Return: false: before Linux 6.5.
+ */
+static bool count_cached(int fd, uint64_t at, uint64_t len, uint64_t *pages)
+{
+	struct {
+		uint64_t off, len;
+	} range = { at, len };
+	struct {
+		uint64_t cached, dirty, writeback, evicted, recent;
+	} stat;
+
+	if (syscall(SYS_cachestat, fd, &range, &stat, 0) < 0)
+		return false;
+	/* What is evicted is in swap. */
+	*pages = stat.cached + stat.evicted;
+	return true;
+}
+
 /* Pages of a range that have memory, not holes. */
 static uint64_t vrange_memory(struct pool *pool, const struct vrange *v, int fd)
 {
 	off_t at = (off_t)v->first * pool->page_size, data;
 	off_t end = (off_t)v->end * pool->page_size;
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, pages;
 
-	while (fd >= 0 && at < end && (data = lseek(fd, at, SEEK_DATA)) >= 0 &&
+	if (fd < 0)
+		return 0;
+	if (pool->leases && count_cached(fd, at, end - at, &pages))
+		return pages;
+	while (at < end && (data = lseek(fd, at, SEEK_DATA)) >= 0 &&
 	       data < end) {
 		at = lseek(fd, data, SEEK_HOLE);
 		if (at <= data)
@@ -194,7 +230,7 @@ void vrange_publish(struct pool *pool, struct vrange *v)
 
 	avl_insert(&t->by_place, &v->by_place);
 	vrange_list(pool, v);
-	vrange_store(t, v);
+	vrange_store(pool, v);
 	t->nr_ranges++;
 	inode_mem(pool->inodes, v->inode)->nr_ranges++;
 }
@@ -221,7 +257,7 @@ void vrange_resize(struct pool *pool, struct vrange *v, uint64_t first,
 				  (end - first) - (v->end - v->first));
 	v->first = first;
 	v->end = end;
-	vrange_store(t, v);
+	vrange_store(pool, v);
 	vrange_measure(pool, v);
 }
 
@@ -238,7 +274,7 @@ void vrange_join(struct pool *pool, struct vrange *v)
 			v->end = o->end;
 		/* A worker that is killed here finds the two overlapping, and
 		 * joins them. */
-		vrange_store(t, v);
+		vrange_store(pool, v);
 		vrange_drop(pool, o);
 	}
 	vrange_publish(pool, v);
@@ -257,26 +293,29 @@ void vrange_set_purged(struct pool *pool, struct vrange *v)
 int64_t vrange_punch(struct pool *pool, const struct vrange *v)
 {
 	uint64_t page = pool->page_size;
-	struct stat before, after;
 	int fd = inode_fd(pool, v->inode, true);
-	int err = 0;
+	int64_t freed;
 
 	if (fd < 0)
 		return fd;
-	if (fstat(fd, &before) < 0 ||
-	    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		      v->first * page, (v->end - v->first) * page) < 0 ||
-	    fstat(fd, &after) < 0)
-		err = -errno;
+	freed = hole_punch(pool, v->inode, fd, v->first, v->end);
 	inode_fd_done(pool, v->inode, fd);
-	if (err)
-		return err;
-	if (!pool->store->detached)
-		space_changed(pool, before.st_blocks, after.st_blocks);
-	return before.st_blocks > after.st_blocks
-		       ? (before.st_blocks - after.st_blocks) * 512ll /
-				 (int64_t)page
-		       : 0;
+	if (freed > 0 && !pool->store->detached)
+		space_changed(pool, freed * page / 512, 0);
+	return freed;
+}
+
+void vrange_made_late(struct pool *pool, uint32_t inode, uint64_t first,
+		      uint64_t end, int64_t freed)
+{
+	uint64_t at = first;
+	struct vrange *v;
+
+	for (; (v = vrange_find(pool->volatiles, inode, at, end)); at = v->end)
+		vrange_store(pool, v);
+	if (freed > 0 && !pool->store->detached)
+		space_changed(pool, freed * pool->page_size / 512, 0);
+	vrange_tell_purged(pool, inode, first, end, freed > 0 ? freed : 0);
 }
 
 /* --- the ranges of a file --- */

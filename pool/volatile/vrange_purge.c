@@ -43,24 +43,32 @@ static struct vrange *vrange_front(struct pool *pool, struct vrange *v,
 	return front;
 }
 
+void vrange_tell_purged(struct pool *pool, uint32_t inode, uint64_t first,
+			uint64_t end, uint64_t freed)
+{
+	vfile_remeasure(pool, inode);
+	pool->volatiles->purged_pages += freed;
+	if (pool->ops && pool->ops->range_purged)
+		pool->ops->range_purged(pool->arg, inode,
+					first * pool->page_size,
+					(end - first) * pool->page_size, freed);
+}
+
 uint64_t vrange_purge(struct pool *pool, struct vrange *v)
 {
-	struct volatiles *t = pool->volatiles;
 	int64_t freed;
 
+	if (hole_must_wait(pool, v->inode))
+		return 0;
 	/* Before the hole: vrange_pin() must never take a hole for content. */
 	vrange_set_purged(pool, v);
 	freed = vrange_punch(pool, v);
-	vrange_rec(t, v)->state = VRANGE_PURGED;
+	if (freed == -EINPROGRESS)
+		return 0;
+	vrange_rec(pool->volatiles, v)->state = VRANGE_PURGED;
 	if (freed < 0)
 		return 0;
-	vfile_remeasure(pool, v->inode);
-	t->purged_pages += freed;
-	if (pool->ops && pool->ops->range_purged)
-		pool->ops->range_purged(pool->arg, v->inode,
-					v->first * pool->page_size,
-					(v->end - v->first) * pool->page_size,
-					freed);
+	vrange_tell_purged(pool, v->inode, v->first, v->end, freed);
 	return freed;
 }
 
@@ -120,6 +128,8 @@ static enum lru_status vrange_shrink(struct extent_list *list, struct extent *e,
 	struct inode_table *inodes = walk->pool->inodes;
 	struct vrange *v = &t->range[e->id], *front;
 
+	if (hole_must_wait(walk->pool, v->inode))
+		return LRU_ROTATE;
 	inodes->busy++;
 	front = vrange_front(walk->pool, v, e->nr);
 	inodes->busy--;

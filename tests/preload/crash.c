@@ -2,10 +2,12 @@
 /*
  * Loaded into poolfs, it has workers die as the file $CRASH says, "HOW N TEXT":
  * so many of them, each at an answer that has TEXT in it, or, if TEXT is "ready",
- * when it would say that it is ready.  HOW is the number of a signal, or "eat":
- * it takes memory until it is killed for that.
+ * when it would say that it is ready.  HOW is the number of a signal; "eat": it
+ * takes memory until it is killed for that; "hang": it goes no further; or the
+ * path of a file that it opens.
  */
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <linux/fuse.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -22,7 +24,7 @@ ssize_t writev(int fd, const struct iovec *iov, int count);
 int kill(pid_t pid, int sig);
 
 struct crash {
-	char how[16], text[64];
+	char how[128], text[64];
 	int left;
 };
 
@@ -31,7 +33,7 @@ static bool crash_read(struct crash *c)
 	const char *file = getenv("CRASH");
 	FILE *f = file ? fopen(file, "re") : NULL;
 	bool is = f &&
-		  fscanf(f, "%15s %d %63s", c->how, &c->left, c->text) == 3;
+		  fscanf(f, "%127s %d %63s", c->how, &c->left, c->text) == 3;
 
 	if (f)
 		fclose(f);
@@ -52,6 +54,10 @@ static void crash_now(struct crash *c)
 		if (piece)
 			memset(piece, 1, PIECE);
 	}
+	while (!strcmp(c->how, "hang"))
+		pause();
+	if (c->how[0] == '/')
+		close(open(c->how, O_RDONLY | O_CLOEXEC));
 	signal(atoi(c->how), SIG_DFL);
 	raise(atoi(c->how));
 }

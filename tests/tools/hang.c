@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hang DIR getdents|read|write PATH [SIZE]: what a hostile user can do.  Mounts
- * a file system on DIR, an empty directory, whose one file is never read to the
- * end, and has a child call getdents64(2), read(2) or write(2) on PATH with a
- * buffer in a private mapping of that file.  The child waits in the middle of
- * the system call, with whatever locks the kernel holds there, until this
- * process is killed.
+ * hang DIR getdents|read|write|unlink-write PATH [SIZE]
+ * hang DIR serve PATH
+ *
+ * What a hostile user can do.  Mounts a file system on DIR, an empty directory,
+ * whose one file is never read to the end, and has a child call getdents64(2),
+ * read(2) or write(2) on PATH with a buffer in a private mapping of that file; or
+ * unlink(2) between open and write.  The child waits in the middle of the system
+ * call, with whatever locks the kernel holds there, until this process is
+ * killed.
+ *
+ * With "serve" it leaves the calls to others: open(2) of DIR/f does not return,
+ * not even when its caller is killed.  The mount is there until PATH is.
  *
  * Prints "PID held", its own, when the child waits.  The mount is gone from DIR
  * by then.
@@ -13,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,21 +61,32 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
 	fuse_reply_attr(req, &st, 3600);
 }
 
+static bool serves;
+
+static void say_held(void)
+{
+	static bool said;
+
+	if (!said) {
+		printf("%d held\n", (int)getpid());
+		fflush(stdout);
+	}
+	said = true;
+}
+
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	fuse_reply_open(req, fi);
+	if (serves)
+		say_held();
+	else
+		fuse_reply_open(req, fi);
 }
 
 /* Never answered. */
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		    struct fuse_file_info *fi)
 {
-	static int held;
-
-	if (!held++) {
-		printf("%d held\n", (int)getpid());
-		fflush(stdout);
-	}
+	say_held();
 }
 
 static const struct fuse_lowlevel_ops ops = {
@@ -98,7 +116,13 @@ static void client(const char *dir, const char *what, const char *path,
 	long n;
 	int file, fd;
 
-	fd = open(path, !strcmp(what, "write") ? O_RDWR : O_RDONLY);
+	if (serves) {
+		while (access(path, F_OK) < 0)
+			usleep(10000);
+		detach(dir);
+		_exit(0);
+	}
+	fd = open(path, strstr(what, "write") ? O_RDWR : O_RDONLY);
 	if (fd < 0)
 		fail("open");
 	snprintf(name, sizeof(name), "%s/f", dir);
@@ -110,6 +134,8 @@ static void client(const char *dir, const char *what, const char *path,
 	if (buf == MAP_FAILED)
 		fail("mmap");
 	detach(dir);
+	if (!strcmp(what, "unlink-write") && unlink(path) < 0)
+		fail("unlink");
 	if (!strcmp(what, "getdents"))
 		n = syscall(SYS_getdents64, fd, buf, size);
 	else if (!strcmp(what, "read"))
@@ -127,7 +153,8 @@ int main(int argc, char **argv)
 	pid_t pid;
 
 	if (argc < 4)
-		usage("hang DIR getdents|read|write PATH [SIZE]");
+		usage("hang DIR getdents|read|write|unlink-write|serve PATH [SIZE]");
+	serves = !strcmp(argv[2], "serve");
 	se = fuse_session_new(&args, &ops, sizeof(ops), NULL);
 	if (!se || fuse_session_mount(se, argv[1]))
 		fail("mount");
