@@ -115,7 +115,7 @@ each_pool() {
 
 holds_little() {
 	local none=0000000000000000 all thread pid
-	all=$(caps 0 1 3 4 6 7 19 21 24 27 28 31)
+	all=$(caps 0 1 2 3 4 6 7 19 21 24 27 28 31)
 
 	for pid in "$KEEPER" "$WORKER"; do
 		is $none "$(of "$pid" CapInh)"
@@ -139,7 +139,7 @@ holds_little() {
 		is "$all" "$(of "$KEEPER" CapPrm)"
 		is "$(caps 1 21)" "$(of "$KEEPER" CapEff)"
 		is "$all" "$(of "$WORKER" CapBnd)"
-		is "$(caps 0 1 3 4 6 7 19 21 27 28 31)" "$(of "$WORKER" CapPrm)"
+		is "$(caps 0 1 2 3 4 6 7 19 21 27 28 31)" "$(of "$WORKER" CapPrm)"
 		if has_capability 24; then
 			is -900 "$(<"/proc/$WORKER/oom_score_adj")"
 		fi
@@ -153,6 +153,62 @@ holds_little() {
 	each_pool holds_little
 }
 
+# restarted: WORKER has been replaced.
+restarted() {
+	local now
+	now=$(pool_pid worker) && [[ $now != "$WORKER" ]]
+}
+
+# deep LEVELS NAME: so many directories below each other, from here.
+deep() {
+	local i
+
+	for ((i = 0; i < $1; i++)); do
+		mkdir "$2" || return
+		cd "$2" || return
+	done
+}
+
+# calls_much: a bit of all that a pool can do, and a restart.
+calls_much() {
+	local name
+	name=$(printf 'n%.0s' {1..200})
+	$POOL_AS bash -c "$(declare -f deep); cd \"\$1\" && deep 40 \"\$2\" &&
+		echo text >f && ln f g && mv f h && cp h i && cmp h i &&
+		ln -s h s && readlink s && mkfifo p && touch -d yesterday h &&
+		truncate -s 1M h && fallocate -p -o 0 -l 64K h && sync h &&
+		setfattr -n user.a -v 1 h && getfattr -d h && setfacl -m u:0:r h &&
+		chmod 600 h && chown \"\$(id -u)\" h && rm h" - "$POOL" "$name"
+	$POOL_AS "$POOLCTL" unpin "$POOL/$name" 2>/dev/null || true
+	$POOL_AS bash -c 'cd "$1" && head -c 1M /dev/zero >v &&
+		setfattr -n user.pool.volatile -v 1 v && cat v >/dev/null &&
+		head -c 1M /dev/zero >r && "$2" unpin r && "$2" pin r &&
+		mkdir box/a && "$3/sendtx" --size 100000 box/a/send &&
+		"$3/recvtx" --timeout 60 box/a >/dev/null && ls -l . box/a box/a/tx >/dev/null &&
+		cat .pool/{stats,metrics,pressure,config} >/dev/null &&
+		for s in .pool/shrinker/*; do
+			cat "$s/count" && echo 0 0 999999 >"$s/scan"
+		done && echo "{\"floor\": 3}" >.pool/config' - \
+		"$POOL" "$POOLCTL" "$TOOLS"
+}
+
+strictly() {
+	is 2 "$(of "$WORKER" Seccomp)"
+	calls_much
+	is "$WORKER" "$(pool_pid worker)"
+	kill -KILL "$WORKER"
+	wait_until 10 restarted
+	$POOL_AS timeout 60 find "$POOL" >/dev/null
+	is 1 "$($POOL_AS json restarts "$POOL/.pool/stats")"
+}
+
+@test "a worker calls nothing that its filter refuses" {
+	need fuse
+	! sanitized || skip "built with a sanitizer: no filter"
+	linux_has 6 9 || skip_or_fail "no restarts"
+	LD_PRELOAD=$TOOLS/strict_filter.so each_pool strictly
+}
+
 @test "a kernel without filters: said at start, and the pool works" {
 	need fuse
 	! sanitized || skip "built with a sanitizer: no filter"
@@ -163,11 +219,6 @@ holds_little() {
 	"$TOOLS/sendtx" --text hello "$POOL/box/a/send"
 	is hello "$("$TOOLS/recvtx" --timeout 60 "$POOL/box/a")"
 	pool_stop
-}
-
-# restarted: WORKER has been replaced.
-restarted() {
-	[[ $(pool_pid worker) != "$WORKER" ]]
 }
 
 leaves_no_core() {

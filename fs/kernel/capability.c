@@ -25,6 +25,8 @@ static const struct {
 	  "no passthrough, no store of its own, no unmounting" },
 	{ CAP_DAC_OVERRIDE, "DAC_OVERRIDE", KEEPER | WORKER | WATCHER,
 	  "files that are not root's cannot be served" },
+	{ CAP_DAC_READ_SEARCH, "DAC_READ_SEARCH", WORKER,
+	  "directories far down are slow to reach" },
 	{ CAP_FOWNER, "FOWNER", WORKER | WATCHER,
 	  "modes, times and attributes of users' files cannot be set" },
 	{ CAP_CHOWN, "CHOWN", WORKER, "chown fails" },
