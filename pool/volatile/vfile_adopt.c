@@ -34,7 +34,8 @@ static bool vfile_rename_pending(struct pool *pool)
 }
 
 /* Lists it, if it is at its inode's path. */
-static void vfile_adopt(struct pool *pool, uint32_t inode)
+static void vfile_adopt(struct pool *pool, uint32_t inode,
+			void (*idle)(struct pool *pool, uint32_t inode))
 {
 	struct inode *mem = inode_mem(pool->inodes, inode);
 	uint32_t nlink;
@@ -45,7 +46,7 @@ static void vfile_adopt(struct pool *pool, uint32_t inode)
 		    (nlink > 1 ||
 		     !(inode_rec(pool->inodes, inode)->flags & INODE_ORPHAN))) {
 			vfile_list_add(pool, inode);
-			vfile_update_idle(pool, inode);
+			idle(pool, inode);
 		}
 	} else if (vfile_error_is_missing(err) && !vfile_rename_pending(pool)) {
 		inode_set_dead(pool, inode); /* the last worker purged it */
@@ -61,7 +62,7 @@ void vfile_relist(struct pool *pool)
 
 		if (rec->state == INODE_LIVE && vfile_is_purgeable(rec) &&
 		    !rec->opens && !inode_mem(t, i)->listed)
-			vfile_adopt(pool, i);
+			vfile_adopt(pool, i, vfile_update_idle);
 	}
 }
 
@@ -96,8 +97,11 @@ int vfiles_adopt(struct pool *pool)
 			all[nr++] = (struct stamped){ rec->stamp, i };
 	}
 	qsort(all, nr, sizeof(*all), by_stamp);
+	/* To ask of each whether it is mapped would take long. */
 	for (uint32_t i = 0; i < nr; i++)
-		vfile_adopt(pool, all[i].inode);
+		vfile_adopt(pool, all[i].inode, vfile_adopt_idle);
+	v->adopted = 1;
+	v->adopted_end = t->table.nr;
 	free(all);
 	return 0;
 }

@@ -64,13 +64,46 @@ void vfile_update_idle(struct pool *pool, uint32_t inode)
 	}
 }
 
+void vfile_adopt_idle(struct pool *pool, uint32_t inode)
+{
+	vfile_set_idle(pool, inode_mem(pool->inodes, inode), true);
+}
+
+#define ADOPTED_RECORDS 64 /* to look through at a time */
+#define ADOPTED_FILES 4 /* to check */
+
+/* Some of the files that an earlier worker has closed may be mapped. */
+static void vfile_check_adopted(struct pool *pool)
+{
+	struct volatiles *v = pool->volatiles;
+	int files = 0;
+
+	for (int n = 0; n < ADOPTED_RECORDS && files < ADOPTED_FILES &&
+			v->adopted < v->adopted_end;
+	     n++) {
+		uint32_t inode = v->adopted++;
+
+		if (!inode_valid(pool, inode) ||
+		    !inode_mem(pool->inodes, inode)->idle)
+			continue;
+		vfile_not_idle(pool, inode);
+		vfile_update_idle(pool, inode);
+		files++;
+	}
+	if (files)
+		pool_fit_limit(pool);
+}
+
 void vfile_recheck(struct pool *pool)
 {
 	struct volatiles *v = pool->volatiles;
 	uint32_t inode;
 
 	vrange_remeasure_some(pool);
-	if (!v->nr_recheck || pool->inodes->busy || pool->journal.active)
+	if (pool->inodes->busy || pool->journal.active)
+		return;
+	vfile_check_adopted(pool);
+	if (!v->nr_recheck)
 		return;
 	inode = v->recheck[(v->next_recheck - v->nr_recheck--) % RECHECK_MAX];
 	if (!inode_valid(pool, inode) ||

@@ -72,6 +72,9 @@ struct volatiles {
 	/* To be rechecked: those that were mapped when closed.  A ring. */
 	uint32_t recheck[RECHECK_MAX];
 	uint32_t nr_recheck, next_recheck;
+	/* Records that were adopted and not looked at since: from the first of
+	 * these up to the other; their files count as idle. */
+	uint32_t adopted, adopted_end;
 	uint32_t nr_files; /* INODE_VOLATILE */
 	uint32_t nr_purged; /* INODE_PURGED */
 	struct shrinker *file_shrinker;
@@ -142,6 +145,9 @@ void vfile_list_init(struct pool *pool);
 /* Adds it at the young end, without a new stamp. */
 void vfile_list_add(struct pool *pool, uint32_t inode);
 void vfile_list_del(struct pool *pool, uint32_t inode);
+/* Of a listed file that an earlier worker has closed: counts as idle until
+ * vfile_recheck() has come to it. */
+void vfile_adopt_idle(struct pool *pool, uint32_t inode);
 /* Of a listed file: sets whether it is idle; if not, it is to be rechecked. */
 void vfile_update_idle(struct pool *pool, uint32_t inode);
 /* Sets or clears INODE_VOLATILE, and counts it; the journal knows the request

@@ -311,6 +311,20 @@ static void test_leases(void)
 	close(fd);
 	vfile_recheck(pool);
 	ok(volatile_now().idle == 3 && pool_intact(), "it is looked at again");
+
+	fd = openat(store.contentfd, STORE_FILES "/c", O_RDONLY | O_CLOEXEC);
+	must(fd >= 0, "open");
+	pool_unlock(pool);
+	pool_close(pool);
+	must(pool_open(&opts, &pool) == 0, "pool_open");
+	pool_lock(pool);
+	ok(volatile_now().idle == 3, "a new worker takes all for idle");
+	vfile_recheck(pool);
+	ok(volatile_now().idle == 1 && pool_intact(),
+	   "until it has looked at them");
+	close(fd);
+	vfile_recheck(pool);
+	ok(volatile_now().idle == 3 && pool_intact(), "and once more");
 	scan_pages("volatile-files", 100);
 	restart(true);
 	ok(pool_intact() && nr_tree_nodes() == 1, "nothing is left");
