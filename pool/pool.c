@@ -79,6 +79,7 @@ struct pool *pool_new(const struct pool_options *opts)
 	pool->store = opts->store;
 	pool->size = opts->size;
 	pool->leases = opts->leases;
+	pool->count_files = opts->count_files;
 	pool->page_size = sysconf(_SC_PAGESIZE);
 	return pool;
 }

@@ -33,6 +33,11 @@ struct pool_options {
 	 * only a write lease tells whether they do.
 	 */
 	bool leases;
+	/*
+	 * Bytes of plain files are counted to their owners.  Not with leases:
+	 * what clients write themselves, only the file system could count.
+	 */
+	bool count_files;
 	bool fresh; /* first worker of this mount: no open files yet */
 	const struct pool_ops *ops;
 	void *arg; /* of @ops */

@@ -151,6 +151,7 @@ size_holds() {
 	rm -rf w1 v full.try
 	wait_until 20 emptied
 	wait_until 20 released
+	[[ $WAY == user/* ]] || is 16777216 "$(pool store.limit)"
 	head -c 15M /dev/zero >all
 	is 0 "$(pool restarts)"
 }
@@ -294,6 +295,88 @@ open_metrics_end() {
 
 @test "a text is the same when the worker was killed in between" {
 	in_every_way text_stays
+}
+
+# ---- bytes of users ------------------------------------------------------
+
+# as UID CMD...
+as() {
+	as_id "$1" "$1" timeout 60 "${@:2}"
+}
+
+# megabytes UID WHAT: how many of 1 MiB it can have, and what it hears then.
+megabytes() {
+	local i out
+
+	for ((i = 0; i < 20; i++)); do
+		out=$("$2" "$1" 2>&1) || break
+	done
+	echo "$i $out"
+}
+
+send_as() {
+	as "$1" "$TOOLS/sendtx" --nonblock --size 1M "$POOL/box/$1/send"
+}
+
+append_as() {
+	as "$1" dd if=/dev/zero of="$POOL/d$1/f" bs=1M count=1 oflag=append \
+		conv=notrunc status=none
+}
+
+# has UID ITEM
+has() {
+	json ".users[\"$1\"].$2 // 0" "$POOL/.pool/stats"
+}
+
+files_are_counted() {
+	local uid
+
+	for uid in 1001 1002; do
+		as "$uid" mkdir "$POOL/box/$uid"
+		as "$uid" truncate -s 16M "$POOL/box/$uid/data"
+		mkdir "$POOL/d$uid"
+		chown "$uid" "$POOL/d$uid"
+	done
+	[[ $(megabytes 1001 append_as) == "8 "*quota* ]]
+	is 8388608 "$(has 1001 file_bytes)"
+	kill_worker
+	is 8388608 "$(has 1001 file_bytes)"
+	# others go on, and bytes that are there can be written again
+	is "8 " "$(megabytes 1002 append_as | cut -c1-2)"
+	as 1001 dd if=/dev/zero of="$POOL/d1001/f" bs=1M count=8 conv=notrunc \
+		status=none
+	rm "$POOL/d1002/f"
+	# boxes and files together
+	is "0 sendtx: write: EDQUOT" "$(megabytes 1001 send_as)"
+	as 1001 truncate -s 4M "$POOL/d1001/f"
+	is "4 sendtx: write: EDQUOT" "$(megabytes 1001 send_as)"
+	rm "$POOL"/box/1001/tx/*
+	as 1001 fallocate -p -o 0 -l 1M "$POOL/d1001/f"
+	is $((3 << 20)) "$(has 1001 file_bytes)"
+	# open, but without a name
+	exec {fd}<"$POOL/d1001/f"
+	rm "$POOL/d1001/f"
+	is $((3 << 20)) "$(has 1001 file_bytes)"
+	exec {fd}<&-
+	wait_until 10 gave_back 1001
+	as 1001 sh -c "head -c 2M /dev/zero >$POOL/d1001/f"
+	chown 1002 "$POOL/d1001/f"
+	is "0 $((2 << 20))" "$(has 1001 file_bytes) $(has 1002 file_bytes)"
+	rm "$POOL/d1001/f"
+	wait_until 10 gave_back 1002
+	# root has no share
+	head -c 15M /dev/zero >"$POOL/all"
+}
+
+gave_back() {
+	[[ $(has "$1" file_bytes) == 0 ]]
+}
+
+@test "in cached mode plain files have a share of the size, by user" {
+	need fuse root
+	pool_start --mode=cached -o allow_other,size=16M,user_quota=50
+	files_are_counted
+	pool_stop
 }
 
 # ---- the limit that the worker lives in ----------------------------------

@@ -6,6 +6,7 @@
 #include "fs/worker/worker_priv.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "fs/kind/box.h"
@@ -191,6 +192,11 @@ static void on_reclaim_event(void *arg, const struct reclaim_event *ev)
 		notify_pressure(w);
 }
 
+static bool worker_is_shared(const struct worker *w)
+{
+	return strstr(w->options->kernel, "allow_other");
+}
+
 int worker_open_pool(struct worker *w)
 {
 	bool cached = w->mode == MODE_CACHED;
@@ -200,6 +206,8 @@ int worker_open_pool(struct worker *w)
 		.owner = getuid(),
 		.nr_nodes = shrinker_nr_nodes(),
 		.leases = !cached,
+		/* Nobody else can have files in a pool that others cannot use. */
+		.count_files = cached && worker_is_shared(w),
 		.fresh = !w->shared->opened,
 		.ops = cached ? &cached_pool_ops : &passthrough_pool_ops,
 		.arg = w,

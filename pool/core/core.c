@@ -114,11 +114,26 @@ int pool_held(struct pool *pool, uint64_t *bytes)
 	return err;
 }
 
-/* Also here, so that it is never later than the end of a request. */
+/* What was Available is in use or gone: a writer must not have it. */
+static void pool_lower_limit(struct pool *pool)
+{
+	uint64_t want;
+
+	if (!pool->limit)
+		return;
+	want = limit_without(pool, 0);
+	if (pool->limit <= want || pool->refused == want)
+		return;
+	if (store_set_limit(pool->store, want) == 0)
+		pool->limit = want;
+	else
+		pool->refused = want;
+}
+
+/* The limit is never wrong for longer than a request. */
 void pool_unlock(struct pool *pool)
 {
-	if (atomic_exchange(&pool->limit_stale, false))
-		pool_fit_limit(pool);
+	pool_lower_limit(pool);
 	pool_check_some(pool);
 	pool->holder = 0;
 	pthread_mutex_unlock(&pool->lock);
@@ -126,7 +141,7 @@ void pool_unlock(struct pool *pool)
 
 void pool_reclaimed(struct pool *pool)
 {
-	atomic_store(&pool->limit_stale, true);
+	/* Who has the lock does it at the end. */
 	if (!pool_is_mine(pool) && pool_trylock(pool))
 		pool_unlock(pool);
 }

@@ -55,9 +55,9 @@ struct pool {
 	void *arg; /* of @ops */
 	uint64_t size; /* bytes that users' content may take */
 	uint32_t page_size; /* bytes */
-	bool leases; /* see pool_options */
+	bool leases, count_files; /* see pool_options */
 	uint64_t limit; /* bytes; the present limit of the store, 0: none */
-	atomic_bool limit_stale; /* pool_fit_limit() is to be called */
+	uint64_t refused; /* bytes; a lower one, as the store held more */
 	/*
 	 * Pages of plain files that are not in use: idle_pages of volatile
 	 * files that are neither open nor mapped, unpinned_pages of unpinned

@@ -59,6 +59,7 @@ static const struct {
 	[USER_TEXT_BYTES] = { "text_bytes", 64u << 20, 1, 1, 1 },
 	[USER_WAITING] = { "waiting", 1u << 20, 1, 512, 1 },
 	[USER_WAITING_BYTES] = { "waiting_bytes", 128u << 20, 16, 1, 1 },
+	[USER_FILE_BYTES] = { "file_bytes", UINT64_MAX, 0, 1, 1 },
 	[USER_DESCRIPTORS] = { "descriptors", UINT64_MAX, 0, 1, 1 },
 };
 
@@ -150,22 +151,43 @@ bool user_is_owner(const struct pool *pool, uid_t uid)
 	return uid == 0 || uid == pool->users->owner;
 }
 
-int user_charge(struct pool *pool, uid_t uid, enum user_item item, uint64_t n)
+/* What counts for the same share. */
+static uint64_t user_held_beside(struct pool *pool, uid_t uid,
+				 enum user_item item)
+{
+	if (item == USER_BOX_BYTES)
+		return user_held(pool, uid, USER_FILE_BYTES);
+	if (item == USER_FILE_BYTES)
+		return user_held(pool, uid, USER_BOX_BYTES);
+	return 0;
+}
+
+int user_may_charge(struct pool *pool, uid_t uid, enum user_item item,
+		    uint64_t n)
 {
 	uint64_t max = user_max(pool, item);
 	uint64_t total = user_total(pool, item);
 
 	if (!user_is_owner(pool, uid)) {
 		uint64_t share = user_share(pool, item);
-		uint64_t held = user_held(pool, uid, item);
+		uint64_t held = user_held(pool, uid, item) +
+				user_held_beside(pool, uid, item);
 
 		if (held > share || n > share - held)
 			return -EDQUOT;
 		max -= max / RESERVE_PART;
 	}
-	if (total > max || n > max - total)
-		return -ENOSPC;
-	return user_add(pool->users, uid, item, n);
+	/* Of files a part may be Available: reclaim makes room, or does not. */
+	if (item == USER_FILE_BYTES)
+		return 0;
+	return total > max || n > max - total ? -ENOSPC : 0;
+}
+
+int user_charge(struct pool *pool, uid_t uid, enum user_item item, uint64_t n)
+{
+	int err = user_may_charge(pool, uid, item, n);
+
+	return err ? err : user_add(pool->users, uid, item, n);
 }
 
 int user_charge_anyway(struct pool *pool, uid_t uid, enum user_item item,
@@ -268,6 +290,7 @@ int users_open(struct pool *pool, uid_t owner)
 	for (int i = 0; i < USER_ITEMS; i++)
 		users->max[i] = item_max(i, budget);
 	users->max[USER_BOX_BYTES] = pool->size;
+	users->max[USER_FILE_BYTES] = pool->size;
 	pool->users = users;
 	pool->config.user_quota = USER_DEFAULT_QUOTA;
 	return 0;

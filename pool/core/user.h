@@ -39,6 +39,9 @@ enum user_item {
 	/* Those that no record says. */
 	USER_WAITING, /* requests that wait */
 	USER_WAITING_BYTES, /* their payloads */
+	/* Of plain files, of their owners, where they can be counted: see
+	 * space.c.  It has one share with USER_BOX_BYTES, and no reserve. */
+	USER_FILE_BYTES,
 	USER_DESCRIPTORS, /* of the worker */
 	USER_ITEMS
 };
@@ -52,6 +55,10 @@ const char *user_item_name(enum user_item item);
  * is left, or nothing; -ENOMEM.
  */
 int user_charge(struct pool *pool, uid_t uid, enum user_item item, uint64_t n);
+
+/** user_may_charge - what user_charge() would return; nothing changes. */
+int user_may_charge(struct pool *pool, uid_t uid, enum user_item item,
+		    uint64_t n);
 
 /**
  * user_charge_anyway - the same for what is there already, whatever the limits.

@@ -312,20 +312,27 @@ int inode_openat(struct pool *pool, uint32_t inode, struct inode_path *p,
 
 /*
  * The space that plain files take, counted in a store that is not a file system
- * of its own.  In a detached store none of these does anything.
+ * of its own, and where it is counted to users.  Elsewhere none of these does
+ * anything.
  */
+struct space {
+	uint64_t blocks; /* of 512 bytes */
+	uid_t uid; /* of the file's owner */
+};
 /* Counts what is there.  Return: 0 or -errno. */
 int space_adopt(struct pool *pool);
-/* Blocks of 512 bytes of the file at @fd. */
-uint64_t space_of(struct pool *pool, int fd);
-/* A file had @before blocks and has @after. */
-void space_changed(struct pool *pool, uint64_t before, uint64_t after);
+/* What a file takes: nothing, if it is no regular one. */
+struct space space_of(struct pool *pool, int fd);
+struct space space_at(struct pool *pool, int dirfd, const char *path);
+struct space space_of_stat(const struct stat *st);
+/* A file took @before and takes @after. */
+void space_changed(struct pool *pool, struct space before, struct space after);
 /* The file at @path is about to be unlinked: subtracts it if that is its last
  * name. */
 void space_unlinked(struct pool *pool, int dirfd, const char *path);
 /*
  * May bytes [off, off+len) of the file at @fd be written?  Has reclaim make
- * room if not.  Return: 0 or -ENOSPC.
+ * room if not.  Return: 0, -ENOSPC, -EDQUOT.
  */
 int space_reserve(struct pool *pool, int fd, off_t off, size_t len);
 /* Bytes of all plain files. */

@@ -5,7 +5,8 @@
  * States: none.  A detached store is a file system of its own, which counts and
  * returns ENOSPC itself.  In a directory of another file system, every change
  * is counted here and compared with the pool's size, and boxes get what files
- * leave.  What the process itself may have (pool_grow()) bounds both.
+ * leave.  In a pool that several users share, it is counted to files' owners,
+ * too, unless clients write past us.  What the process itself may have (pool_grow()) bounds both.
  * Locks: pool->lock (1) held by all callers.
  * Reclaim: changes the count by purges; space_reserve() calls it before it
  * returns -ENOSPC.
@@ -16,15 +17,38 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pool/core/user.h"
 #include "pool/inode/inode_priv.h"
 
-uint64_t space_of(struct pool *pool, int fd)
+static bool space_counts(const struct pool *pool)
+{
+	return !pool->store->detached || pool->count_files;
+}
+
+struct space space_of_stat(const struct stat *st)
+{
+	return (struct space){ .blocks = S_ISREG(st->st_mode) ? st->st_blocks
+							      : 0,
+			       .uid = st->st_uid };
+}
+
+struct space space_of(struct pool *pool, int fd)
 {
 	struct stat st;
 
-	if (pool->store->detached || fstat(fd, &st) < 0)
-		return 0;
-	return st.st_blocks;
+	if (!space_counts(pool) || fstat(fd, &st) < 0)
+		return (struct space){ 0 };
+	return space_of_stat(&st);
+}
+
+struct space space_at(struct pool *pool, int dirfd, const char *path)
+{
+	struct stat st;
+
+	if (!space_counts(pool) ||
+	    fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return (struct space){ 0 };
+	return space_of_stat(&st);
 }
 
 uint64_t space_used(struct pool *pool)
@@ -41,26 +65,45 @@ void space_fit(struct pool *pool)
 	lru_set_limit(pool->lru, left / pool->page_size);
 }
 
-void space_changed(struct pool *pool, uint64_t before, uint64_t after)
+/* Counts are not exact for files with several names: see space_count(). */
+static void space_of_users(struct pool *pool, const struct space *before,
+			   const struct space *after)
+{
+	uint64_t less = before->blocks * 512, held;
+
+	if (!pool->count_files)
+		return;
+	user_charge_anyway(pool, after->uid, USER_FILE_BYTES,
+			   after->blocks * 512);
+	held = user_held(pool, before->uid, USER_FILE_BYTES);
+	user_uncharge(pool, before->uid, USER_FILE_BYTES,
+		      less < held ? less : held);
+}
+
+void space_changed(struct pool *pool, struct space before, struct space after)
 {
 	struct inode_table *t = pool->inodes;
 
-	if (after < before && t->blocks < before - after)
+	if (before.blocks == after.blocks && before.uid == after.uid)
+		return;
+	space_of_users(pool, &before, &after);
+	if (after.blocks < before.blocks &&
+	    t->blocks < before.blocks - after.blocks)
 		t->blocks = 0;
 	else
-		t->blocks += after - before;
-	if (before != after)
-		space_fit(pool);
+		t->blocks += after.blocks - before.blocks;
+	space_fit(pool);
 }
 
 void space_unlinked(struct pool *pool, int dirfd, const char *path)
 {
 	struct stat st;
 
-	if (!pool->store->detached &&
+	if (space_counts(pool) &&
 	    fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    S_ISREG(st.st_mode) && st.st_nlink == 1)
-		space_changed(pool, st.st_blocks, 0);
+	    st.st_nlink == 1)
+		space_changed(pool, space_of_stat(&st),
+			      (struct space){ .uid = st.st_uid });
 }
 
 /* Directories below each other that a walk holds open. */
@@ -70,8 +113,9 @@ void space_unlinked(struct pool *pool, int dirfd, const char *path)
  * Counts the files below the directory @fd, and closes it.  A file with n names
  * is found n times, and counted as a part of n each time.
  */
-static void space_count(struct inode_table *t, int fd, int depth)
+static void space_count(struct pool *pool, int fd, int depth)
 {
+	static const struct space none;
 	DIR *d = fdopendir(fd);
 	struct dirent *e;
 
@@ -86,14 +130,14 @@ static void space_count(struct inode_table *t, int fd, int depth)
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
 		    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
-		if (S_ISREG(st.st_mode))
-			t->blocks += st.st_blocks / st.st_nlink;
+		st.st_blocks /= st.st_nlink;
+		space_changed(pool, none, space_of_stat(&st));
 		if (!S_ISDIR(st.st_mode) || depth == SPACE_DEPTH)
 			continue;
 		sub = openat(fd, e->d_name,
 			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (sub >= 0)
-			space_count(t, sub, depth + 1);
+			space_count(pool, sub, depth + 1);
 	}
 	closedir(d);
 }
@@ -102,7 +146,7 @@ int space_adopt(struct pool *pool)
 {
 	static const char *const dirs[] = { STORE_FILES, "orphan" };
 
-	if (pool->store->detached)
+	if (!space_counts(pool))
 		return 0;
 	for (int i = 0; i < 2; i++) {
 		int fd = openat(pool->store->contentfd, dirs[i],
@@ -110,7 +154,7 @@ int space_adopt(struct pool *pool)
 
 		if (fd < 0)
 			return -errno;
-		space_count(pool->inodes, fd, 0);
+		space_count(pool, fd, 0);
 	}
 	return 0;
 }
@@ -128,19 +172,39 @@ static bool space_exceeds(struct pool *pool, uint64_t len)
 	       pool->size;
 }
 
+/* Does the file at @fd have memory in all of [off, off+len)? */
+static bool space_is_there(int fd, off_t off, size_t len)
+{
+	return lseek(fd, off, SEEK_HOLE) >= off + (off_t)len;
+}
+
+/* -EDQUOT, -ENOSPC: @len more are too many for the file's owner. */
+static int space_of_owner(struct pool *pool, int fd, size_t len)
+{
+	struct stat st;
+
+	if (!pool->count_files || fstat(fd, &st) < 0)
+		return 0;
+	/* The pool's owner may have all that the size leaves. */
+	return user_is_owner(pool, st.st_uid)
+		       ? 0
+		       : user_may_charge(pool, st.st_uid, USER_FILE_BYTES, len);
+}
+
 int space_reserve(struct pool *pool, int fd, off_t off, size_t len)
 {
 	bool exceeds = space_exceeds(pool, len);
-	off_t hole;
+	int err = space_of_owner(pool, fd, len);
 
-	if (!exceeds && !pool_grow(pool, len, false))
+	if (!exceeds && !err)
+		err = pool_grow(pool, len, false);
+	if (!exceeds && !err)
 		return 0;
 	/* Bytes that have memory already take no more. */
-	hole = lseek(fd, off, SEEK_HOLE);
-	if (hole >= off + (off_t)len)
+	if (space_is_there(fd, off, len))
 		return 0;
-	if (!exceeds)
-		return -ENOSPC;
+	if (err)
+		return err;
 	pool_make_room(pool, len);
 	return space_exceeds(pool, len) ? -ENOSPC : pool_grow(pool, len, false);
 }

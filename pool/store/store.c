@@ -40,6 +40,7 @@
 #define RECORDS_INODE 1024
 /* Inodes of the content that are no user's: its root, box, tree, orphan. */
 #define CONTENT_INODES 4
+#define REGIONS_STEP 1024
 
 static const struct store store_closed = {
 	.dirfd = -1, .contentfd = -1, .boxfd = -1, .orphanfd = -1
@@ -102,6 +103,7 @@ static int fs_set_user(struct store *store, int fs, char *item, char *why,
 		*value++ = 0;
 	if (value && !strcmp(item, "nr_inodes"))
 		nr = store->inodes = parse_inodes(value);
+	store->inodes_exact |= nr != 0;
 	/* One more for the probes, until store_spare_inodes(). */
 	if (nr)
 		err = fs_set_number(fs, item,
@@ -225,15 +227,29 @@ int store_set_limit(struct store *store, uint64_t bytes)
 	return store_change(store, "size", bytes);
 }
 
+/*
+ * Region files that the limit leaves room for.  A limit that the user gave is
+ * exact; else it costs a call for every so many.
+ */
+static uint64_t regions_allowed(const struct store *store)
+{
+	if (store->inodes_exact)
+		return store->nr_regions;
+	return (store->nr_regions / REGIONS_STEP + 1) * REGIONS_STEP;
+}
+
 int store_spare_inodes(struct store *store, uint64_t nr)
 {
-	int err;
+	uint64_t want = store->inodes + CONTENT_INODES +
+			regions_allowed(store) + nr;
+	int err = 0;
 
 	if (!store->inodes)
 		return -EOPNOTSUPP;
-	err = store_change(store, "nr_inodes",
-			   store->inodes + CONTENT_INODES + store->nr_regions +
-				   nr);
+	if (want != store->inodes_set)
+		err = store_change(store, "nr_inodes", want);
+	if (!err)
+		store->inodes_set = want;
 	store->inodes_stale = err || nr;
 	return err;
 }
@@ -507,7 +523,7 @@ uint64_t store_tables_bytes(struct store *store)
 
 int store_space(struct store *store, struct statvfs *out)
 {
-	uint64_t own = CONTENT_INODES + store->nr_regions;
+	uint64_t own = CONTENT_INODES + regions_allowed(store);
 
 	if (fstatvfs(store->contentfd, out) < 0)
 		return -errno;

@@ -37,6 +37,8 @@ struct store {
 	uint64_t
 		inodes; /* that users may have (nr_inodes=N); 0: no such limit */
 	uint64_t nr_regions; /* region files; counted if there is the limit */
+	bool inodes_exact; /* the user gave it */
+	uint64_t inodes_set; /* the limit of its file system; 0: not known */
 	bool inodes_stale; /* its file system lets users have more by now */
 	bool copied; /* files have other numbers than their records say */
 };

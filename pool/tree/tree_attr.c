@@ -78,7 +78,7 @@ static int set_times(const struct inode_path *p, const struct tree_attr *a)
 static int set_size(struct pool *pool, uint32_t inode, uint64_t size)
 {
 	int fd = inode_fd(pool, inode, true);
-	uint64_t before;
+	struct space before;
 	int err;
 
 	if (fd < 0)
@@ -101,8 +101,12 @@ int tree_setattr(struct pool *pool, uint32_t inode, const struct tree_attr *a)
 
 	if (err)
 		return err;
-	if (a->set & (TREE_SET_UID | TREE_SET_GID))
+	if (a->set & (TREE_SET_UID | TREE_SET_GID)) {
+		struct space before = space_at(pool, p.dirfd, p.path);
+
 		err = set_owner(&p, a);
+		space_changed(pool, before, space_at(pool, p.dirfd, p.path));
+	}
 	/* After fchownat(), which clears set-ID bits. */
 	if (!err && a->set & TREE_SET_MODE)
 		err = inode_path_chmod(&p, a->mode);

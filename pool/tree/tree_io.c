@@ -48,7 +48,7 @@ ssize_t tree_write(struct pool *pool, uint32_t inode, const void *buf,
 		   size_t len, off_t off)
 {
 	int fd = inode_fd(pool, inode, true);
-	uint64_t before;
+	struct space before;
 	ssize_t n;
 
 	if (fd < 0)
@@ -67,7 +67,7 @@ int tree_fallocate(struct pool *pool, uint32_t inode, int mode, off_t off,
 		   off_t len)
 {
 	int fd = inode_fd(pool, inode, true);
-	uint64_t before;
+	struct space before;
 	int err = 0;
 
 	if (fd < 0)
@@ -114,7 +114,7 @@ ssize_t tree_copy_range(struct pool *pool, uint32_t from, off_t off,
 	/* In this order: from may be to, which is opened for writing then. */
 	int out = inode_fd(pool, to, true);
 	int in = inode_fd(pool, from, false);
-	uint64_t before;
+	struct space before;
 	ssize_t n = in < 0 ? in : out < 0 ? out : 0;
 
 	/* Other requests wait meanwhile; the caller asks for the rest. */

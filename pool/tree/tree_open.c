@@ -60,7 +60,7 @@ static int ensure_backing(struct pool *pool, uint32_t inode)
 static int open_truncate(struct pool *pool, uint32_t inode)
 {
 	int fd = inode_fd(pool, inode, true);
-	uint64_t before;
+	struct space before;
 	int err;
 
 	if (fd < 0)

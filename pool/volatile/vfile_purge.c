@@ -42,7 +42,7 @@ static int vfile_purge_file(struct pool *pool, uint32_t inode,
 			    const struct inode_path *p, int fd, uint32_t nlink)
 {
 	struct inode_table *t = pool->inodes;
-	uint64_t before;
+	struct space before;
 
 	if (nlink == 1) {
 		space_unlinked(pool, p->dirfd, p->path);
@@ -59,7 +59,7 @@ static int vfile_purge_file(struct pool *pool, uint32_t inode,
 	vfile_purge_orphan(pool, inode);
 	if (ftruncate(fd, 0) < 0)
 		return -errno;
-	space_changed(pool, before, 0);
+	space_changed(pool, before, space_of(pool, fd));
 	return 0;
 }
 

@@ -294,14 +294,16 @@ int64_t vrange_punch(struct pool *pool, const struct vrange *v)
 {
 	uint64_t page = pool->page_size;
 	int fd = inode_fd(pool, v->inode, true);
+	struct space before, after;
 	int64_t freed;
 
 	if (fd < 0)
 		return fd;
 	freed = hole_punch(pool, v->inode, fd, v->first, v->end);
+	before = after = space_of(pool, fd);
 	inode_fd_done(pool, v->inode, fd);
-	if (freed > 0 && !pool->store->detached)
-		space_changed(pool, freed * page / 512, 0);
+	before.blocks += freed > 0 ? freed * page / 512 : 0;
+	space_changed(pool, before, after);
 	return freed;
 }
 
@@ -314,7 +316,10 @@ void vrange_made_late(struct pool *pool, uint32_t inode, uint64_t first,
 	for (; (v = vrange_find(pool->volatiles, inode, at, end)); at = v->end)
 		vrange_store(pool, v);
 	if (freed > 0 && !pool->store->detached)
-		space_changed(pool, freed * pool->page_size / 512, 0);
+		space_changed(pool,
+			      (struct space){ .blocks = freed *
+							pool->page_size / 512 },
+			      (struct space){ 0 });
 	vrange_tell_purged(pool, inode, first, end, freed > 0 ? freed : 0);
 }
 
