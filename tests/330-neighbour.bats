@@ -227,3 +227,15 @@ many_things() {
 @test "a request costs no more beside thousands of boxes, handles, ranges and the like" {
 	in_every_way many_things
 }
+
+# ---- time ----------------------------------------------------------------------
+
+# Time is judged in a soak only; here the tools have to work.
+@test "the neighbour of an attacker waits less than 5 ms, at the 99th percentile" {
+	need fuse root
+	if [[ ${SOAK:-0} == 1 ]]; then
+		timeout 3000 "$TOP/tests/soak/neighbour"
+	else
+		LIMIT=60000000 timeout 300 "$TOP/tests/soak/neighbour" 0.2 deep
+	fi
+}

@@ -91,6 +91,7 @@ static int dir_fd_known(struct pool *pool, uint32_t dir)
 struct dir_way {
 	uint32_t *dir;
 	size_t nr, max;
+	uint32_t top; /* where it begins, 0: the root */
 };
 
 static int way_add(struct dir_way *way, uint32_t dir)
@@ -118,22 +119,27 @@ static int way_up(struct pool *pool, uint32_t dir, struct dir_way *way,
 		int err = way_add(way, dir);
 
 		if (!err)
-			err = path_make(pool, dir, NULL, p, &stop);
-		if (err || !stop)
+			err = path_make_below(pool, dir, PATH_TO_FD, p, &stop);
+		if (err)
 			return err;
+		way->top = stop;
+		if (!stop)
+			return 0;
 		*from = dir_fd_known(pool, stop);
 	}
 	return *from < 0 ? *from : 0;
 }
 
-/* One step down: opens @dir below @from, which is done with. */
-static int way_step(struct pool *pool, uint32_t dir, struct inode_path *p,
-		    int from)
+/* One step down: opens @dir below @top by @from, which is done with. */
+static int way_step(struct pool *pool, uint32_t dir, uint32_t top,
+		    struct inode_path *p, int from)
 {
 	int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, fd, err;
 	uint32_t stop;
 
-	err = path_make(pool, dir, NULL, p, &stop);
+	err = path_make_below(pool, dir, top, p, &stop);
+	if (!err && stop != top)
+		err = -ESTALE;
 	if (err) {
 		if (from)
 			fd_cache_done(&pool->fds, from);
@@ -169,8 +175,11 @@ int inode_dir_fd(struct pool *pool, uint32_t dir)
 	err = p ? way_up(pool, dir, &way, p, &fd) : -ENOMEM;
 	if (err)
 		fd = err;
-	while (fd >= 0 && way.nr)
-		fd = way_step(pool, way.dir[--way.nr], p, fd);
+	while (fd >= 0 && way.nr) {
+		dir = way.dir[--way.nr];
+		fd = way_step(pool, dir, way.top, p, fd);
+		way.top = dir;
+	}
 	free(way.dir);
 	free(p);
 	return fd;

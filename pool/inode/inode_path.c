@@ -40,9 +40,11 @@ static bool path_prepend_top(struct inode_path *p, uint32_t inode, bool last)
 	return path_prepend(p, orphan, strlen(orphan), last);
 }
 
-/* From @inode up to the root, or to an orphan, or @levels directories up. */
+/* From @inode up to the root, to an orphan, to @top, to a directory that has a
+ * descriptor (if @top is PATH_TO_FD), or @levels directories up. */
 static int path_up(struct pool *pool, uint32_t inode, const char *name,
-		   unsigned int levels, struct inode_path *p, uint32_t *stop)
+		   unsigned int levels, uint32_t top, struct inode_path *p,
+		   uint32_t *stop)
 {
 	struct inode_table *t = pool->inodes;
 	bool last = !name;
@@ -70,6 +72,12 @@ static int path_up(struct pool *pool, uint32_t inode, const char *name,
 				*stop = inode;
 			return 0;
 		}
+		if (top && !last &&
+		    (inode == top ||
+		     (top == PATH_TO_FD && inode_mem(t, inode)->fd))) {
+			*stop = inode;
+			return 0;
+		}
 		inode_place_name(t, &rec->place, here);
 		if (!levels-- || !path_prepend(p, here, strlen(here), last)) {
 			*stop = inode;
@@ -82,7 +90,13 @@ static int path_up(struct pool *pool, uint32_t inode, const char *name,
 int path_make(struct pool *pool, uint32_t inode, const char *name,
 	      struct inode_path *p, uint32_t *stop)
 {
-	return path_up(pool, inode, name, PATH_LEVELS, p, stop);
+	return path_up(pool, inode, name, PATH_LEVELS, 0, p, stop);
+}
+
+int path_make_below(struct pool *pool, uint32_t inode, uint32_t top,
+		    struct inode_path *p, uint32_t *stop)
+{
+	return path_up(pool, inode, NULL, PATH_LEVELS, top, p, stop);
 }
 
 bool inode_is_below(struct pool *pool, uint32_t inode, unsigned int levels)
@@ -98,5 +112,5 @@ int path_show(struct pool *pool, uint32_t inode, struct inode_path *p)
 {
 	uint32_t stop;
 
-	return path_up(pool, inode, NULL, UINT_MAX, p, &stop);
+	return path_up(pool, inode, NULL, UINT_MAX, 0, p, &stop);
 }

@@ -278,6 +278,11 @@ int path_make(struct pool *pool, uint32_t inode, const char *name,
 	      struct inode_path *p, uint32_t *stop);
 /* Are there @levels directories above it, or more? */
 bool inode_is_below(struct pool *pool, uint32_t inode, unsigned int levels);
+/* The same for a path that also starts at @top, if it comes to that: the next
+ * directory above that has a descriptor, if it is PATH_TO_FD. */
+#define PATH_TO_FD UINT32_MAX
+int path_make_below(struct pool *pool, uint32_t inode, uint32_t top,
+		    struct inode_path *p, uint32_t *stop);
 /* To be shown: all of the path, or as much of its end as PATH_MAX lets. */
 int path_show(struct pool *pool, uint32_t inode, struct inode_path *p);
 /*

@@ -11,13 +11,14 @@
 #include "pool/lib/fd_cache.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #define FDS_KEPT_FREE 64 /* and no less than an eighth of the limit */
-#define FDS_MAX 8192 /* more are memory of the kernel for little use */
+#define FDS_MAX 3968 /* more are memory of the kernel for little use */
 #define FDS_MIN 16
 
 uint32_t fd_cache_max(void)
@@ -35,9 +36,18 @@ uint32_t fd_cache_max(void)
 
 void fd_cache_init(struct fd_cache *c, uint32_t max)
 {
+	int fd;
+
 	memset(c, 0, sizeof(*c));
 	pthread_mutex_init(&c->lock, NULL);
 	c->max = max;
+	/*
+	 * The kernel doubles the table of descriptors when it is full, which
+	 * takes some milliseconds once there are threads.
+	 */
+	fd = fcntl(0, F_DUPFD_CLOEXEC, max + FDS_KEPT_FREE - 1);
+	if (fd >= 0)
+		close(fd);
 }
 
 void fd_cache_release(struct fd_cache *c)

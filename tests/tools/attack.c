@@ -168,8 +168,8 @@ static void attack_removed(void)
 		while (getdents64(fd, buf, sizeof(buf)) > 0)
 			;
 		close(fd);
-		make_box(mine);
-		rmdir(path_of("box/%s", mine));
+		if (mkdir(path_of("box/%s", mine), 0700) == 0)
+			rmdir(path_of("box/%s", mine));
 	}
 }
 
