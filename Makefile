@@ -73,9 +73,10 @@ LIBTOOLS     := $(BUILD)/tests/tools/libtools.a
 # What tests put between a program and its libc.
 PRELOAD      := $(patsubst tests/preload/%.c,$(BUILD)/tests/tools/%.so,\
 		$(wildcard tests/preload/*.c))
-# Each libFuzzer program is made of fuzz_NAME.c and all else in the directory.
+# Each libFuzzer program is made of fuzz_NAME.c and all else in the directory;
+# poolctl's other part is for fuzz_poolctl.
 FUZZ         := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_OBJ     := $(filter-out $(BUILD)/tests/fuzz/fuzz_%,\
+FUZZ_OBJ     := $(BUILD)/fs/doctor.o $(filter-out $(BUILD)/tests/fuzz/fuzz_%,\
 		$(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/fuzz/*.c)))
 BENCH        := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 LIBBENCH     := $(BUILD)/tests/bench/libbench.a

@@ -33,8 +33,10 @@
 static struct worker worker = { .magic = WORKER_MAGIC };
 static struct mount_shared shared;
 static char nowhere[] = "/nowhere";
+static char mount_options[] = "default_permissions,allow_other";
 static struct options options = { .mountpoint = nowhere,
 				  .source = nowhere,
+				  .kernel = mount_options,
 				  .size = FUZZ_SIZE,
 				  .root_mode = -1,
 				  .root_uid = -1,
