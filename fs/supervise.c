@@ -47,15 +47,17 @@
 /* Tries, if no worker has ever been ready. */
 #define FIRST_TRIES 5
 
-#define LOOK_NS SECOND
+/* Seldom enough not to be seen on an idle machine. */
+#define LOOK_SECONDS 2
+#define LOOK_NS (LOOK_SECONDS * SECOND)
 /*
  * Looks in a row at which a worker that starts, that has a request in hand, or
  * that should read one, has not moved.  A request may take long: it copies up to
  * gigabytes, or has to reclaim them first.
  */
-#define LOOKS_START 60
-#define LOOKS_IN_HAND 10
-#define LOOKS_IDLE 5
+#define LOOKS_START 30
+#define LOOKS_IN_HAND 5
+#define LOOKS_IDLE 3
 
 /* In this time a dead worker can be reaped, unless a thread is held up. */
 #define REAP_NS (500 * MS)
@@ -328,7 +330,7 @@ static void look(struct supervisor *s)
 	if (state == 't' || ++s->looks < looks_allowed(s, state))
 		return;
 	say("%s: the worker has not answered for %u s%s",
-	    s->options->mountpoint, s->looks,
+	    s->options->mountpoint, s->looks * LOOK_SECONDS,
 	    state == 'T' ? ": it is stopped" : "");
 	s->hung = true;
 	s->give_up_ns = clock_ns() + KILL_NS;

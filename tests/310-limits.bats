@@ -105,7 +105,7 @@ content() {
 nothing_is_lent() {
 	local i n
 
-	cd "$POOL"
+	cd "$POOL" || return
 	ulimit -n 4096 || ulimit -n "$(ulimit -Hn)"
 	for i in 1 2; do
 		background append "$POOL/w$i"
@@ -132,7 +132,7 @@ nothing_is_lent() {
 size_holds() {
 	local i
 
-	cd "$POOL"
+	cd "$POOL" || return
 	mkdir box/s
 	background append "$POOL/w1"
 	background send_on "$POOL/box/s"
@@ -207,7 +207,7 @@ files_fit() {
 inodes_hold() {
 	local i
 
-	cd "$POOL"
+	cd "$POOL" || return
 	mkdir d
 	# the root and d are two of the 100
 	is 98 "$(files_fit d)"
@@ -407,6 +407,7 @@ group_pool() {
 	POOL=$(mktemp -d "$POOL_TMP/mnt.XXXXXX")
 	POOL_AS=within
 	pool_mount --mode="$mode" "$@"
+	# shellcheck disable=SC2034 # pool_mount reads it
 	POOL_AS=
 }
 

@@ -123,8 +123,15 @@ cost() {
 	read -r line <&"${ATTACK[0]}"
 	is "done" "$line"
 	COST=$(($(busy) - from))
-	exec {ATTACK[1]}>&-
+	attack_ends
 	wait "$ATTACK_PID"
+}
+
+# attack_ends: closes what the attacker waits for.
+attack_ends() {
+	local fd=${ATTACK[1]}
+
+	exec {fd}>&-
 }
 
 # costs_the_same KIND FEW MANY ROUNDS: work does not grow with what is there.
@@ -156,10 +163,10 @@ in_the_deep() {
 
 	long=$(printf '%060d' 0)
 	mkdir "$POOL/top"
-	cd "$POOL/top"
+	cd "$POOL/top" || return
 	for i in {1..100}; do
 		mkdir "$long.$i"
-		cd "$long.$i"
+		cd "$long.$i" || return
 		[[ $i != 50 ]] || exec 9<.
 	done
 	echo text >a
@@ -206,7 +213,7 @@ far_apart() {
 	is EXDEV "$(ops rename "$deep/x/y" "$POOL/near/y")"
 	is EXDEV "$(ops rename "$POOL/near/c" "$deep/x/c")"
 	is 0 "$(ops rename "$deep/x/y" "$deep/x/z")"
-	exec {ATTACK[1]}>&-
+	attack_ends
 }
 
 @test "between directories more than a thousand levels down rename is EXDEV" {

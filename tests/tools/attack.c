@@ -44,7 +44,7 @@ static const char *pool;
 static long nr, rounds = -1;
 static char mine[64]; /* names of this process begin with it */
 
-static char *path_of(const char *fmt, ...)
+__attribute__((format(printf, 1, 2))) static char *path_of(const char *fmt, ...)
 {
 	static char path[4096];
 	size_t n = snprintf(path, sizeof(path), "%s/", pool);
