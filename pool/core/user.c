@@ -60,7 +60,6 @@ static const struct {
 	[USER_WAITING] = { "waiting", 1u << 20, 1, 512, 1 },
 	[USER_WAITING_BYTES] = { "waiting_bytes", 128u << 20, 16, 1, 1 },
 	[USER_FILE_BYTES] = { "file_bytes", UINT64_MAX, 0, 1, 1 },
-	[USER_DESCRIPTORS] = { "descriptors", UINT64_MAX, 0, 1, 1 },
 };
 
 const char *user_item_name(enum user_item item)

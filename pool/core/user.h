@@ -42,7 +42,6 @@ enum user_item {
 	/* Of plain files, of their owners, where they can be counted: see
 	 * space.c.  It has one share with USER_BOX_BYTES, and no reserve. */
 	USER_FILE_BYTES,
-	USER_DESCRIPTORS, /* of the worker */
 	USER_ITEMS
 };
 
