@@ -346,6 +346,13 @@ files_are_counted() {
 	as 1001 dd if=/dev/zero of="$POOL/d1001/f" bs=1M count=8 conv=notrunc \
 		status=none
 	rm "$POOL/d1002/f"
+	# also those that were only allocated, and what is there of a larger part
+	as 1002 fallocate -l 6M "$POOL/d1002/f"
+	as 1002 fallocate -l 8M "$POOL/d1002/f"
+	as 1002 dd if=/dev/zero of="$POOL/d1002/f" bs=1M count=8 conv=notrunc \
+		status=none
+	is 8388608 "$(has 1002 file_bytes)"
+	rm "$POOL/d1002/f"
 	# boxes and files together
 	is "0 sendtx: write: EDQUOT" "$(megabytes 1001 send_as)"
 	as 1001 truncate -s 4M "$POOL/d1001/f"

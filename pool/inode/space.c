@@ -6,7 +6,8 @@
  * returns ENOSPC itself.  In a directory of another file system, every change
  * is counted here and compared with the pool's size, and boxes get what files
  * leave.  In a pool that several users share, it is counted to files' owners,
- * too, unless clients write past us.  What the process itself may have (pool_grow()) bounds both.
+ * too, unless clients write past us.  What the process itself may have
+ * (pool_grow()) bounds both.
  * Locks: pool->lock (1) held by all callers.
  * Reclaim: changes the count by purges; space_reserve() calls it before it
  * returns -ENOSPC.
@@ -19,6 +20,7 @@
 
 #include "pool/core/user.h"
 #include "pool/inode/inode_priv.h"
+#include "pool/lib/cachestat.h"
 
 static bool space_counts(const struct pool *pool)
 {
@@ -172,10 +174,22 @@ static bool space_exceeds(struct pool *pool, uint64_t len)
 	       pool->size;
 }
 
-/* Does the file at @fd have memory in all of [off, off+len)? */
-static bool space_is_there(int fd, off_t off, size_t len)
+/* Bytes of [off, off+len) for which the file at @fd has no memory. */
+static uint64_t space_missing(struct pool *pool, int fd, off_t off, size_t len)
 {
-	return lseek(fd, off, SEEK_HOLE) >= off + (off_t)len;
+	uint64_t page = pool->page_size, pages;
+	uint64_t at = off / page * page;
+	uint64_t end = (off + len + page - 1) / page * page;
+
+	if (count_cached(fd, at, end - at, &pages)) {
+		pages *= page;
+		if (pages >= end - at)
+			return 0;
+		if (pool->store->detached)
+			return end - at - pages < len ? end - at - pages : len;
+		/* A file system of another kind may have it elsewhere. */
+	}
+	return lseek(fd, off, SEEK_HOLE) >= off + (off_t)len ? 0 : len;
 }
 
 /* -EDQUOT, -ENOSPC: @len more are too many for the file's owner. */
@@ -191,20 +205,29 @@ static int space_of_owner(struct pool *pool, int fd, size_t len)
 		       : user_may_charge(pool, st.st_uid, USER_FILE_BYTES, len);
 }
 
-int space_reserve(struct pool *pool, int fd, off_t off, size_t len)
+/* -EDQUOT, -ENOSPC: @len more are too many; else 0 or what pool_grow() says. */
+static int space_take(struct pool *pool, int fd, uint64_t len)
 {
-	bool exceeds = space_exceeds(pool, len);
 	int err = space_of_owner(pool, fd, len);
 
-	if (!exceeds && !err)
-		err = pool_grow(pool, len, false);
-	if (!exceeds && !err)
+	if (!err && space_exceeds(pool, len))
+		err = -ENOSPC;
+	return err ? err : pool_grow(pool, len, false);
+}
+
+int space_reserve(struct pool *pool, int fd, off_t off, size_t len)
+{
+	int err = space_take(pool, fd, len);
+
+	if (!err)
 		return 0;
 	/* Bytes that have memory already take no more. */
-	if (space_is_there(fd, off, len))
+	len = space_missing(pool, fd, off, len);
+	if (!len)
 		return 0;
-	if (err)
+	err = space_take(pool, fd, len);
+	if (err != -ENOSPC || !space_exceeds(pool, len))
 		return err;
 	pool_make_room(pool, len);
-	return space_exceeds(pool, len) ? -ENOSPC : pool_grow(pool, len, false);
+	return space_take(pool, fd, len);
 }

@@ -18,15 +18,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "pool/lib/cachestat.h"
 #include "pool/volatile/volatile_priv.h"
-
-/* What Debian 12's headers do not know: Linux 6.5. */
-#ifndef SYS_cachestat
-#define SYS_cachestat 451
-#endif
 
 #define MEASURED_AT_ONCE 32 /* by vrange_remeasure_some() */
 #define RANGES_KEPT 1024 /* memory of so many is kept when there are none */
@@ -117,27 +112,6 @@ static void measure_end(struct pool *pool, uint32_t inode, int fd)
 		inode_fd_done(pool, inode, fd);
 }
 
-/*
- * Pages of [first, end) that have memory, without the lock of the file, which a
- * client that is writing to it may hold: see hole.h.
- * Return: false: before Linux 6.5.
- */
-static bool count_cached(int fd, uint64_t at, uint64_t len, uint64_t *pages)
-{
-	struct {
-		uint64_t off, len;
-	} range = { at, len };
-	struct {
-		uint64_t cached, dirty, writeback, evicted, recent;
-	} stat;
-
-	if (syscall(SYS_cachestat, fd, &range, &stat, 0) < 0)
-		return false;
-	/* What is evicted is in swap. */
-	*pages = stat.cached + stat.evicted;
-	return true;
-}
-
 /* Pages of a range that have memory, not holes. */
 static uint64_t vrange_memory(struct pool *pool, const struct vrange *v, int fd)
 {
@@ -147,6 +121,7 @@ static uint64_t vrange_memory(struct pool *pool, const struct vrange *v, int fd)
 
 	if (fd < 0)
 		return 0;
+	/* A client that is writing to the file may hold its lock: see hole.h. */
 	if (pool->leases && count_cached(fd, at, end - at, &pages))
 		return pages;
 	while (at < end && (data = lseek(fd, at, SEEK_DATA)) >= 0 &&
