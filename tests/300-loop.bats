@@ -220,6 +220,17 @@ pin_file() {
 	background sh -c "timeout 100 '$POOLCTL' pin '$1' >'$W/pin' 2>&1"
 }
 
+# Also the one that the worker has made before its filter, for that hole.
+all_threads_confined() {
+	local thread
+
+	! sanitized || return 0
+	for thread in "/proc/$(pool worker)/task"/*; do
+		grep -q '^Seccomp:.2' "$thread/status"
+		grep -q '^NoNewPrivs:.1' "$thread/status"
+	done
+}
+
 purged_while_written() {
 	user_file f
 	user_file g
@@ -243,6 +254,7 @@ purged_while_written() {
 	[[ ! -s $W/pin || $MODE == cached ]] || fail "$(<"$W/pin")"
 	kill_and_wait
 	answers
+	all_threads_confined
 	sleep 0.5
 	[[ ! -s $W/pin || $MODE == cached ]] || fail "$(<"$W/pin")"
 	unhang

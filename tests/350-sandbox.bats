@@ -325,8 +325,8 @@ intruded() {
 
 confined() {
 	local what
-	for what in fork clone3 socket local kill tgkill ioctl dumpable limit \
-		code; do
+	for what in fork clone3 socket local kill pidfd tgkill ioctl dumpable \
+		limit code; do
 		is "$what ENOSYS" "$what $(intrusion "$what")"
 	done
 	is "$WORKER" "$(pool_pid worker)"

@@ -39,7 +39,6 @@ static const char allowed[] =
 	"pwritev2 lseek close close_range dup dup2 dup3 fcntl flock poll "
 	"ppoll select pselect6 epoll_create1 epoll_ctl epoll_wait "
 	"epoll_pwait epoll_pwait2 eventfd2 pipe2 pidfd_open "
-	"pidfd_send_signal "
 	/* files */
 	"open openat openat2 stat lstat fstat newfstatat statx statfs "
 	"fstatfs access faccessat faccessat2 readlink readlinkat getdents64 "
@@ -175,6 +174,9 @@ int filter_install(const struct filter_options *o)
 	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_SSB, 1);
 	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_LOG, o->log);
 	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	/* A thread that makes holes can be there already: see
+	 * vranges_adopt(). */
+	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
 	seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	err = filter_add_list(ctx, SCMP_ACT_ALLOW, allowed);
 	if (!err)

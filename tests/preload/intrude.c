@@ -50,6 +50,10 @@ static long try_it(const char *what)
 		return socket(AF_UNIX, SOCK_DGRAM, 0);
 	if (!strcmp(what, "kill"))
 		return kill(1, SIGWINCH);
+	if (!strcmp(what, "pidfd"))
+		return syscall(SYS_pidfd_send_signal,
+			       syscall(SYS_pidfd_open, getppid(), 0), 0, NULL,
+			       0);
 	if (!strcmp(what, "tgkill"))
 		return syscall(SYS_tgkill, 1, 1, SIGWINCH);
 	if (!strcmp(what, "ioctl"))
