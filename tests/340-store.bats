@@ -148,6 +148,8 @@ symlinks_are_refused() {
 
 @test "a file of the store that others can write, or that is another user's" {
 	need fuse root
+	local name
+
 	new_store
 	mounted root/cached
 	pool_stop
@@ -157,9 +159,11 @@ symlinks_are_refused() {
 	chown "$POOLFS_TEST_USER" "$STORE/journal"
 	refused root/cached "journal in it belongs to another user"
 	chown root "$STORE/journal"
-	chmod 770 "$STORE/box"
-	refused root/cached "box in it can be written by others"
-	chmod 700 "$STORE/box"
+	for name in box orphan tree; do
+		chmod 710 "$STORE/$name"
+		refused root/cached "$name in it can be entered by others"
+		chmod 700 "$STORE/$name"
+	done
 	mounted root/cached
 	pool_stop
 }

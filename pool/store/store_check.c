@@ -84,6 +84,9 @@ static const char *check_name(int dirfd, const char *name, bool dir,
 		return "is not a regular file";
 	if (!dir && st.st_nlink != 1)
 		return "has another name elsewhere";
+	/* Users' files are below: they must not get to them past the mount. */
+	if (dir && st.st_uid == geteuid() && st.st_mode & 077)
+		return "can be entered by others";
 	return what_is_open(&st);
 }
 
