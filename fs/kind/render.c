@@ -131,33 +131,37 @@ static json_t *stats_limits(struct worker *w)
 	return limits;
 }
 
-static json_t *stats_user(const struct user *u)
+#define STATS_USERS_MAX 256 /* users of one text */
+
+static void stats_user(struct worker *w, json_t *users, uid_t uid)
 {
 	json_t *items = json_object();
+	char name[16];
 
 	for (int i = 0; i < USER_ITEMS; i++)
-		if (user_holds(u, i))
-			json_object_set_new(items, user_item_name(i),
-					    json_integer(user_holds(u, i)));
-	return items;
+		if (user_held(w->pool, uid, i))
+			json_object_set_new(
+				items, user_item_name(i),
+				json_integer(user_held(w->pool, uid, i)));
+	snprintf(name, sizeof(name), "%u", uid);
+	if (json_object_size(items))
+		json_object_set(users, name, items);
+	json_decref(items);
 }
-
-#define STATS_USERS_MAX 256 /* users of one text */
 
 /* What @uid may know: the owner of all users, others of themselves. */
 static json_t *stats_users(struct worker *w, uid_t uid)
 {
 	json_t *users = json_object();
 	const struct user *u = NULL;
-	char name[16];
 
-	while ((u = user_next(w->pool, u)) &&
-	       json_object_size(users) < STATS_USERS_MAX) {
-		if (!user_is_owner(w->pool, uid) && user_uid(u) != uid)
-			continue;
-		snprintf(name, sizeof(name), "%u", user_uid(u));
-		json_object_set_new(users, name, stats_user(u));
+	if (!user_is_owner(w->pool, uid)) {
+		stats_user(w, users, uid);
+		return users;
 	}
+	while (json_object_size(users) < STATS_USERS_MAX &&
+	       (u = user_next(w->pool, u)))
+		stats_user(w, users, user_uid(u));
 	return users;
 }
 

@@ -257,11 +257,6 @@ uid_t user_uid(const struct user *user)
 	return user->uid;
 }
 
-uint64_t user_holds(const struct user *user, enum user_item item)
-{
-	return user->held[item];
-}
-
 /* --- all of them --- */
 
 static uint64_t item_max(enum user_item item, uint64_t budget)

@@ -90,7 +90,6 @@ uint64_t user_share(const struct pool *pool, enum user_item item);
  */
 const struct user *user_next(const struct pool *pool, const struct user *after);
 uid_t user_uid(const struct user *user);
-uint64_t user_holds(const struct user *user, enum user_item item);
 
 /* --- the pool opens, closes and checks them --- */
 

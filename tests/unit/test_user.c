@@ -97,7 +97,7 @@ static void test_reserve(void)
 		const struct user *u = user_next(pool, NULL);
 
 		user_uncharge(pool, user_uid(u), USER_BOXES,
-			      user_holds(u, USER_BOXES));
+			      user_held(pool, user_uid(u), USER_BOXES));
 	}
 	ok(user_total(pool, USER_BOXES) == 0, "all is given back");
 	ok(fill(OWNER, USER_BOXES, max, &err) == max && err == 0,
