@@ -380,6 +380,7 @@ static int do_due(struct supervisor *s)
 		say("%s: a thread of the worker waits in the kernel; it is "
 		    "left alone",
 		    s->options->mountpoint);
+		s->left = true;
 		end = worker_died(s, SIGKILL);
 	}
 	if (end < 0 && s->look_ns && s->look_ns <= now)

@@ -33,7 +33,7 @@ struct supervisor {
 	bool ever_ready; /* one of them */
 	bool hung; /* the worker was killed since it did not answer */
 	bool held_up; /* so were all of its threads, at the last look */
-	bool left; /* a worker could not be reaped at the end */
+	bool left; /* a worker was given up, now or earlier: it may be there */
 	uint32_t failures; /* workers in a row that did not get to serve */
 	uint32_t turns; /* mount_shared.turns at the last look */
 	uint32_t looks; /* at which it did not answer, in a row */

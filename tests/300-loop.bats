@@ -493,3 +493,45 @@ zombies() {
 		forget "pool.${POOL//\//_}"
 	done
 }
+
+# bats test_tags=alone
+@test "who has a file open is told of the end, whatever holds up an earlier worker" {
+	need user_mount
+	local keeper worker status=0
+
+	is_mounted /sys/fs/fuse/connections ||
+		skip "nobody can end a connection without fusectl"
+	pool_as_user_start
+	keeper=$(pool_pid keeper)
+	worker=$(pool_pid worker)
+	W=$(mktemp -d "$POOL_TMP/work.XXXXXX")
+	BOX=$POOL/box/x
+	as_user mkdir "$BOX"
+	for _ in 1 2; do
+		as_user "$TOOLS/sendtx" "$BOX/send"
+		as_user ls -f "$BOX/tx" >/dev/null
+	done
+	hang getdents "$BOX/tx"
+	as_user "$TOOLS/sendtx" "$BOX/send"
+	sleep 0.3
+	# its thread has the connection open
+	kill -KILL "$worker"
+	as_user timeout 20 ls "$BOX" >/dev/null
+	fails is "$worker" "$(pool_pid worker)"
+	chmod 755 "$W"
+	mkfifo -m 666 "$W/go"
+	exec 8<>"$W/go"
+	# shellcheck disable=SC2016
+	background as_user bash -c 'exec 7<"$1/stat" && read -r _ <"$2" &&
+		exec timeout -k 1 10 cat <&7' bash "$BOX" "$W/go"
+	sleep 0.3
+	kill -TERM "$keeper"
+	wait_until 10 not_running "$keeper"
+	echo >&8
+	exec 8>&-
+	wait "$BG_PID" || status=$?
+	is 1 "$status"
+	fails is_mounted "$POOL"
+	unhang
+	forget "pool.${POOL//\//_}"
+}
