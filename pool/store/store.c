@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/param.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
@@ -523,12 +524,16 @@ uint64_t store_tables_bytes(struct store *store)
 
 int store_space(struct store *store, struct statvfs *out)
 {
-	uint64_t own = CONTENT_INODES + regions_allowed(store);
+	uint64_t allowed = regions_allowed(store);
+	uint64_t spare = allowed - MIN(store->nr_regions, allowed);
 
 	if (fstatvfs(store->contentfd, out) < 0)
 		return -errno;
-	if (store->inodes && out->f_files >= own)
-		out->f_files -= own;
+	if (!store->inodes)
+		return 0;
+	out->f_files -= MIN(CONTENT_INODES + allowed, out->f_files);
+	out->f_ffree -= MIN(spare, out->f_ffree);
+	out->f_favail -= MIN(spare, out->f_favail);
 	return 0;
 }
 

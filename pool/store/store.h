@@ -102,7 +102,7 @@ uint64_t store_tables_bytes(struct store *store);
 struct statvfs;
 /**
  * store_space - fstatvfs() of the content's file system, without the inodes
- * that are the store's own.  Return: 0 or -errno.
+ * that are, or may become, the store's own.  Return: 0 or -errno.
  */
 int store_space(struct store *store, struct statvfs *out);
 
