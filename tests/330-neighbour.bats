@@ -235,6 +235,17 @@ many_things() {
 	in_every_way many_things
 }
 
+told_at_once() {
+	local nr=3000
+
+	is "ready $nr done" "$(timeout 200 "$TOOLS/attack" pollers "$POOL" $nr 3 \
+		< <(echo go) | paste -sd ' ')"
+}
+
+@test "of thousands who poll a box each is told of a transaction" {
+	in_every_way told_at_once
+}
+
 # ---- time ----------------------------------------------------------------------
 
 # Time is judged in a soak only; here the tools have to work.

@@ -280,6 +280,14 @@ int notify_then_setattr(struct worker *w, fuse_req_t req, uint64_t ino)
 	return notify_add(w, &job);
 }
 
+int notify_pollers(struct worker *w, uint64_t serial)
+{
+	struct notify_job job = { .kind = NOTIFY_POLLERS,
+				  .pollers = { .serial = serial } };
+
+	return notify_add(w, &job);
+}
+
 /* --- directories --- */
 
 void notify_listing(struct worker *w, uint64_t ino)

@@ -31,6 +31,7 @@ enum notify_kind {
 	NOTIFY_PIN, /* pin a range behind them, then answer */
 	NOTIFY_LSEEK, /* write back a file's dirty pages, then answer */
 	NOTIFY_SETATTR, /* drop attributes that follow those of ino, answer */
+	NOTIFY_POLLERS, /* tell those who poll a box or .pool/events */
 };
 
 struct notify_job {
@@ -86,6 +87,9 @@ struct notify_job {
 			uint64_t ino; /* of a box */
 			uint64_t next; /* for box_followers() */
 		} setattr;
+		struct {
+			uint64_t serial; /* of the box; 0: events */
+		} pollers;
 	};
 };
 TAILQ_HEAD(notify_jobs, notify_job);
@@ -231,6 +235,14 @@ int notify_then_lseek(struct worker *w, fuse_req_t req, uint32_t ino, off_t off,
  * Return: 0 or -ENOMEM: the caller must answer.
  */
 int notify_then_setattr(struct worker *w, fuse_req_t req, uint64_t ino);
+
+/* --- who polls --- */
+
+/**
+ * notify_pollers - wait_tell_pollers() of box @serial, 0: of .pool/events, until
+ * there are no more.  Return: 0 or -ENOMEM.
+ */
+int notify_pollers(struct worker *w, uint64_t serial);
 
 /* --- directories --- */
 

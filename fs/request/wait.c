@@ -160,15 +160,41 @@ void wait_wake_box(struct worker *w, struct box *box)
 	w->waiters.woken[w->waiters.nr_woken++] = box_serial(box);
 }
 
-static void wait_notify_pollers(struct worker *w, struct box *box)
+/* So many at a time, with lock 1 held: the kernel is called for each. */
+#define POLLERS_AT_ONCE 256
+
+/* Whether a job tells the rest. */
+static bool *wait_telling(struct worker *w, struct box *box)
+{
+	struct box_waits *bw = box ? box_private(box) : NULL;
+
+	return bw ? &bw->telling : &w->waiters.events_telling;
+}
+
+bool wait_tell_pollers(struct worker *w, struct box *box)
 {
 	uint32_t h;
 
-	while ((h = handle_next_polling(w->pool, box))) {
+	for (int i = 0; i < POLLERS_AT_ONCE; i++) {
+		h = handle_next_polling(w->pool, box);
+		if (!h)
+			break;
 		wire_notify_poll(w->fuse_fd, handle_poll_key(w->pool, h));
 		/* A process that still waits polls again. */
 		handle_set_poll_key(w->pool, h, 0);
 	}
+	*wait_telling(w, box) = handle_next_polling(w->pool, box);
+	return *wait_telling(w, box);
+}
+
+static void wait_notify_pollers(struct worker *w, struct box *box)
+{
+	if (*wait_telling(w, box) || !wait_tell_pollers(w, box))
+		return;
+	/* Without memory for the job, all at once. */
+	if (notify_pollers(w, box ? box_serial(box) : 0))
+		while (wait_tell_pollers(w, box))
+			;
 }
 
 /*

@@ -58,6 +58,7 @@ struct box_waits {
 	uint16_t alias; /* the newest one of its send: see inode.h */
 	uint16_t first_alias; /* the first that is not 0; 0: none */
 	bool polled;
+	bool telling; /* there are more of them than were told at once */
 	bool woken; /* its serial is in waiters.woken */
 	bool unlisted; /* the kernel has no listing of its tx/ */
 	/* CLOCK_REALTIME, by this worker, 0: never: see box_tx_changed(). */
@@ -72,6 +73,7 @@ struct waiters {
 	uint32_t nr_woken, max_woken;
 	uint32_t nr;
 	bool events_polled;
+	bool events_telling; /* as box_waits.telling */
 };
 
 void waiters_init(struct worker *w);
@@ -99,6 +101,12 @@ void wait_wake_pins(struct worker *w);
 
 /** wait_run - retry what was woken.  When the request in hand is answered. */
 void wait_run(struct worker *w);
+
+/**
+ * wait_tell_pollers - tell some of those who poll @box, NULL: .pool/events, to
+ * poll again.  Return: whether there are more.
+ */
+bool wait_tell_pollers(struct worker *w, struct box *box);
 
 /** wait_run_events - retry all readers of .pool/events. */
 void wait_run_events(struct worker *w);

@@ -34,7 +34,8 @@
 #include "fs/worker/worker_priv.h"
 #include "pool/tree/tree.h"
 
-#define NEWS_PAUSE_US 500
+/* Between two steps, so that others have the lock. */
+#define PAUSE_US 500
 
 /* Requests that were woken meanwhile are tried again. */
 static void notifier_run_waiters(struct worker *w)
@@ -237,6 +238,22 @@ static bool notifier_setattr(struct worker *w, struct notify_job *job)
 	return true;
 }
 
+/* Return: false: there are more, and other jobs come first. */
+static bool notifier_pollers(struct worker *w, const struct notify_job *job)
+{
+	uint64_t serial = job->pollers.serial;
+	bool more = false;
+	struct box *box;
+
+	usleep(PAUSE_US);
+	pool_lock(w->pool);
+	box = serial ? box_by_serial(w->pool, serial) : NULL;
+	if (box || !serial)
+		more = wait_tell_pollers(w, box);
+	pool_unlock(w->pool);
+	return !more;
+}
+
 /* --- for the threads --- */
 
 static void drop_box(struct dropper *d, const struct notify_job *job)
@@ -285,6 +302,12 @@ void notifier_do(struct worker *w, struct dropper *d, struct notify_job *job)
 			return;
 		}
 		break;
+	case NOTIFY_POLLERS:
+		if (!notifier_pollers(w, job)) {
+			notify_again(dropper_queue(d), job);
+			return;
+		}
+		break;
 	}
 	free(job);
 }
@@ -294,10 +317,9 @@ void notifier_news(struct worker *w, bool events_added, bool pressure)
 	pool_lock(w->pool);
 	if (events_added)
 		wait_run_events(w);
-	/* In steps: others have the lock in between. */
 	while (pressure && box_rescan_some(w->pool)) {
 		pool_unlock(w->pool);
-		usleep(NEWS_PAUSE_US);
+		usleep(PAUSE_US);
 		pool_lock(w->pool);
 	}
 	pool_unlock(w->pool);

@@ -5,6 +5,7 @@
  *	attack KIND POOL NR
  *
  *	boxes		NR boxes with a transaction each; sends to all in turn
+ *	pollers		NR open files of one box, all of them polled; sends
  *	handles		NR open files of one box, one of them polled; sends
  *	removed		NR removed boxes that are open; lists the others
  *	transactions	NR transactions without a byte; lists them, sends one
@@ -147,6 +148,35 @@ static void attack_handles(void)
 		take_from(mine);
 		epoll_ctl(ep, EPOLL_CTL_DEL, fd, NULL);
 	}
+}
+
+/* All are polled, and told by one transaction. */
+static void attack_pollers(void)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT };
+	struct epoll_event told[1024];
+	int *fds = calloc(nr + 1, sizeof(*fds)), got = 0;
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+	long n = 0;
+
+	make_box(mine);
+	while (fds && n < nr &&
+	       (fds[n] = open_box(mine, "recv", O_RDONLY)) >= 0 &&
+	       epoll_ctl(ep, EPOLL_CTL_ADD, fds[n], &event) == 0)
+		n++;
+	ready(n);
+	while (more()) {
+		send_to(mine, "x", 1);
+		for (long all = 0; all < n; all += got) {
+			got = epoll_wait(ep, told, 1024, 60000);
+			if (got <= 0)
+				fail("poll");
+		}
+		take_from(mine);
+		for (long i = 0; i < n; i++)
+			epoll_ctl(ep, EPOLL_CTL_MOD, fds[i], &event);
+	}
+	free(fds);
 }
 
 static void attack_removed(void)
@@ -382,6 +412,7 @@ static const struct kind {
 	{ "writers", attack_writers }, { "deep", attack_deep },
 	{ "chain", attack_chain },     { "control", attack_control },
 	{ "files", attack_files },     { "full", attack_full },
+	{ "pollers", attack_pollers },
 };
 
 int main(int argc, char **argv)
