@@ -63,11 +63,10 @@ uint64_t vrange_purge(struct pool *pool, struct vrange *v)
 	/* Before the hole: vrange_pin() must never take a hole for content. */
 	vrange_set_purged(pool, v);
 	freed = vrange_punch(pool, v);
-	if (freed == -EINPROGRESS)
-		return 0;
-	vrange_rec(pool->volatiles, v)->state = VRANGE_PURGED;
+	/* Late, or it could not be made: that is left to the next worker. */
 	if (freed < 0)
 		return 0;
+	vrange_rec(pool->volatiles, v)->state = VRANGE_PURGED;
 	vrange_tell_purged(pool, v->inode, v->first, v->end, freed);
 	return freed;
 }
