@@ -161,7 +161,8 @@ static bool event_is_there(const struct event_ring *ring, uint64_t token)
 	return false;
 }
 
-/* @token: 0: always.  @text, @len: without the newline.  @common, @uid: struct event_line. */
+/* @token: 0: always.  @text, @len: without the newline.  @common, @uid: as in
+ * struct event_line. */
 static void event_put(struct events *ev, uint64_t token, const char *text,
 		      size_t len, size_t common, uid_t uid)
 {

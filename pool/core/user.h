@@ -25,6 +25,7 @@
 
 struct pool;
 struct user;
+struct users;
 
 #define USER_DEFAULT_QUOTA 25 /* percent: pool_config.user_quota */
 
@@ -107,7 +108,6 @@ void users_close(struct pool *pool);
  * @count: calls users_recount() for each record.
  * Return: NULL or what is broken.
  */
-struct users;
 const char *users_check(struct pool *pool,
 			void (*count)(struct pool *pool, struct users *counts));
 void users_recount(struct users *counts, uid_t uid, enum user_item item,

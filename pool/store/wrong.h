@@ -7,8 +7,8 @@
  * tells all that is wrong and changes nothing; and to the store itself only if
  * the user wants it (--repair).
  */
-#ifndef POOLFS_POOL_WRONG_H
-#define POOLFS_POOL_WRONG_H
+#ifndef POOLFS_POOL_STORE_WRONG_H
+#define POOLFS_POOL_STORE_WRONG_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -23,9 +23,6 @@
  * The intent record has the inode number of A's file.  If B is that file when
  * the request is sent again, the rename was done.
  */
-/* Directories above the one of a name that moves to another one, at most. */
-#define RENAME_LEVELS 1024
-
 struct renaming {
 	struct inode_path from, to;
 	uint32_t parent, to_parent;
@@ -230,6 +227,9 @@ static int rename_run(struct pool *pool, const struct op *op,
 	return err;
 }
 
+/* Directories above the one of a name that moves to another one, at most. */
+#define RENAME_LEVELS 1024
+
 /*
  * The kernel goes up from both directories, under the lock, when they are not
  * the same one.  Far below the root that is refused as if there were two file
@@ -276,7 +276,6 @@ int tree_rename(struct pool *pool, const struct op *op, uint32_t parent,
 		unsigned int flags)
 {
 	int64_t done;
-
 	int err;
 
 	if (intent_is_done(pool, op, &done))
