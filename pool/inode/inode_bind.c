@@ -145,13 +145,16 @@ static void bind_one(struct binding *b, uint32_t i)
 	if (i == INODE_ROOT)
 		return;
 	/* Its directory is not the one that it was in. */
-	found = (!parent || inode_valid(b->pool, parent)) &&
+	found = (!parent || inode_valid(b->pool, parent) ||
+		 rec->flags & INODE_ORPHAN) &&
 		!(rec->flags & INODE_DEAD);
 	if (found)
 		found = look_for_file(b->pool, i, &st) == 0 &&
 			is_its_file(b, i, &st);
 	if (found && is_sure(b, i) && take_number(b, st.st_ino)) {
 		rec->ino = st.st_ino;
+		if (parent && !inode_valid(b->pool, parent))
+			memset(&rec->place, 0, sizeof(rec->place));
 		/* vranges_adopt() sets it. */
 		rec->flags &= ~INODE_RANGES;
 		return;

@@ -59,8 +59,9 @@ static bool name_take(struct inode_table *t, struct inode_view *v,
 /* The root has none, orphans, and orphans that were purged or removed. */
 static bool has_no_name(const struct inode_rec *rec, uint32_t i)
 {
-	return i == INODE_ROOT || rec->flags & INODE_ORPHAN ||
-	       (rec->flags & (INODE_PURGED | INODE_DEAD) && !rec->place.parent);
+	if (rec->flags & (INODE_PURGED | INODE_DEAD) && i != INODE_ROOT)
+		return !rec->place.parent; /* or that which it had */
+	return i == INODE_ROOT || rec->flags & INODE_ORPHAN;
 }
 
 /* Return: NULL, or what is wrong with its place. */
@@ -146,7 +147,8 @@ static void look_at_parents(struct inode_table *t, struct inode_view *v,
 			break;
 		v->mark[at] = MARK_ON_PATH;
 		v->path[nr++] = at;
-		good = has_no_name(inode_rec(t, at), at);
+		good = has_no_name(inode_rec(t, at), at) ||
+		       inode_rec(t, at)->flags & INODE_ORPHAN;
 		at = inode_rec(t, at)->place.parent;
 		if (good || !is_dir_rec(t, at))
 			break;

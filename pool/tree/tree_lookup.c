@@ -54,7 +54,7 @@ static int lookup_find(struct pool *pool, uint32_t parent, const char *name,
 		err = -errno;
 	else
 		*inode = inode_by_ino(pool->inodes, st->st_ino);
-	if (!err && *inode && vfile_sweep(pool, *inode, &p))
+	if (!err && *inode && vfile_sweep(pool, *inode, p.dirfd, p.path))
 		err = -ENOENT;
 	inode_path_release(&p);
 	return err;

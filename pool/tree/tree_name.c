@@ -146,7 +146,8 @@ int tree_link(struct pool *pool, const struct op *op, uint32_t from,
 
 /* --- removing --- */
 
-bool tree_dir_is_empty(struct pool *pool, const struct inode_path *p)
+bool tree_dir_is_empty(struct pool *pool, const struct inode_path *p,
+		       uint32_t dir)
 {
 	int fd = openat(p->dirfd, p->path,
 			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -159,12 +160,16 @@ bool tree_dir_is_empty(struct pool *pool, const struct inode_path *p)
 			close(fd);
 		return false;
 	}
+	/* A file that goes with its last name must not take it along. */
+	inode_mem(pool->inodes, dir)->children++;
 	while (empty && (e = readdir(d))) {
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
 			continue;
 		empty = vfile_is_purged(pool, e->d_ino) &&
-			unlinkat(fd, e->d_name, 0) == 0;
+			vfile_sweep(pool, inode_by_ino(pool->inodes, e->d_ino),
+				    fd, e->d_name) == -ENOENT;
 	}
+	inode_mem(pool->inodes, dir)->children--;
 	closedir(d);
 	return empty;
 }
@@ -186,7 +191,7 @@ int tree_to_orphan(struct pool *pool, const struct inode_path *p,
 	int orphanfd = pool->inodes->orphanfd, err = -ENOSPC;
 	char orphan[16];
 
-	if (dir && !tree_dir_is_empty(pool, p))
+	if (dir && !tree_dir_is_empty(pool, p, victim))
 		return -ENOTEMPTY;
 	inode_orphan_name(victim, orphan, sizeof(orphan));
 	/* A rename to another directory takes the kernel as long as both are

@@ -18,8 +18,12 @@ bool tree_make_room(struct pool *pool);
  */
 int tree_to_orphan(struct pool *pool, const struct inode_path *p,
 		   uint32_t victim);
-/* Is the directory empty?  Removes names of purged files, which do not count. */
-bool tree_dir_is_empty(struct pool *pool, const struct inode_path *p);
+/*
+ * Is the directory @dir, at @p, empty?  Removes names of purged files, which do
+ * not count.
+ */
+bool tree_dir_is_empty(struct pool *pool, const struct inode_path *p,
+		       uint32_t dir);
 /* The inode's file has lost a name, and not the one in its record. */
 void tree_lost_a_name(struct pool *pool, uint32_t inode);
 

@@ -3,7 +3,8 @@
  * "volatile-files": purging volatile files, each as a whole.
  *
  * States: LISTED -> removed, or PURGED: see vfile.c.  A file that is mapped is
- * in use, although it is closed: it moves to the young end.
+ * in use, although it is closed: it moves to the young end.  The file of a
+ * PURGED inode is in orphan/ until it has no other name.
  *
  * Locks: pool->lock (1).  vfile_scan() is called by the reclaimer, and tries
  * it, or by a thread that holds it and needs room.  All else is called with it
@@ -12,6 +13,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,17 +22,50 @@
 /* A purged file has to be made again by its user: the dearest of all. */
 #define VFILE_SEEKS 4
 
-/* Removes a purged file's name in orphan/, which is never looked up. */
-static void vfile_purge_orphan(struct pool *pool, uint32_t inode)
+/* The file of @inode in orphan/.  Return: 0 or -errno. */
+static int purged_stat(struct pool *pool, uint32_t inode, struct stat *st)
 {
-	struct inode_rec *rec = inode_rec(pool->inodes, inode);
 	char name[16];
 
-	if (!(rec->flags & INODE_ORPHAN))
-		return;
 	inode_orphan_name(inode, name, sizeof(name));
-	unlinkat(pool->inodes->orphanfd, name, 0);
-	rec->flags &= ~INODE_ORPHAN;
+	return fstatat(pool->inodes->orphanfd, name, st, AT_SYMLINK_NOFOLLOW) <
+			       0
+		       ? -errno
+		       : 0;
+}
+
+bool vfile_purged_has_names(struct pool *pool, uint32_t inode)
+{
+	struct stat st;
+
+	if (!(inode_rec(pool->inodes, inode)->flags & INODE_ORPHAN))
+		return true; /* it could not be moved there */
+	return !purged_stat(pool, inode, &st) && st.st_nlink > 1;
+}
+
+/*
+ * Moves a name of a purged file to orphan/, which then has the last one: so it
+ * can always be told whether there are others.  Linked first, because a rename
+ * from a deep directory takes the kernel long; a full store may refuse links.
+ */
+static int vfile_to_orphan(struct pool *pool, uint32_t inode, int dirfd,
+			   const char *path)
+{
+	int orphanfd = pool->inodes->orphanfd;
+	char name[16];
+
+	inode_orphan_name(inode, name, sizeof(name));
+	if (linkat(dirfd, path, orphanfd, name, 0) < 0 && errno != EEXIST) {
+		if (renameat(dirfd, path, orphanfd, name) < 0)
+			return -errno;
+	} else if (unlinkat(dirfd, path, 0) < 0) {
+		int err = -errno;
+
+		unlinkat(orphanfd, name, 0);
+		return err;
+	}
+	inode_rec(pool->inodes, inode)->flags |= INODE_ORPHAN;
+	return 0;
 }
 
 /*
@@ -41,7 +76,7 @@ static void vfile_purge_orphan(struct pool *pool, uint32_t inode)
 static int vfile_purge_file(struct pool *pool, uint32_t inode,
 			    const struct inode_path *p, int fd, uint32_t nlink)
 {
-	struct inode_table *t = pool->inodes;
+	struct inode_rec *rec = inode_rec(pool->inodes, inode);
 	struct space before;
 
 	if (nlink == 1) {
@@ -54,52 +89,76 @@ static int vfile_purge_file(struct pool *pool, uint32_t inode,
 	before = space_of(pool, fd);
 	vfile_unlist(pool, inode);
 	vrange_drop_all(pool, inode);
-	inode_rec(t, inode)->flags |= INODE_PURGED;
+	rec->flags |= INODE_PURGED;
 	pool->volatiles->nr_purged++;
-	vfile_purge_orphan(pool, inode);
+	if (!(rec->flags & INODE_ORPHAN))
+		vfile_to_orphan(pool, inode, p->dirfd, p->path);
 	if (ftruncate(fd, 0) < 0)
 		return -errno;
 	space_changed(pool, before, space_of(pool, fd));
 	return 0;
 }
 
-void vfile_purge_finish(struct pool *pool, uint32_t inode)
+/* Ends the move to orphan/ that a kill has interrupted. */
+static void vfile_to_orphan_finish(struct pool *pool, uint32_t inode)
 {
 	struct inode_rec *rec = inode_rec(pool->inodes, inode);
 	struct inode_path p;
 	struct stat st;
-	int fd, err;
+	int err;
 
-	if (!(rec->flags & INODE_PURGED))
-		return;
 	rec->flags &= ~INODE_PURGED;
 	err = inode_path(pool, inode, &p);
 	rec->flags |= INODE_PURGED;
-	if (err)
-		return;
-	fd = openat(p.dirfd, p.path,
-		    O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	inode_path_release(&p);
-	if (fd < 0)
-		return;
-	/* Another file may have its name by now. */
-	if (fstat(fd, &st) == 0 && st.st_ino == rec->ino &&
-	    ftruncate(fd, 0) < 0)
-		rec->stamp = 0; /* content is left; no name leads to it */
-	close(fd);
-	vfile_purge_orphan(pool, inode);
+	if (!err) {
+		/* Another file may have its name by now. */
+		if (fstatat(p.dirfd, p.path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    st.st_ino == rec->ino)
+			vfile_to_orphan(pool, inode, p.dirfd, p.path);
+		inode_path_release(&p);
+	}
+	if (purged_stat(pool, inode, &st) == 0 && st.st_ino == rec->ino)
+		rec->flags |= INODE_ORPHAN;
 }
 
-bool vfile_sweep(struct pool *pool, uint32_t inode, const struct inode_path *p)
+void vfile_purge_finish(struct pool *pool, uint32_t inode)
 {
+	struct inode_rec *rec = inode_rec(pool->inodes, inode);
 	struct stat st;
+	char name[16];
+	int fd;
 
-	if (!(inode_rec(pool->inodes, inode)->flags & INODE_PURGED))
-		return false;
-	if (fstatat(p->dirfd, p->path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    unlinkat(p->dirfd, p->path, 0) == 0 && st.st_nlink == 1)
-		inode_set_dead(pool, inode);
-	return true;
+	if (!(rec->flags & INODE_PURGED))
+		return;
+	if (!(rec->flags & INODE_ORPHAN))
+		vfile_to_orphan_finish(pool, inode);
+	if (!(rec->flags & INODE_ORPHAN) || purged_stat(pool, inode, &st) ||
+	    !st.st_size)
+		return;
+	inode_orphan_name(inode, name, sizeof(name));
+	fd = openat(pool->inodes->orphanfd, name,
+		    O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (ftruncate(fd, 0) < 0)
+		rec->stamp = 0; /* content is left; no name leads to it */
+	close(fd);
+}
+
+int vfile_sweep(struct pool *pool, uint32_t inode, int dirfd, const char *path)
+{
+	struct inode_rec *rec = inode_rec(pool->inodes, inode);
+	int err;
+
+	if (!(rec->flags & INODE_PURGED))
+		return 0;
+	if (!(rec->flags & INODE_ORPHAN))
+		err = vfile_to_orphan(pool, inode, dirfd, path);
+	else
+		err = unlinkat(dirfd, path, 0) < 0 ? -errno : 0;
+	if (!err)
+		inode_free_unused(pool, inode);
+	return err ? err : -ENOENT;
 }
 
 /* Counts a purge, and calls pool_ops.purged.  @shown: its path before. */

@@ -19,7 +19,7 @@ static bool volatile_drop(struct pool *pool, uint32_t inode)
 	uint32_t flags = inode_rec(pool->inodes, inode)->flags;
 
 	if (flags & INODE_PURGED)
-		return false;
+		return !vfile_purged_has_names(pool, inode);
 	if (!(flags & (INODE_VOLATILE | INODE_RANGES)) || flags & INODE_DEAD)
 		return true;
 	return flags & INODE_ORPHAN &&

@@ -192,8 +192,14 @@ unsigned long volatile_walk(struct pool *pool, struct extent_list *list,
 						  struct extent *extent,
 						  void *arg),
 			    struct shrink_control *sc);
-/* If the file at @p was purged, removes that name.  Return: whether it was. */
-bool vfile_sweep(struct pool *pool, uint32_t inode, const struct inode_path *p);
+/*
+ * If the file at @path, of @inode, was purged, removes that name; with the last
+ * one the inode may go, and directories above it.
+ * Return: 0: it was not purged; -ENOENT: the name is gone; or another -errno.
+ */
+int vfile_sweep(struct pool *pool, uint32_t inode, int dirfd, const char *path);
+/* Has a PURGED inode names that were not swept yet? */
+bool vfile_purged_has_names(struct pool *pool, uint32_t inode);
 /*
  * The file is about to be opened.  If that would take the pool above its size,
  * it is purged instead.  Return: 0; -ESTALE: it was purged; -ENOSPC.

@@ -373,14 +373,19 @@ static void know(int i)
 /* The names of a file that was purged are gone, and with the last the file. */
 static void m_purged(int i)
 {
+	bool gone = mtree[i].nlink == 1 && mtree[i].dir; /* with its name */
+
+	/* Its directory is known as long as it is. */
+	if (!gone)
+		inode_set_lookups(pool, mtree[i].node, ++mtree[i].lookups);
 	for (int d = 1; d < INODES; d++)
 		for (int n = 0; n < NAMES; n++) {
 			if (mtree[d].type != DIRECTORY ||
 			    mtree[d].entry[n] != i)
 				continue;
 			mtree[d].entry[n] = 0;
-			if (mtree[i].nlink == 1 && mtree[i].dir)
-				continue; /* gone already, with its parent */
+			if (gone)
+				continue; /* and its parent, too */
 			know(d);
 			same(lookup_says(mtree[d].node, names[n]), -ENOENT,
 			     "purged");

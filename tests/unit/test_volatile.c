@@ -213,10 +213,27 @@ static void test_links(void)
 	   "a directory with nothing but a purged name is empty");
 	ok(tree_lookup(pool, &the_op, INODE_ROOT, "c", &n) == -ENOENT,
 	   "nor by the last of them");
-	ok(!vfile_is_purged(pool, stx.stx_ino), "with that it is forgotten");
 	inode_forget(pool, node, 3);
+	ok(!vfile_is_purged(pool, stx.stx_ino), "with that it is forgotten");
 	inode_forget(pool, d, 1);
 	ok(pool_intact() && nr_tree_nodes() == 1, "nothing is left");
+}
+
+/* Names of a purged file go with their directory, and nobody looks them up. */
+static void test_links_in_dir(void)
+{
+	uint32_t d = made_dir(INODE_ROOT, "d");
+	uint32_t node = volatile_file(d, "a", 2);
+
+	must(tree_link(pool, &the_op, node, d, "b") == 0, "link");
+	must(tree_link(pool, &the_op, node, d, "c") == 0, "link");
+	inode_forget(pool, node, 3);
+	ok(scan_pages("volatile-files", 1) == 2 && nr_tree_nodes() == 3,
+	   "a file with three names in one directory is purged");
+	ok(tree_rmdir(pool, &the_op, INODE_ROOT, "d") == 0 && pool_intact(),
+	   "which is empty then");
+	inode_forget(pool, d, 1);
+	ok(nr_tree_nodes() == 1, "and nothing is left");
 }
 
 static void test_directories(void)
@@ -771,6 +788,7 @@ int main(void)
 	test_busy();
 	test_pages();
 	test_links();
+	test_links_in_dir();
 	test_directories();
 	test_leases();
 	test_placements();

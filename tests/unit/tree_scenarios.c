@@ -80,6 +80,30 @@ static void setup_linked_volatile(void)
 	     "volatile");
 }
 
+/* Of a purged file one name is left, and nobody refers to it. */
+static void setup_purged_linked(void)
+{
+	setup_linked_volatile();
+	inode_forget(pool, at.other, 2);
+	scan_pages("volatile-files", 1000);
+}
+
+/* And that in a directory. */
+static void setup_purged_in_dir(void)
+{
+	setup_two();
+	must(tree_link(pool, &the_op, at.file, at.dir, "c") == 0, "link");
+	must(tree_link(pool, &the_op, at.file, at.dir, "d") == 0, "link");
+	must(tree_unlink(pool, &the_op, at.dir, "b") == 0, "unlink");
+	inode_forget(pool, at.other, 1);
+	must(vfile_set_volatile(pool, &the_op, at.file, true, 0) == 0,
+	     "volatile");
+	inode_forget(pool, at.file, 3);
+	scan_pages("volatile-files", 1000);
+	must(tree_lookup(pool, &the_op, at.top, "a", &at.file) == -ENOENT,
+	     "look up");
+}
+
 static void setup_dirs(void)
 {
 	setup_file();
@@ -318,6 +342,14 @@ static int64_t op_lookup_c(void)
 	return node_or(err, n);
 }
 
+static int64_t op_lookup_purged(void)
+{
+	uint32_t n;
+
+	tree_lookup(pool, &the_op, at.dir, "b", &n);
+	return tree_lookup(pool, &the_op, at.top, "c", &n);
+}
+
 static int64_t op_lookup_a(void)
 {
 	uint32_t n = 0;
@@ -514,6 +546,10 @@ const struct scenario scenarios[] = {
 	{ "look up", setup_two_forgotten, op_lookup_a, ANY, ONCE },
 	{ "look up an orphan's other name", setup_orphan_with_name, op_lookup_c,
 	  ANY, ONCE },
+	{ "look up the names of a purged file", setup_purged_linked,
+	  op_lookup_purged, -ENOENT, ONCE },
+	{ "rmdir with names of a purged file", setup_purged_in_dir, op_rmdir, 0,
+	  ONCE },
 	{ "unlink, one name", setup_two, op_unlink_a, 0, ONCE },
 	{ "unlink, open", setup_two_open, op_unlink_a, 0, ONCE },
 	{ "unlink, forgotten", setup_two_forgotten, op_unlink_a, 0, ONCE },
