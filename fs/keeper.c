@@ -141,6 +141,8 @@ static int keeper_prepare(struct keeper *k)
 		say("%s", why);
 	else if (k->options->store)
 		err = adopt_store(&k->store, k->options->repair);
+	if (err)
+		store_close(&k->store);
 	return err;
 }
 

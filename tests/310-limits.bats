@@ -436,12 +436,16 @@ write_to() {
 	timeout 60 dd if=/dev/zero bs=1M count=8 of="$POOL/file.$RANDOM$RANDOM"
 }
 
+# A sanitizer's own memory is charged to the group, too.
+GROUP_LIMIT=$((64 << 20))
+! sanitized || GROUP_LIMIT=$((128 << 20))
+
 group_bounds() {
 	local b out
 
-	group_pool "$1" 64M -o size=256M
-	(($(pool store.memory_limit) == 64 << 20))
-	(($(pool store.effective_size) < 64 << 20))
+	group_pool "$1" "$GROUP_LIMIT" -o size=256M
+	(($(pool store.memory_limit) == GROUP_LIMIT))
+	(($(pool store.effective_size) < GROUP_LIMIT))
 	# nobody receives
 	for b in 1 2 3 4 5 6; do
 		mkdir "$POOL/box/$b"
