@@ -57,7 +57,9 @@ static const struct {
 	[USER_TRANSACTIONS] = { "transactions", 1u << 20, 2, 256, 1 },
 	[USER_RANGES] = { "ranges", 1u << 20, 2, 192, 1 },
 	[USER_TEXT_BYTES] = { "text_bytes", 64u << 20, 1, 1, 1 },
-	[USER_WAITING] = { "waiting", 1u << 20, 1, 512, 1 },
+	/* Half of the background requests that the kernel lets be under way:
+	 * one of asynchronous I/O is one of them, as each RELEASE is. */
+	[USER_WAITING] = { "waiting", 1u << 15, 1, 512, 1 },
 	[USER_WAITING_BYTES] = { "waiting_bytes", 128u << 20, 16, 1, 1 },
 	[USER_FILE_BYTES] = { "file_bytes", UINT64_MAX, 0, 1, 1 },
 };

@@ -275,7 +275,9 @@ static void test_maxima(void)
 
 		restart(size, OWNER);
 		fits &= most_bytes() <= budget &&
-			user_max(pool, USER_WAITING_BYTES) <= budget;
+			user_max(pool, USER_WAITING_BYTES) <= budget &&
+			/* of the kernel's 65,535 background requests */
+			user_max(pool, USER_WAITING) <= 1u << 15;
 		grows &= user_max(pool, USER_BOXES) >= boxes;
 		boxes = user_max(pool, USER_BOXES);
 	}
