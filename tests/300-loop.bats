@@ -446,8 +446,8 @@ zombies() {
 	local worker
 	pool_start
 	worker=$(pool_pid worker)
-	# answered after the RELEASE of the file that this was read from
-	stat -f "$POOL" >/dev/null
+	# until the RELEASE of the file that this was read from is handled
+	sleep 2
 	kill -STOP "$worker"
 	sleep 8
 	kill -CONT "$worker"
