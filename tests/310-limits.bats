@@ -341,6 +341,13 @@ files_are_counted() {
 	is 8388608 "$(has 1001 file_bytes)"
 	kill_worker
 	is 8388608 "$(has 1001 file_bytes)"
+	# however deep they are
+	as 1002 sh -c "cd $POOL/d1002; for i in \$(seq 250); do mkdir d; cd d; done
+		head -c 1M /dev/zero >f"
+	kill_worker
+	is $((1 << 20)) "$(has 1002 file_bytes)"
+	rm -r "$POOL/d1002/d"
+	wait_until 10 gave_back 1002
 	# others go on, and bytes that are there can be written again
 	is "8 " "$(megabytes 1002 append_as | cut -c1-2)"
 	as 1001 dd if=/dev/zero of="$POOL/d1001/f" bs=1M count=8 conv=notrunc \

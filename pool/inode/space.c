@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -108,40 +109,82 @@ void space_unlinked(struct pool *pool, int dirfd, const char *path)
 			      (struct space){ .uid = st.st_uid });
 }
 
-/* Directories below each other that a walk holds open. */
-#define SPACE_DEPTH 200
-
 /*
- * Counts the files below the directory @fd, and closes it.  A file with n names
- * is found n times, and counted as a part of n each time.
+ * Counts a file that a walk finds.  One with n names is found n times, and
+ * counted as a part of n each time.  Return: is it a directory to go into?
  */
-static void space_count(struct pool *pool, int fd, int depth)
+static bool space_count_one(struct pool *pool, int fd, const char *name)
 {
 	static const struct space none;
-	DIR *d = fdopendir(fd);
+	struct stat st;
+
+	if (!strcmp(name, ".") || !strcmp(name, "..") ||
+	    fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	st.st_blocks /= st.st_nlink;
+	space_changed(pool, none, space_of_stat(&st));
+	/* Without these there is no way out of it again. */
+	return S_ISDIR(st.st_mode) &&
+	       faccessat(fd, name, R_OK | X_OK, AT_EACCESS) == 0;
+}
+
+static DIR *space_opendir(int fd, const char *name)
+{
+	int sub = openat(fd, name,
+			 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = sub < 0 ? NULL : fdopendir(sub);
+
+	if (!d && sub >= 0)
+		close(sub);
+	return d;
+}
+
+/*
+ * Counts the files below the directory @name at @fd.  One directory is open at
+ * a time, and the place in each above it is kept: there may be any number.
+ */
+static int space_count(struct pool *pool, int fd, const char *name)
+{
+	DIR *d = space_opendir(fd, name), *next;
+	size_t depth = 0, max = 0;
+	long *place = NULL, *more;
 	struct dirent *e;
+	int err = 0;
 
-	if (!d) {
-		close(fd);
-		return;
-	}
-	while ((e = readdir(d))) {
-		struct stat st;
-		int sub;
-
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
-		    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	while (d && !err) {
+		e = readdir(d);
+		if (!e && !depth)
+			break;
+		if (e && !space_count_one(pool, dirfd(d), e->d_name))
 			continue;
-		st.st_blocks /= st.st_nlink;
-		space_changed(pool, none, space_of_stat(&st));
-		if (!S_ISDIR(st.st_mode) || depth == SPACE_DEPTH)
+		if (e && depth == max) {
+			max = max * 2 + 64;
+			more = realloc(place, max * sizeof(*place));
+			err = more ? 0 : -ENOMEM;
+			place = more ? more : place;
+			if (err)
+				break;
+		}
+		next = space_opendir(dirfd(d), e ? e->d_name : "..");
+		if (!next && e)
 			continue;
-		sub = openat(fd, e->d_name,
-			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (sub >= 0)
-			space_count(pool, sub, depth + 1);
+		if (!next) {
+			err = -errno;
+			break;
+		}
+		if (e)
+			place[depth++] = telldir(d);
+		else
+			seekdir(next, place[--depth]);
+		closedir(d);
+		d = next;
 	}
-	closedir(d);
+	if (d)
+		closedir(d);
+	else
+		err = -errno;
+	free(place);
+	return err;
 }
 
 int space_adopt(struct pool *pool)
@@ -151,12 +194,10 @@ int space_adopt(struct pool *pool)
 	if (!space_counts(pool))
 		return 0;
 	for (int i = 0; i < 2; i++) {
-		int fd = openat(pool->store->contentfd, dirs[i],
-				O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		int err = space_count(pool, pool->store->contentfd, dirs[i]);
 
-		if (fd < 0)
-			return -errno;
-		space_count(pool, fd, 0);
+		if (err)
+			return err;
 	}
 	return 0;
 }
