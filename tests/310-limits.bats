@@ -176,11 +176,13 @@ released() {
 }
 
 kill_children() {
-	local pid
+	local note pid
 
-	for pid in $(jobs -p); do
+	for note in "$POOLFS_STATE"/pid.*; do
+		pid=${note##*.}
 		kill -KILL "$pid" 2>/dev/null || true
 		wait "$pid" 2>/dev/null || true
+		rm -f "$note"
 	done
 }
 
