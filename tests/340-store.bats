@@ -171,7 +171,7 @@ symlinks_are_refused() {
 @test "a directory that is no store is refused, and is not touched" {
 	need fuse
 	new_store
-	mkdir "$STORE/box"
+	mkdir -m 700 "$STORE/box"
 	echo mine >"$STORE/box/mine"
 	refused root/cached "no store of this version" "empty directory"
 	[ "$(find "$STORE" -mindepth 1 | wc -l)" = 2 ]
