@@ -92,6 +92,28 @@ hold_files() {
 	done
 }
 
+# A listing looks many files up in one request.  Three workers in a row are killed
+# when they have done so, and before they can say it.
+@test "what a listing has looked up is counted once" {
+	local mode
+	export DIE_AT_LISTING
+	tmp
+	for mode in $MODES; do
+		DIE_AT_LISTING=$POOL_TMP/die.$mode
+		LD_PRELOAD=$TOOLS/die_at_listing.so \
+			ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 \
+			pool_start --mode="$mode"
+		mkdir "$POOL/d"
+		touch "$POOL"/d/{1..40}
+		: >"$DIE_AT_LISTING"
+		[ "$(timeout 60 find "$POOL/d" -type f | wc -l)" = 40 ]
+		[ "$(wc -c <"$DIE_AT_LISTING")" = 3 ]
+		rm -r "$POOL/d"
+		wait_until 20 inodes 1
+		pool_stop
+	done
+}
+
 # ---- loops -----------------------------------------------------------------
 
 loops_and_kills() {

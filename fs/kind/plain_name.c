@@ -18,6 +18,7 @@
 #include "fs/kind/fixed.h"
 #include "fs/kind/kind.h"
 #include "fs/kind/plain.h"
+#include "fs/request/forget.h"
 #include "fs/request/listing.h"
 #include "pool/tree/tree.h"
 
@@ -209,13 +210,17 @@ static bool list_plus(struct call *c, struct dir_reply *d, const char *name,
 
 	if (tree_lookup(w->pool, &uncounted, c->index, name, &ino))
 		return dir_add(d, name, 0, 0, next);
-	if (entry_of(c, &plain_ops, ino, &e)) {
+	if (!listed_add(w, ino)) {
 		inode_forget(w->pool, ino, 1);
+		return false;
+	}
+	if (entry_of(c, &plain_ops, ino, &e)) {
+		listed_remove(w);
 		return dir_add(d, name, 0, 0, next);
 	}
 	if (dir_add_plus(d, name, &e, next))
 		return true;
-	inode_forget(w->pool, ino, 1);
+	listed_remove(w);
 	return false;
 }
 
@@ -304,6 +309,8 @@ static void plain_readdir(struct call *c, struct dir_reply *d, off_t off)
 {
 	int fd;
 
+	if (d->plus)
+		listed_begin(c->w);
 	off = list_fixed(c, d, off);
 	if (off < 0)
 		return;

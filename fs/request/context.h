@@ -48,6 +48,14 @@ struct forget_note {
 	} entry[2];
 };
 
+/* What the last READDIRPLUS has looked up: see forget.c. */
+#define LISTED_MAX 1024
+struct listed_note {
+	uint64_t unique;
+	uint32_t nr;
+	uint32_t ino[LISTED_MAX];
+};
+
 /* Memory that the keeper shares with its workers. */
 struct mount_shared {
 	unsigned char init[INIT_MAX]; /* the kernel's INIT request */
@@ -74,6 +82,7 @@ struct mount_shared {
 	uint64_t device; /* of the mount: see mount_device() */
 	void *buffer; /* REQUEST_BUFFER bytes, shared, too: see buffer.h */
 	struct forget_note forget;
+	struct listed_note listed;
 	/* Threads in calls that may wait for an answer of the next worker: they
 	 * touch nothing but the kernel's cache.  0: none. */
 	_Atomic int32_t calls[CALLS_MAX];

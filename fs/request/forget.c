@@ -77,3 +77,46 @@ void forget_resume(struct worker *w)
 	}
 	buffer_done(buf, REQUEST_BUFFER);
 }
+
+/* --- what was listed --- */
+
+static void listed_set_nr(struct listed_note *note, uint32_t nr)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	*(volatile uint32_t *)&note->nr = nr;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+void listed_begin(struct worker *w)
+{
+	listed_set_nr(&w->shared->listed, 0);
+	w->shared->listed.unique = w->request.unique;
+}
+
+bool listed_add(struct worker *w, uint32_t ino)
+{
+	struct listed_note *note = &w->shared->listed;
+
+	if (note->nr == LISTED_MAX)
+		return false;
+	note->ino[note->nr] = ino;
+	listed_set_nr(note, note->nr + 1);
+	return true;
+}
+
+/* First it is out of the note: no reference may be dropped twice. */
+void listed_remove(struct worker *w)
+{
+	struct listed_note *note = &w->shared->listed;
+
+	listed_set_nr(note, note->nr - 1);
+	inode_forget(w->pool, note->ino[note->nr], 1);
+}
+
+void listed_resent(struct worker *w, uint64_t unique)
+{
+	if (w->shared->listed.unique != unique)
+		return;
+	while (w->shared->listed.nr)
+		listed_remove(w);
+}

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "fs/request/buffer.h"
+#include "fs/request/forget.h"
 #include "pool/tree/tree.h"
 
 /*
@@ -59,7 +60,11 @@ static int worker_read_resent(struct worker *w, struct raw_queue *all)
 			worker_handle_locked(w, raw->bytes, raw->len);
 			buffer_done(w->buffer, raw->len);
 			free(raw);
-		} else if (r.resent && pool_replays(w->pool, r.unique)) {
+			continue;
+		}
+		if (r.resent)
+			listed_resent(w, r.unique);
+		if (r.resent && pool_replays(w->pool, r.unique)) {
 			TAILQ_INSERT_HEAD(all, raw, link);
 		} else {
 			TAILQ_INSERT_TAIL(all, raw, link);
