@@ -372,7 +372,7 @@ static int wait_signal(struct supervisor *s, siginfo_t *info)
 static int do_due(struct supervisor *s)
 {
 	int64_t now = clock_ns();
-	int end = -1;
+	int end = -1, status;
 
 	if (s->threads_ns && s->threads_ns <= now)
 		look_at_threads(s);
@@ -381,7 +381,9 @@ static int do_due(struct supervisor *s)
 		    "left alone",
 		    s->options->mountpoint);
 		s->left = true;
-		end = worker_died(s, SIGKILL);
+		/* One that was killed and has not ended has no status yet. */
+		status = process_status(s->worker);
+		end = worker_died(s, status ? status : SIGKILL);
 	}
 	if (end < 0 && s->look_ns && s->look_ns <= now)
 		look(s);

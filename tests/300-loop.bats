@@ -320,6 +320,25 @@ zombies() {
 	done
 }
 
+@test "what workers that cannot be reaped crash in is answered EIO, too" {
+	need user_mount
+	local i
+	W=$(mktemp -d "$POOL_TMP/work.XXXXXX")
+	start_to_crash -o allow_other
+	mkdir "$POOL/box/x"
+	for i in 1 2; do
+		echo "$i" >"$POOL/box/x/send"
+		ls "$POOL/box/x/tx" >/dev/null
+	done
+	hang getdents "$POOL/box/x/tx"
+	echo 3 >"$POOL/box/x/send"
+	crash 11 3
+	[[ $(ask) == *"Input/output error"* ]]
+	is "11 0 MURDEROUS" "$(<"$CRASH")"
+	unhang
+	pool_stop
+}
+
 @test "a request in which somebody kills the worker is carried out" {
 	start_to_crash
 	crash 9 12

@@ -41,7 +41,7 @@ static const struct {
 	{ CAP_SYS_RESOURCE, "SYS_RESOURCE", KEEPER | WORKER,
 	  "memory pressure is noticed up to two seconds late, and the "
 	  "machine may kill the pool when it is short of memory" },
-	{ CAP_SYS_PTRACE, "SYS_PTRACE", WORKER,
+	{ CAP_SYS_PTRACE, "SYS_PTRACE", KEEPER | WORKER,
 	  "transactions of senders that exit with several threads are "
 	  "dropped" },
 };

@@ -114,6 +114,16 @@ char process_state(pid_t pid)
 	return end && end[1] == ' ' ? end[2] : 0;
 }
 
+int process_status(pid_t pid)
+{
+	char text[1024];
+	const char *last;
+
+	proc_read_of(pid, "stat", text, sizeof(text));
+	last = strrchr(text, ' ');
+	return last ? atoi(last) : 0;
+}
+
 int process_cpu(pid_t tid)
 {
 	char text[1024], *at;

@@ -29,6 +29,13 @@ enum process_end process_end(pid_t tid, uid_t uid, gid_t gid);
  */
 char process_state(pid_t pid);
 
+/**
+ * process_status - of a process whose main thread has ended.  Takes the right to
+ * trace it (CAP_SYS_PTRACE if it holds more capabilities).
+ * Return: as from wait(); 0 also if it is not known.
+ */
+int process_status(pid_t pid);
+
 /** process_cpu - Return: the processor that thread @tid ran on last, or -1. */
 int process_cpu(pid_t tid);
 
