@@ -137,7 +137,7 @@ holds_little() {
 		is 1 "$(of "$KEEPER" NoNewPrivs)"
 		is "$all" "$(of "$KEEPER" CapBnd)"
 		is "$all" "$(of "$KEEPER" CapPrm)"
-		is "$(caps 1 21)" "$(of "$KEEPER" CapEff)"
+		is "$(caps 1 19 21)" "$(of "$KEEPER" CapEff)"
 		is "$all" "$(of "$WORKER" CapBnd)"
 		is "$(caps 0 1 2 3 4 6 7 19 21 27 28 31)" "$(of "$WORKER" CapPrm)"
 		if has_capability 24; then
