@@ -116,6 +116,13 @@ hold_files() {
 
 # ---- loops -----------------------------------------------------------------
 
+# The loads of make soak, shortly.
+@test "kills while everything is in use: nothing is left" {
+	POOLFS_STATE=$BATS_TEST_TMPDIR/state \
+		LOADS="boxes cache churn lists events" \
+		timeout 200 "$TOP/tests/soak/kill" 40
+}
+
 loops_and_kills() {
 	local i rounds killer kills pid
 	local -a churners=()
