@@ -117,12 +117,15 @@ int pool_held(struct pool *pool, uint64_t *bytes)
 /* What was Available is in use or gone: a writer must not have it. */
 static void pool_lower_limit(struct pool *pool)
 {
-	uint64_t want;
+	uint64_t want, held;
 
 	if (!pool->limit)
 		return;
 	want = limit_without(pool, 0);
-	if (pool->limit <= want || pool->refused == want)
+	if (pool->limit <= want)
+		return;
+	/* A look is cheaper than one more refusal. */
+	if (pool->refused == want && (pool_held(pool, &held) || held > want))
 		return;
 	if (store_set_limit(pool->store, want) == 0)
 		pool->limit = want;
