@@ -124,22 +124,25 @@ void lru_remove(struct lru *lru, uint32_t f, uint32_t nr)
 
 void lru_isolate_locked(struct lru *lru, struct lru_extent *e)
 {
-	cut_locked(lru, &lru->node[e->nid].list, e->frame, e->frame, e->nr);
+	cut_locked(lru, &lru->node[e->nid].list, e->head, e->frame, e->nr);
 }
 
 bool lru_isolate_next_locked(struct lru *lru, struct lru_extent *e,
 			     uint32_t most)
 {
 	struct frame_table *t = &lru->table;
-	uint32_t f = e->cursor->at, nr;
+	uint32_t f = e->cursor->at, len, nr;
 
 	if (!f || !e->room || e->nr >= most)
 		return false;
+	len = t->frames[f].len;
 	if (chunk_of(t, f)->region != e->region ||
-	    frame_page(t, f) != e->first + e->nr)
+	    frame_page(t, f) + len != e->first)
 		return false;
-	nr = min32(t->frames[f].len, min32(e->room, most - e->nr));
-	cut_locked(lru, &lru->node[e->nid].list, f, f, nr);
+	nr = min32(len, min32(e->room, most - e->nr));
+	cut_locked(lru, &lru->node[e->nid].list, f, f + len - nr, nr);
+	e->first -= nr;
+	e->frame = f + len - nr;
 	e->nr += nr;
 	e->room -= nr;
 	return true;
@@ -158,13 +161,17 @@ static enum lru_status frame_walk(struct extent_list *list,
 {
 	struct frame_walk *walk = arg;
 	struct lru *lru = lru_of(list->owner);
+	/* Its end: best fit takes the low pages of a region again first. */
+	uint32_t f = extent->id + lru->table.frames[extent->id].len -
+		     extent->nr;
 	struct lru_extent e = {
-		.region = chunk_of(&lru->table, extent->id)->region,
+		.region = chunk_of(&lru->table, f)->region,
 		.nid = walk->nid,
-		.first = frame_page(&lru->table, extent->id),
+		.first = frame_page(&lru->table, f),
 		.nr = extent->nr,
 		.room = extent->room,
-		.frame = extent->id,
+		.head = extent->id,
+		.frame = f,
 		.cursor = extent->cursor,
 	};
 	enum lru_status status = walk->fn(lru, &e, walk->arg);

@@ -81,9 +81,11 @@ uint64_t lru_shrink(struct lru *lru, int nid, uint64_t nr_to_scan,
  * struct lru_extent - what a callback is shown.
  * @region: valid while the node lock or the region's lock is held.
  * @nid: NUMA node.
- * @first, @nr: pages of the region, at most what is left of the budget.
+ * @first, @nr: pages of the region, at most what is left of the budget: the end
+ *	of the extent, so that the pages that are reused first stay longest.
  * @room: pages of the budget that remain after @nr.
- *	lru_isolate_next_locked() raises @nr and lowers @room.
+ *	lru_isolate_next_locked() raises @nr and lowers @first and @room.
+ * @head: the extent's first frame.
  * @frame: of page @first.
  * @cursor: points at the next extent.
  */
@@ -93,6 +95,7 @@ struct lru_extent {
 	uint32_t first;
 	uint32_t nr;
 	uint64_t room;
+	uint32_t head;
 	uint32_t frame;
 	struct extent_cursor *cursor;
 };

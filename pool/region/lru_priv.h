@@ -67,8 +67,8 @@ void lru_remove(struct lru *lru, uint32_t f, uint32_t nr);
 void lru_isolate_locked(struct lru *lru, struct lru_extent *e);
 
 /**
- * lru_isolate_next_locked - if the next extent of the walk follows @e in the
- * file, isolate it too and add it to @e.  @e grows to at most @most pages, and
+ * lru_isolate_next_locked - if the next extent of the walk ends in the file where
+ * @e begins, isolate it too and add it to @e.  @e grows to at most @most pages, and
  * by no more than @e->room.  Return: whether @e has grown.
  */
 bool lru_isolate_next_locked(struct lru *lru, struct lru_extent *e,

@@ -159,8 +159,9 @@ int region_stop_using_range(struct region *region, uint32_t first, uint32_t nr)
 	pthread_mutex_lock(&region->lock);
 	if (!region_has_pages_locked(region, first, nr))
 		goto out;
-	for (s = region_span(region, first, end); s.nr;
-	     s = region_span_next(region, s, end)) {
+	/* From the end, as Binder does: what is older is dropped first. */
+	for (s = region_span_back(region, first, end); s.nr;
+	     s = region_span_back(region, first, s.page)) {
 		for (i = 0; s.f && i < s.nr; i += n) {
 			n = region_run(region, s.f + i, s.nr - i);
 			stopped += stop_run_locked(region, s.f + i, n);

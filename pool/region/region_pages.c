@@ -36,6 +36,15 @@ struct span region_span(const struct region *region, uint32_t page,
 	return s;
 }
 
+struct span region_span_back(const struct region *region, uint32_t first,
+			     uint32_t end)
+{
+	uint32_t in_chunk = (1u << region->lru->table.shift) - 1;
+	uint32_t start = end ? (end - 1) & ~in_chunk : 0;
+
+	return region_span(region, start > first ? start : first, end);
+}
+
 struct span region_span_next(const struct region *region, struct span s,
 			     uint32_t end)
 {

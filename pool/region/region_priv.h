@@ -40,6 +40,10 @@ struct span {
 
 struct span region_span(const struct region *region, uint32_t page,
 			uint32_t end);
+/* The last part of pages [@first, @end); region_span_back(region, first, s.page)
+ * is the one before it. */
+struct span region_span_back(const struct region *region, uint32_t first,
+			     uint32_t end);
 struct span region_span_next(const struct region *region, struct span s,
 			     uint32_t end);
 

@@ -29,8 +29,8 @@ static int64_t mark_locked(struct region *region, uint32_t first, uint32_t end)
 
 	if (region_chunks_locked(region, first, end))
 		return -ENOMEM;
-	for (s = region_span(region, first, end); s.nr;
-	     s = region_span_next(region, s, end)) {
+	for (s = region_span_back(region, first, end); s.nr;
+	     s = region_span_back(region, first, s.page)) {
 		for (i = 0; i < s.nr; i += n) {
 			uint32_t f = s.f + i;
 

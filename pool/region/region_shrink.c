@@ -13,8 +13,9 @@
  *
  * Reclaim: this is it.  Several scans may run at a time.
  *
- * Extents that follow each other on the list and in the file are punched
- * together: pages that became Available together become Free together.
+ * Pages that became Available together become Free together, from their end: they
+ * went onto the list in that order (region_stop_using_range()), so extents that
+ * follow each other there and precede each other in the file are punched as one.
  */
 #include "pool/region/region_priv.h"
 

@@ -197,22 +197,22 @@ static void test_budget(void)
 	put(10, 4);
 	put(20, 4);
 	put(30, 4);
-	ok(walk("rs", &budget) == 4 && budget == 0 && saw("10 20") &&
+	ok(walk("rs", &budget) == 4 && budget == 0 && saw("10 23") &&
 		   script.nr[1] == 1,
 	   "an extent is shown as far as the budget goes");
 	budget = 3;
 	ok(walk("r", &budget) == 3 && budget == 0 && intact() &&
-		   region_page_state(region, 22) == PAGE_FREE &&
-		   region_page_state(region, 23) == PAGE_AVAILABLE,
+		   region_page_state(region, 20) == PAGE_AVAILABLE &&
+		   region_page_state(region, 21) == PAGE_FREE,
 	   "and cut");
-	ok(walk("ss", NULL) == 0 && saw("23 30"), "the rest keeps its place");
+	ok(walk("ss", NULL) == 0 && saw("20 30"), "the rest keeps its place");
 	budget = 0;
 	ok(walk("r", &budget) == 0 && saw(""), "no budget, no callback");
 	budget = 7;
 	ok(walk("yyyyyyyy", &budget) == 0 && budget == 0 && script.nr_seen == 7,
 	   "RETRY for ever ends with the budget");
 	budget = 12;
-	ok(walk("oooooooo", &budget) == 0 && budget == 7 && saw("23 30") &&
+	ok(walk("oooooooo", &budget) == 0 && budget == 7 && saw("20 30") &&
 		   intact(),
 	   "ROTATE for ever ends where it began");
 	finish();
@@ -297,8 +297,8 @@ static void test_busy(void)
 	   "a region whose lock is taken is skipped, once");
 	pthread_mutex_unlock(&region->lock);
 	ok(lru_shrink(lru, 0, 6, true, &scanned) == 6 && scanned == 6 &&
-		   region_page_state(region, 21) == PAGE_FREE &&
-		   region_page_state(region, 22) == PAGE_AVAILABLE && intact(),
+		   region_page_state(region, 21) == PAGE_AVAILABLE &&
+		   region_page_state(region, 22) == PAGE_FREE && intact(),
 	   "exactly what was asked for");
 	finish();
 }
@@ -341,6 +341,33 @@ static void test_two_regions(void)
 	finish();
 }
 
+/* The pages that best fit takes first are dropped last. */
+static void test_end_first(void)
+{
+	uint32_t half = (2u << 20) / page_size, missing;
+	struct lru_stat st;
+
+	start(1);
+	region_free(region);
+	region = region_new(lru, new_file(), 2ul * half * page_size, NULL,
+			    NULL);
+	must(region, "region_new");
+	put(0, 2 * half);
+	ok(lru_shrink(lru, 0, half, true, NULL) == half &&
+		   region_page_state(region, half - 1) == PAGE_AVAILABLE &&
+		   region_page_state(region, half) == PAGE_FREE && intact(),
+	   "of pages freed together the low half stays");
+	must(!region_use_range(region, 0, half, &missing), "use");
+	lru_stat(lru, &st);
+	ok(missing == 0 && st.reused == half, "and is used again as it is");
+	must(!region_stop_using_range(region, 0, half), "stop");
+	ok(lru_shrink(lru, 0, 3, true, NULL) == 3 &&
+		   region_page_state(region, half - 4) == PAGE_AVAILABLE &&
+		   region_page_state(region, half - 3) == PAGE_FREE && intact(),
+	   "of one extent the end goes first");
+	finish();
+}
+
 int main(void)
 {
 	page_size = sysconf(_SC_PAGESIZE);
@@ -351,5 +378,6 @@ int main(void)
 	test_nodes();
 	test_busy();
 	test_two_regions();
+	test_end_first();
 	return done();
 }

@@ -107,19 +107,29 @@ static void model_put(uint32_t first, uint32_t nr)
 	list_insert(model.nr_list, first, nr);
 }
 
-/* Every run of the range in which all pages are as @is says. */
-static void model_put_runs(const struct op *op, bool (*is)(uint32_t page))
+static void model_put_part(uint32_t page, uint32_t end,
+			   bool (*is)(uint32_t page))
 {
-	uint32_t page, end = op->first + op->nr, n;
+	uint32_t n;
 
-	for (page = op->first; page < end; page += n) {
-		for (n = 0; page + n < end && is(page + n); n++)
-			if (n && page + n == model.cut)
-				break;
+	for (; page < end; page += n) {
+		for (n = 0; page + n < end && is(page + n);)
+			n++;
 		if (n)
 			model_put(page, n);
 		n += !n;
 	}
+}
+
+/* Every run of the range in which all pages are as @is says, the last chunk
+ * first. */
+static void model_put_runs(const struct op *op, bool (*is)(uint32_t page))
+{
+	uint32_t end = op->first + op->nr, cut = model.cut;
+
+	cut = cut < op->first ? op->first : cut > end ? end : cut;
+	model_put_part(cut, end, is);
+	model_put_part(op->first, cut, is);
 }
 
 static bool is_used_with_memory(uint32_t page)
@@ -142,7 +152,8 @@ static void model_forget(uint32_t page)
 static void model_shrink(uint32_t nr)
 {
 	while (nr-- && model.nr_list) {
-		uint32_t page = model.list[0].first;
+		struct run *oldest = &model.list[0];
+		uint32_t page = oldest->first + oldest->nr - 1;
 
 		model_take(page);
 		model_forget(page);
