@@ -252,13 +252,8 @@ static enum psi_verdict stream_line(struct psi_source *s, uint64_t now)
 	struct psi_reading reading;
 
 	if (psi_parse(s->line, s->line_len, &reading)) {
-		s->malformed++;
-		if (!s->bare)
-			return PSI_CALM;
-		s->track[PSI_SOME].events++;
-		psi_track_heat(&s->track[PSI_SOME],
-			       s->last.line[PSI_SOME].total, now);
-		return PSI_PRESSURE;
+		s->malformed += !s->bare;
+		return PSI_CALM;
 	}
 	for (int k = 0; k < PSI_NR_KINDS; k++) {
 		if (!reading.line[k].present)
@@ -282,7 +277,7 @@ static enum psi_verdict stream_byte(struct psi_source *s, char c, uint64_t now)
 	if (c != '\n')
 		return PSI_CALM;
 	if (s->overlong)
-		s->malformed++;
+		s->malformed += !s->bare;
 	else
 		verdict = stream_line(s, now);
 	s->line_len = 0;
@@ -290,10 +285,19 @@ static enum psi_verdict stream_byte(struct psi_source *s, char c, uint64_t now)
 	return verdict;
 }
 
+/* Something was readable, whatever it says. */
+static enum psi_verdict stream_bare(struct psi_source *s, uint64_t now)
+{
+	s->track[PSI_SOME].events++;
+	psi_track_heat(&s->track[PSI_SOME], s->last.line[PSI_SOME].total, now);
+	return PSI_PRESSURE;
+}
+
 static enum psi_verdict stream_event(struct psi_source *s, short revents,
 				     uint64_t now)
 {
 	enum psi_verdict verdict = PSI_CALM;
+	bool readable = false;
 	char buf[512];
 
 	if (!(revents & POLLIN))
@@ -305,10 +309,13 @@ static enum psi_verdict stream_event(struct psi_source *s, short revents,
 			break;
 		if (n <= 0)
 			return source_lost(s, n ? errno : EPIPE, now);
+		readable = true;
 		for (ssize_t b = 0; b < n; b++)
 			if (stream_byte(s, buf[b], now) == PSI_PRESSURE)
 				verdict = PSI_PRESSURE;
 	}
+	if (s->bare && readable && verdict != PSI_PRESSURE)
+		verdict = stream_bare(s, now);
 	return verdict;
 }
 

@@ -49,7 +49,7 @@ struct psi_limits {
  * psi_source_new - a source that is not opened yet.
  * @explicit: a trigger to be used for its kind whatever the limits say, or
  *	NULL.
- * @bare: a stream may send events that are not readings: any line is one.
+ * @bare: whatever a stream sends is an event, also without a newline.
  * Return: it, or NULL with errno ENOMEM.
  */
 struct psi_source *psi_source_new(const char *path,

@@ -41,6 +41,8 @@ struct shrinker_entry {
 	_Atomic(struct shrinker_entry *) next;
 	/* registry lock; what points to this entry */
 	_Atomic(struct shrinker_entry *) *link;
+	/* a wrong answer was told of; atomic, no order */
+	atomic_bool told;
 	/* objects, ever; atomic, no order */
 	atomic_ulong freed;
 	atomic_ulong scanned;
@@ -109,14 +111,16 @@ unsigned long slab_undone(unsigned long freeable, unsigned long deferred,
 			  unsigned long delta, unsigned long scanned);
 
 /**
- * slab_count - one call of count_objects, its answer capped.
+ * slab_count - one call of count_objects, its answer capped; SHRINK_STOP, which
+ * is no count, is 0.
  * Return: 0 to SHRINK_MAX_OBJECTS, or SHRINK_EMPTY.
  */
 unsigned long slab_count(struct shrinker_entry *entry, int nid,
 			 const struct shrink_scope *scope);
 
 /**
- * slab_scan - one call of scan_objects, added to the entry's totals.
+ * slab_scan - one call of scan_objects, added to the entry's totals;
+ * SHRINK_EMPTY, which is no answer to a scan, is SHRINK_STOP.
  * @scanned: out; untouched when the answer is SHRINK_STOP.
  * Return: 0 to SHRINK_MAX_OBJECTS, or SHRINK_STOP.
  */

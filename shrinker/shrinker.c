@@ -88,7 +88,8 @@ static bool is_ours_locked(const struct shrinker *shrinker)
 static bool is_complete(const struct shrinker *shrinker)
 {
 	return shrinker->count_objects && shrinker->scan_objects &&
-	       shrinker->batch >= 0 && shrinker->seeks >= 0;
+	       shrinker->private_data && shrinker->batch >= 0 &&
+	       shrinker->seeks >= 0;
 }
 
 static void link_locked(struct shrinker_entry *entry)
@@ -221,18 +222,28 @@ struct shrinker *shrinker_alloc(unsigned int flags, const char *fmt, ...)
 	return &entry->shrinker;
 }
 
+static void tell_not_ours(const char *function, const struct shrinker *shrinker)
+{
+	fprintf(stderr, "poolfs: %s: %p did not come from shrinker_alloc()\n",
+		function, (const void *)shrinker);
+}
+
 int shrinker_register(struct shrinker *shrinker)
 {
+	bool ours;
 	int err = 0;
 
 	pthread_mutex_lock(&registry.lock);
-	if (!is_ours_locked(shrinker) || !is_complete(shrinker))
+	ours = is_ours_locked(shrinker);
+	if (!ours || !is_complete(shrinker))
 		err = -EINVAL;
 	else if (shrinker_entry(shrinker)->registered)
 		err = -EEXIST;
 	else
 		link_locked(shrinker_entry(shrinker));
 	pthread_mutex_unlock(&registry.lock);
+	if (!ours)
+		tell_not_ours(__func__, shrinker);
 	return err;
 }
 
@@ -255,6 +266,7 @@ int shrinker_free(struct shrinker *shrinker)
 	/* Out of the tree first: from here on it cannot be registered. */
 	if (!tdelete(shrinker, &registry.tree, compare_addresses)) {
 		pthread_mutex_unlock(&registry.lock);
+		tell_not_ours(__func__, shrinker);
 		return -EINVAL;
 	}
 	registered = entry->registered;

@@ -57,15 +57,18 @@ struct shrink_control {
 /**
  * struct shrinker - made by shrinker_alloc(), filled in, then registered.
  * @count_objects: objects that could be freed on sc->nid, SHRINK_EMPTY, or 0
- *	for unknown; anything above half of ULONG_MAX is taken as that half.
+ *	for unknown; anything above half of ULONG_MAX is taken as that half,
+ *	and SHRINK_STOP, which is none of these, as 0.
  * @scan_objects: look at sc->nr_to_scan objects, set sc->nr_scanned when it
- *	was another number, return the number freed or SHRINK_STOP.  A pass
- *	ends when nr_scanned is 0: nothing was looked at, so it would not end.
+ *	was another number, return the number freed or SHRINK_STOP, as which
+ *	SHRINK_EMPTY is taken.  A pass ends when nr_scanned is 0: nothing was
+ *	looked at, so it would not end.
  * @batch: objects a call; 0 means SHRINK_BATCH.
  * @seeks: see DEFAULT_SEEKS; 0 means free to make again.
  * @flags: what shrinker_alloc() was given; a copy, to read.
- * @private_data: the owner's.
+ * @private_data: the owner's, mandatory: what the callbacks work on.
  *
+ * Of an answer that a callback must not give one line on stderr tells, once.
  * Both callbacks can run in several threads at once.  Nothing here may change
  * once it is registered.
  */
@@ -98,8 +101,8 @@ shrinker_alloc(unsigned int flags, const char *fmt, ...);
  * shrinker_register - let walks see it.
  *
  * Return: 0, -EINVAL when it did not come from shrinker_alloc() (what it points
- * to is not looked at then), lacks a callback, or has a negative batch or
- * seeks; -EEXIST when it is registered already.
+ * to is not looked at then, and stderr says so), lacks a callback or private
+ * data, or has a negative batch or seeks; -EEXIST when it is registered already.
  */
 int shrinker_register(struct shrinker *shrinker);
 
@@ -110,8 +113,8 @@ int shrinker_register(struct shrinker *shrinker);
  * its callbacks wait for.  Must not be called from a callback or inside an RCU
  * read-side section.
  *
- * Return: 0, -EINVAL when it did not come from shrinker_alloc() or is being
- * freed already.
+ * Return: 0, -EINVAL, and a line on stderr, when it did not come from
+ * shrinker_alloc() or is being freed already.
  */
 int shrinker_free(struct shrinker *shrinker);
 

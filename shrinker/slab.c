@@ -23,6 +23,8 @@
  * This is reclaim.  Several passes may run on one shrinker at once; the caller
  * keeps it from being freed (shrinker_pin_next() does).
  */
+#include <stdio.h>
+
 #include "shrinker/registry.h"
 
 static unsigned long min_ul(unsigned long a, unsigned long b)
@@ -89,12 +91,25 @@ static struct shrink_control control(int nid, unsigned long nr,
 	};
 }
 
+/* Each shrinker is told of once: a callback that is wrong is so at each call. */
+static void tell_wrong_answer(struct shrinker_entry *entry, const char *what)
+{
+	if (!atomic_exchange_explicit(&entry->told, true, memory_order_relaxed))
+		fprintf(stderr, "poolfs: shrinker %s-%u: %s\n", entry->name,
+			entry->id, what);
+}
+
 unsigned long slab_count(struct shrinker_entry *entry, int nid,
 			 const struct shrink_scope *scope)
 {
 	struct shrink_control sc = control(nid, 0, scope);
 	unsigned long nr = entry->shrinker.count_objects(&entry->shrinker, &sc);
 
+	if (nr == SHRINK_STOP) {
+		tell_wrong_answer(entry, "count_objects answered SHRINK_STOP, "
+					 "which is taken as 0");
+		return 0;
+	}
 	return nr == SHRINK_EMPTY ? nr : min_ul(nr, SHRINK_MAX_OBJECTS);
 }
 
@@ -106,6 +121,11 @@ unsigned long slab_scan(struct shrinker_entry *entry, int nid, unsigned long nr,
 	unsigned long freed = entry->shrinker.scan_objects(&entry->shrinker,
 							   &sc);
 
+	if (freed == SHRINK_EMPTY) {
+		tell_wrong_answer(entry, "scan_objects answered SHRINK_EMPTY, "
+					 "which is taken as SHRINK_STOP");
+		return SHRINK_STOP;
+	}
 	if (freed == SHRINK_STOP)
 		return SHRINK_STOP;
 	freed = min_ul(freed, SHRINK_MAX_OBJECTS);

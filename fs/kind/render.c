@@ -303,11 +303,15 @@ static char *render_count(uint64_t ino, int *err)
 	fputc('0', f);
 	for (int nid = 0; nid < shrinker_nr_nodes() && !*err; nid++) {
 		*err = shrinker_debug_count(id, nid, &n);
-		fprintf(f, " %lu", n);
+		if (!*err)
+			fprintf(f, " %lu", n);
 	}
 	fputc('\n', f);
 	fclose(f);
-	return text;
+	if (!*err)
+		return text;
+	free(text);
+	return NULL;
 }
 
 char *render_text(struct worker *w, uint64_t ino, uid_t uid, int *err)

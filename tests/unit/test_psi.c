@@ -485,12 +485,17 @@ static void test_socket(void)
 	must(write(peer, "hello\n", 6) == 6, "write");
 	ok(poll_source(s, 2 * SEC) == PSI_PRESSURE,
 	   "where bare events are allowed, any line is one");
+	must(write(peer, "x", 1) == 1, "write");
+	ok(poll_source(s, 20 * SEC) == PSI_PRESSURE,
+	   "and any byte, without a newline");
+	must(write(peer, "", 1) == 1, "write");
+	ok(poll_source(s, 40 * SEC) == PSI_PRESSURE, "a zero, too");
 	close(peer);
-	ok(poll_source(s, 3 * SEC) == PSI_GONE, "closed: gone");
+	ok(poll_source(s, 41 * SEC) == PSI_GONE, "closed: gone");
 	psi_source_status(s, &st);
 	ok(st.state == PSI_SOURCE_LOST && st.err == EPIPE, "lost, EPIPE");
 	close(listener);
-	ok(!psi_source_retry(s, &limits, 40 * SEC), "nobody listens");
+	ok(!psi_source_retry(s, &limits, 80 * SEC), "nobody listens");
 	psi_source_free(s);
 	unlink(addr.sun_path);
 }

@@ -285,6 +285,7 @@ static void test_real_shrinkers(void)
 	s->count_objects = count_heap;
 	s->scan_objects = scan_heap;
 	s->seeks = DEFAULT_SEEKS;
+	s->private_data = &heap;
 	must(!shrinker_register(s), "register");
 	heap_fill(100);
 	r = start_real((struct reclaim_tuning){ 0 });

@@ -5,6 +5,8 @@
  */
 #include <limits.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "tests/unit/tame_shrinker.h"
 
@@ -230,51 +232,108 @@ static void test_scope(void)
 	shrinker_free(shrinker);
 }
 
-/* --- without private data --- */
+/* --- what is told of --- */
 
-static unsigned long cache_objects; /* of the only cache of its kind */
-
-static unsigned long count_global(struct shrinker *shrinker,
-				  struct shrink_control *sc)
+/* What @fn writes to stderr. */
+static char *told_by(void (*fn)(void *arg), void *arg)
 {
-	must(!shrinker->private_data, "private data");
-	return cache_objects;
+	static char text[4096];
+	FILE *f = tmpfile();
+	int saved = dup(STDERR_FILENO);
+	size_t n;
+
+	must(f && saved >= 0, "errno %d", errno);
+	fflush(stderr);
+	must(dup2(fileno(f), STDERR_FILENO) >= 0, "errno %d", errno);
+	fn(arg);
+	fflush(stderr);
+	must(dup2(saved, STDERR_FILENO) >= 0, "errno %d", errno);
+	close(saved);
+	rewind(f);
+	n = fread(text, 1, sizeof(text) - 1, f);
+	text[n] = '\0';
+	fclose(f);
+	return text;
 }
 
-static unsigned long scan_global(struct shrinker *shrinker,
-				 struct shrink_control *sc)
+static void register_and_free(void *arg)
 {
-	unsigned long nr = sc->nr_to_scan < cache_objects ? sc->nr_to_scan
-							  : cache_objects;
-
-	must(!shrinker->private_data, "private data");
-	cache_objects -= nr;
-	return nr;
+	must(shrinker_register(arg) == -EINVAL, "registered");
+	must(shrinker_free(arg) == -EINVAL, "freed");
 }
 
-static void test_no_private_data(void)
+static void test_told_not_ours(void)
 {
-	struct shrinker *shrinker = shrinker_alloc(0, "global");
-	struct listing listing;
-	unsigned long nr = 0;
+	struct tame tame = { .count = 1 };
+	struct shrinker *real = made(&tame, "real"), copy = *real;
+	char name[64], *told = told_by(register_and_free, &copy);
 
-	must(shrinker, "errno %d", errno);
-	shrinker->count_objects = count_global;
-	shrinker->scan_objects = scan_global;
-	cache_objects = 5000;
-	ok(shrinker_register(shrinker) == 0 && is_listed("global"),
-	   "a shrinker may do without private data");
-	listing = list_all();
-	ok(listing.nr == 1 &&
-		   shrinker_debug_count(listing.info[0].id, 0, &nr) == 0 &&
-		   nr == 5000,
-	   "it is counted");
-	ok(shrinker_debug_scan(listing.info[0].id, 0, 1000, &nr) == 0 &&
-		   nr == 1000 && cache_objects == 4000,
-	   "scanned");
-	ok(shrink_slab(0, 0, &anything) == 4000 && cache_objects == 0,
-	   "and walked with the others");
-	ok(shrinker_free(shrinker) == 0 && list_all().nr == 0, "and freed");
+	snprintf(name, sizeof(name), "shrinker_register: %p did not come from",
+		 (void *)&copy);
+	ok(strstr(told, name), "a shrinker of another origin is told of");
+	snprintf(name, sizeof(name), "shrinker_free: %p did not come from",
+		 (void *)&copy);
+	ok(strstr(told, name), "when it is freed, too");
+	real->private_data = NULL;
+	ok(shrinker_register(real) == -EINVAL, "private data is mandatory");
+	shrinker_free(real);
+}
+
+static void walk_and_debug(void *arg)
+{
+	struct listing listing = list_all();
+	unsigned long nr = 77, *sum = arg;
+
+	*sum = 0;
+	must(listing.nr == 1, "%d", listing.nr);
+	for (int i = 0; i < 3; i++) {
+		*sum += shrink_slab(0, 0, &anything);
+		must(!shrinker_debug_count(listing.info[0].id, 0, &nr), "id");
+		*sum += nr;
+		must(!shrinker_debug_scan(listing.info[0].id, 0, 10, &nr),
+		     "id");
+		*sum += nr;
+	}
+}
+
+static int lines(const char *text)
+{
+	int n = 0;
+
+	for (; *text; text++)
+		n += *text == '\n';
+	return n;
+}
+
+static void test_told_wrong_answers(void)
+{
+	struct tame tame = { .count = SHRINK_STOP, .frees = SHRINK_EMPTY };
+	struct shrinker *shrinker = registered(&tame, "wrong");
+	unsigned long sum;
+	char *told = told_by(walk_and_debug, &sum);
+
+	told = told_by(walk_and_debug, &sum);
+	ok(sum == 0, "a count of SHRINK_STOP and a scan of SHRINK_EMPTY are 0");
+	ok(!*told, "and were told of before");
+	shrinker_free(shrinker);
+
+	shrinker = registered(&tame, "wrong");
+	told = told_by(walk_and_debug, &sum);
+	ok(lines(told) == 1 && strstr(told, "shrinker wrong-") &&
+		   strstr(told, "SHRINK_STOP"),
+	   "once, by name");
+	tame.count = 1000;
+	told = told_by(walk_and_debug, &sum);
+	ok(sum == 3000 && tame.scans, "the count is right again");
+	shrinker_free(shrinker);
+
+	shrinker = registered(&tame, "wrong");
+	told = told_by(walk_and_debug, &sum);
+	ok(lines(told) == 1 && strstr(told, "SHRINK_EMPTY"),
+	   "a wrong answer to a scan is told of");
+	ok(list_all().nr == 1 && list_all().info[0].freed == 0,
+	   "and is in no total");
+	shrinker_free(shrinker);
 }
 
 /* --- the debug view ------------------------------------------------------- */
@@ -322,7 +381,7 @@ static void test_debug_count(void)
 	tame.count = SHRINK_EMPTY;
 	ok(shrinker_debug_count(id, 0, &count) == 0 && count == 0,
 	   "SHRINK_EMPTY reads 0");
-	tame.count = ULONG_MAX;
+	tame.count = ULONG_MAX - 2;
 	ok(shrinker_debug_count(id, 0, &count) == 0 && count == ULONG_MAX / 2,
 	   "half of the maximum is the most");
 	count = 99;
@@ -364,7 +423,7 @@ static void test_debug_scan(void)
 			   -EINVAL &&
 		   freed == 99 && tame.scans == 2,
 	   "no such id, no such node");
-	tame.frees = SHRINK_EMPTY;
+	tame.frees = ULONG_MAX - 2;
 	ok(shrinker_debug_scan(id, 0, 1, &freed) == 0 && freed == ULONG_MAX / 2,
 	   "half of the maximum is the most");
 	shrinker_free(shrinker);
@@ -377,7 +436,8 @@ int main(void)
 	test_order();
 	test_walk();
 	test_scope();
-	test_no_private_data();
+	test_told_not_ours();
+	test_told_wrong_answers();
 	test_info();
 	test_debug_count();
 	test_debug_scan();

@@ -271,9 +271,13 @@ static const struct {
 	/* as many as there can be, and more */
 	{ MAX, 0, 0, 4, 0, ASKED, ASKED, 1, 0, 1, 128, MAX },
 	{ MAX + 1, 0, 0, 4, 0, ASKED, ASKED, 1, 0, 1, 128, MAX },
-	{ ULONG_MAX, 0, 0, 2, 0, ASKED, ASKED, 1, 0, 1, 128, ULONG_MAX - 1 },
+	{ ULONG_MAX - 2, 0, 0, 2, 0, ASKED, ASKED, 1, 0, 1, 128,
+	  ULONG_MAX - 1 },
 	{ MAX, 0, 0, 2, LONG_MAX, ASKED, ASKED, 0, MAX, 2, MAX, 0 },
-	{ MAX, MAX, 0, 4, 1, MAX, SHRINK_EMPTY, 0, MAX, 2, 1, 0 },
+	{ MAX, MAX, 0, 4, 1, MAX, ULONG_MAX - 2, 0, MAX, 2, 1, 0 },
+	/* wrong answers: no count, and no number freed */
+	{ SHRINK_STOP, 77, 0, 2, 0, ASKED, ASKED, 0, 0, 0, 0, 77 },
+	{ 1000, 0, 0, 2, 0, ASKED, SHRINK_EMPTY, 0, 0, 1, 128, 2000 },
 };
 
 static void test_passes(void)
