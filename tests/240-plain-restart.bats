@@ -114,6 +114,25 @@ hold_files() {
 	done
 }
 
+# What the worker looks at for itself is no access: a relative access time is set
+# by the first one after a modification.
+access_times() {
+	cd "$POOL"
+	mkdir d d/e
+	touch d/e/f
+	touch -m -d @4000000000 d d/e
+	touch -a -d @3000000000 d d/e
+	is "3000000000 3000000000" "$(stat -c %X d d/e | xargs)"
+	fails rmdir d/e 2>/dev/null
+	is "3000000000 3000000000" "$(stat -c %X d d/e | xargs)"
+	kill_worker
+	is "3000000000 3000000000" "$(stat -c %X d d/e | xargs)"
+}
+
+@test "a worker that starts, and a directory that cannot be removed: no access" {
+	in_every_way access_times
+}
+
 # ---- loops -----------------------------------------------------------------
 
 # The loads of make soak, shortly, on a machine that may do something else: the

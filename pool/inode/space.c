@@ -131,7 +131,8 @@ static bool space_count_one(struct pool *pool, int fd, const char *name)
 static DIR *space_opendir(int fd, const char *name)
 {
 	int sub = openat(fd, name,
-			 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+			 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NOATIME |
+				 O_CLOEXEC);
 	DIR *d = sub < 0 ? NULL : fdopendir(sub);
 
 	if (!d && sub >= 0)

@@ -150,7 +150,8 @@ bool tree_dir_is_empty(struct pool *pool, const struct inode_path *p,
 		       uint32_t dir)
 {
 	int fd = openat(p->dirfd, p->path,
-			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NOATIME |
+				O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *e;
 	bool empty = true;
