@@ -318,6 +318,41 @@ blocked_writers() {
 	as_root_in_every_mode blocked_writers -o allow_other,mode=1777,size=16M
 }
 
+# What a quota does not allow is refused at once, whoever else has what in the
+# box, and whoever waits; a sender within its quota waits.
+refused_at_once() {
+	local i full=$POOL/box/full
+
+	echo '{"box_size": "1M", "sender_quota": 100}' >"$POOL/.pool/config"
+	mkdir -m 755 "$full" "$POOL/box/large"
+	truncate -s 16M "$POOL/box/large/data"
+	chmod 222 "$full/send" "$POOL/box/large/send"
+	chown "$ATTACKER" "$full"
+	"$TOOLS/sendtx" --size 1M "$full/send"
+	for i in 1 2; do
+		# alone, and behind one that waits; by a new worker, too
+		is "0 EDQUOT 0" "$(ops_of 0 open "$full/send" w zeros 1M close)"
+		is "0 EDQUOT 0" "$(ops_of 0 open "$full/send" w zeros 8 close)"
+		((i > 1)) || blocked_writer "$OTHER" 0
+		wait_until 20 wait_now 1
+		is "0 EDQUOT 0" "$(ops_of 0 open "$full/send" w zeros 1M close)"
+		is "0 EDQUOT 0" "$(ops_of 0 open "$full/send" w zeros 8 close)"
+		next_worker
+	done
+	# a share of the pool that is used up elsewhere
+	is "0 1048576 0,0 1048576 0,0 1048576 0,0 1048576 0" \
+		"$(of_1m "$ATTACKER" 4)"
+	is "0 EDQUOT 0" "$(ops_of "$ATTACKER" open "$full/send" w zeros 8 close)"
+	wait_until 20 wait_now 1
+	rm "$full/tx/1"
+	wait_until 20 eval '[[ $(heard "$OTHER" 1048576) == 1 ]]'
+	is "0 EDQUOT 0" "$(ops_of "$ATTACKER" open "$full/send" w zeros 8 close)"
+}
+
+@test "above a quota EDQUOT comes at once, also to a full box where others wait" {
+	as_root_in_every_mode refused_at_once -o allow_other,mode=1777,size=16M
+}
+
 # of_1m UID N: N transactions of 1 MiB; prints what each write got.
 of_1m() {
 	local i

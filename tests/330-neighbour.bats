@@ -229,6 +229,7 @@ many_things() {
 	costs_the_same writers 4 100 100
 	costs_the_same control 4 1000 100
 	costs_the_same files 4 1000 100
+	costs_the_same moves 2 64 20
 }
 
 @test "a request costs no more beside thousands of boxes, handles, ranges and the like" {

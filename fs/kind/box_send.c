@@ -46,7 +46,7 @@ static bool send_retry(struct waiter *wt)
 	int err = tx_write(w->pool, &wt->op, wt->handle, &wt->payload,
 			   wt->commit);
 
-	if (err == -EAGAIN)
+	if (err == -EINPROGRESS || (err == -EAGAIN && !wt->moves_only))
 		return false;
 	if (err)
 		fuse_reply_err(wt->req, -err);
@@ -61,19 +61,38 @@ static void send_give_up(struct waiter *wt, int error)
 	fuse_reply_err(wt->req, error);
 }
 
-static int send_wait(struct call *c, struct box *box, uint32_t handle,
-		     const struct payload *p, bool commit)
+/*
+ * A sender that appends cannot wait for space: it holds the inode's lock, on
+ * which all other senders would wait, uninterruptibly.
+ */
+static bool send_may_wait(const struct fuse_file_info *fi)
+{
+	return !(fi->flags & (O_NONBLOCK | O_APPEND));
+}
+
+/* @why: -EAGAIN or -EINPROGRESS. */
+static int send_wait(struct call *c, struct box *box, const struct payload *p,
+		     const struct fuse_file_info *fi, int why)
 {
 	struct box_waits *bw = box_waits(box);
+	int err;
 	struct waiter wt = { .req = c->req,
 			     .op = c->op,
-			     .handle = handle,
+			     .handle = fi->fh,
 			     .payload = *p,
-			     .commit = commit,
+			     .commit = fi->flags & O_DSYNC,
+			     .moves_only = !send_may_wait(fi),
 			     .retry = send_retry,
 			     .give_up = send_give_up };
 
-	return bw ? wait_add(c->w, &bw->senders, &wt) : -ENOMEM;
+	if (!bw)
+		err = -ENOMEM;
+	else
+		err = wait_add(
+			c->w, why == -EAGAIN ? &bw->senders : &bw->movers, &wt);
+	if (err)
+		tx_interrupted(c->w->pool, fi->fh);
+	return err;
 }
 
 /* Others wait already, and not for space that this sender holds. */
@@ -96,7 +115,6 @@ static void send_write(struct call *c, const void *buf, size_t size, off_t off,
 		       struct fuse_file_info *fi)
 {
 	struct payload p = { .mem = buf, .len = size };
-	bool commit = fi->flags & O_DSYNC;
 	struct box *box;
 	int err;
 
@@ -105,18 +123,13 @@ static void send_write(struct call *c, const void *buf, size_t size, off_t off,
 		return;
 	}
 	send_note_writer(c->w, fi->fh, c->ctx->pid);
-	if (send_must_queue(c->w, box, fi->fh) && size <= box_size(box)) {
-		tx_interrupted(c->w->pool, fi->fh);
-		err = -EAGAIN;
-	} else {
-		err = tx_write(c->w->pool, &c->op, fi->fh, &p, commit);
-	}
-	/*
-	 * A sender that appends cannot wait: it holds the inode's lock, on
-	 * which all other senders would wait, uninterruptibly.
-	 */
-	if (err == -EAGAIN && !(fi->flags & (O_NONBLOCK | O_APPEND))) {
-		err = send_wait(c, box, fi->fh, &p, commit);
+	if (send_must_queue(c->w, box, fi->fh))
+		err = tx_write_later(c->w->pool, &c->op, fi->fh, size);
+	else
+		err = tx_write(c->w->pool, &c->op, fi->fh, &p,
+			       fi->flags & O_DSYNC);
+	if (err == -EINPROGRESS || (err == -EAGAIN && send_may_wait(fi))) {
+		err = send_wait(c, box, &p, fi, err);
 		if (!err)
 			return;
 	}

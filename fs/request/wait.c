@@ -29,6 +29,7 @@ struct box_waits *box_waits(struct box *box)
 	if (!bw)
 		return NULL;
 	TAILQ_INIT(&bw->senders);
+	TAILQ_INIT(&bw->movers);
 	TAILQ_INIT(&bw->receivers);
 	TAILQ_INIT(&bw->deferred);
 	box_set_private(box, bw);
@@ -198,7 +199,8 @@ static void wait_notify_pollers(struct worker *w, struct box *box)
 }
 
 /*
- * First come, first served.  Only a sender that holds space already may
+ * Those that wait for no space but for a move keep nobody from going on.  The
+ * others: first come, first served.  Only a sender that holds space already may
  * overtake others: they wait for that space.
  */
 static void wait_run_senders(struct worker *w, struct box_waits *bw)
@@ -206,6 +208,10 @@ static void wait_run_senders(struct worker *w, struct box_waits *bw)
 	struct waiter *wt, *next;
 	bool blocked = false;
 
+	for (wt = TAILQ_FIRST(&bw->movers); wt; wt = next) {
+		next = TAILQ_NEXT(wt, link);
+		wait_retry(wt);
+	}
 	for (wt = TAILQ_FIRST(&bw->senders); wt; wt = next) {
 		next = TAILQ_NEXT(wt, link);
 		if (blocked && !tx_has_space(w->pool, wt->handle))
@@ -300,6 +306,7 @@ void wait_give_up_all(struct worker *w, int error)
 		if (!bw)
 			continue;
 		wait_give_up_queue(&bw->senders, error);
+		wait_give_up_queue(&bw->movers, error);
 		wait_give_up_queue(&bw->receivers, error);
 	}
 }

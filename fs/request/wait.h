@@ -31,6 +31,7 @@ struct waiter {
 	size_t size; /* bytes of a reader's buffer */
 	uint64_t off, len; /* bytes that a pin is for; @handle: its inode */
 	bool commit; /* a sender's: queue the transaction at once */
+	bool moves_only; /* a sender's that does not wait for space */
 	struct payload payload; /* a sender's */
 	void *held; /* the payload's memory */
 	/* Tries again.  Return: true when it has answered. */
@@ -51,7 +52,8 @@ TAILQ_HEAD(raw_queue, raw_request);
 
 /* What the front end keeps for a box; box_private(). */
 struct box_waits {
-	struct waiter_queue senders;
+	struct waiter_queue senders; /* for space */
+	struct waiter_queue movers; /* their transactions move: see move.c */
 	struct waiter_queue receivers;
 	struct raw_queue deferred; /* while there are invalidations */
 	uint32_t invalidations; /* NOTIFY_BOX_BLOCKING jobs that are not done */

@@ -24,6 +24,11 @@ static void on_space(void *arg, struct box *box)
 	wait_wake_box(worker_of(arg), box);
 }
 
+static int on_moves(void *arg)
+{
+	return mover_start(worker_of(arg));
+}
+
 static void on_queued(void *arg, struct box *box)
 {
 	struct worker *w = worker_of(arg);
@@ -128,6 +133,7 @@ static void on_last_close(void *arg, int id)
 
 static const struct pool_ops passthrough_pool_ops = {
 	.space = on_space,
+	.moves = on_moves,
 	.queued = on_queued,
 	.reclaim = on_short,
 	.grow = on_grow,
@@ -140,6 +146,7 @@ static const struct pool_ops passthrough_pool_ops = {
 
 static const struct pool_ops cached_pool_ops = {
 	.space = on_space,
+	.moves = on_moves,
 	.queued = on_queued,
 	.copies_stale = on_copies_stale,
 	.invalidate = on_reclaimed,

@@ -87,6 +87,11 @@ void notifier_finish(struct worker *w, const struct notify_job *job);
 /** notifier_news - see notify_events() and notify_pressure().  Takes 1. */
 void notifier_news(struct worker *w, bool events_added, bool pressure);
 
+/* --- mover.c --- */
+
+/** mover_start - see pool_ops.moves.  Return: 0 or -errno. */
+int mover_start(struct worker *w);
+
 /* --- worker_resume.c --- */
 
 /**

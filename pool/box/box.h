@@ -220,9 +220,10 @@ struct payload {
  * tx_write - append to the transaction of a sender's handle.
  * @commit: also queue it, as a write and an fsync in one.
  * Return: 0; -EAGAIN: the box is full, wait for pool_ops.space and call again;
- * -EMSGSIZE, -EDQUOT, -ENOSPC, -EPIPE (the box is removed), -ECANCELED (another
- * writer of it was killed), -EDEADLK (all transactions in the box are
- * incomplete, and each waits for space), -ENOMEM.
+ * -EINPROGRESS: the transaction moves to another place, do the same, or call
+ * tx_interrupted(); -EMSGSIZE, -EDQUOT, -ENOSPC, -EPIPE (the box is removed),
+ * -ECANCELED (another writer of it was killed), -EDEADLK (all transactions in
+ * the box are incomplete, and each waits for space), -ENOMEM.
  *
  * After -EAGAIN and -ENOMEM the transaction is not delivered unless a later
  * write succeeds.  After another error it is dropped; if anything had been
@@ -232,11 +233,25 @@ struct payload {
 int tx_write(struct pool *pool, const struct op *op, uint32_t handle,
 	     const struct payload *p, bool commit);
 
+/**
+ * tx_write_later - a write of @len bytes, before which others wait for space.
+ * Return: -EAGAIN: it must wait, too; or the error that tx_write() gives however
+ * much space there is.
+ */
+int tx_write_later(struct pool *pool, const struct op *op, uint32_t handle,
+		   size_t len);
+
 /** tx_has_space - does the sender's transaction have a range? */
 bool tx_has_space(struct pool *pool, uint32_t handle);
 
-/** tx_interrupted - a write that waited for space was interrupted. */
+/** tx_interrupted - a write that waited was interrupted. */
 void tx_interrupted(struct pool *pool, uint32_t handle);
+
+/**
+ * tx_moves_go_on - see pool_ops.moves: one step, of a MiB at most.
+ * Return: false: that was the last one.
+ */
+bool tx_moves_go_on(struct pool *pool);
 
 /**
  * tx_commit - queue what was written (fsync).

@@ -97,7 +97,10 @@ void boxes_count_users(struct pool *pool, struct users *counts)
 		if (i == POOL_REC)
 			continue;
 		users_recount(counts, rec->uid, USER_TRANSACTIONS, 1);
-		users_recount(counts, rec->uid, USER_BOX_BYTES, rec->reserved);
+		users_recount(counts, rec->uid, USER_BOX_BYTES,
+			      tx_mem(pool, i)->to
+				      ? range_size(tx_mem(pool, i)->to)
+				      : rec->reserved);
 	}
 	table_for_each (&b->handles, i) {
 		uid_t uid = handle_rec(pool, i)->uid;

@@ -138,10 +138,15 @@ _Static_assert(sizeof(struct pool_rec) == sizeof(struct tx_rec), "pool_rec");
 struct tx {
 	struct avl_node by_id; /* of its box: QUEUED and DELIVERED */
 	uint64_t id;
-	TAILQ_ENTRY(tx) queue; /* QUEUED only */
+	TAILQ_ENTRY(tx) queue; /* of box.queue: QUEUED; of boxes.moves */
 	struct box *box;
 	uint32_t slot;
 	struct range *range; /* NULL: none reserved */
+	/* WRITING: see move.c. */
+	struct range *to; /* where it moves, NULL: nowhere */
+	uint64_t moved; /* bytes that are there */
+	int move_error; /* -errno: it cannot */
+	bool in_moves; /* listed in boxes.moves */
 	uint32_t holders; /* open files that read it, or a part of its header */
 };
 TAILQ_HEAD(tx_queue, tx);
@@ -171,6 +176,7 @@ struct box {
 	uint32_t nr_handles;
 	uint32_t nr_holding; /* senders whose transaction has a range */
 	uint32_t nr_stalled; /* of those that found no space for more */
+	uint32_t nr_moving; /* transactions with tx.to */
 	uint32_t nr_refs; /* box_get() */
 	uint32_t nr_opens[BOX_INODES]; /* handles */
 	void *private; /* the front end's */
@@ -203,6 +209,8 @@ struct boxes {
 	struct tx *tx_chunk[TX_MAX / TX_CHUNK];
 	struct handle *handle_chunk[HANDLE_MAX / HANDLE_CHUNK];
 	struct handle_list control, control_polling; /* of no box */
+	struct tx_queue moves; /* transactions that are being copied */
+	bool mover; /* pool_ops.moves was called, and has not come to the end */
 	uint32_t rescanned; /* the slot at which box_rescan_some() goes on */
 	struct shrinker *shrinker;
 	uint64_t nr_boxes, nr_live /* transactions */, nr_handles;
@@ -293,11 +301,18 @@ void tx_forget(struct pool *pool, struct box *box, uint32_t slot);
 
 /* tx_space.c */
 /*
- * Finds a range for @total bytes, of which tx_rec->size are written already.
+ * Would @total bytes be more than the quotas of @uid allow?  It does not matter
+ * who else has what in the box, and who waits.  Return: 0, -EDQUOT.
+ */
+int tx_check_quota(struct pool *pool, struct box *box, uint32_t slot,
+		   uint64_t total, uid_t uid);
+/*
+ * Finds a range for @total bytes, of which tx_rec->size are written already,
+ * after tx_check_quota().
  * @out: the range to use.  If it is not the present one, the bytes were copied
  *	to it, and the present one is still reserved.
- * Return: 0; -EAGAIN: no room in the box now; -ENOSPC: the pool or its store is
- * full; -EDQUOT, -EMSGSIZE, -ENOMEM.
+ * Return: 0; -EAGAIN: no room in the box now; -EINPROGRESS: it moves, see
+ * move.c; -ENOSPC: the pool or its store is full; -EMSGSIZE, -ENOMEM.
  */
 int tx_room(struct pool *pool, struct box *box, uint32_t slot, uint64_t total,
 	    uid_t uid, struct range **out);
@@ -307,6 +322,21 @@ int tx_write_payload(struct pool *pool, struct box *box, uint64_t off,
 void tx_pages_unused(struct box *box, const struct page_run *run);
 /* Frees the range, if it is not NULL, and calls pool_ops.space. */
 void tx_release_range(struct pool *pool, struct box *box, struct range *range);
+/* Reserves a range of @size bytes for @uid.  Return: as tx_room(). */
+int tx_reserve(struct pool *pool, struct box *box, uint64_t size, uid_t uid,
+	       struct range **out);
+
+/* move.c */
+/*
+ * Moves the transaction to a range of @size bytes, or goes on with that.
+ * Return: 0: *@out is the new range, the bytes are there, and the present one
+ * is still reserved; -EINPROGRESS: call again
+ * after pool_ops.space; -EAGAIN: there is no such range now; or another error.
+ */
+int tx_move(struct pool *pool, struct box *box, uint32_t slot, uint64_t size,
+	    uid_t uid, struct range **out);
+/* Gives up the move, if there is one: the transaction stays where it is. */
+void tx_move_end(struct pool *pool, struct box *box, uint32_t slot);
 
 /* send.c */
 /* Journals the new values of @rec and @work. */

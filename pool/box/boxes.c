@@ -26,6 +26,7 @@ int boxes_open(struct pool *pool)
 	b->by_name.cmp = box_cmp_name;
 	b->by_serial.cmp = b->removed.cmp = box_cmp_serial;
 	TAILQ_INIT(&b->spare_boxes);
+	TAILQ_INIT(&b->moves);
 	LIST_INIT(&b->control);
 	LIST_INIT(&b->control_polling);
 	pool->config.box_size = BOX_DEFAULT_SIZE;

@@ -62,6 +62,7 @@ void tx_commit_finish(struct pool *pool, struct box *box, uint32_t slot)
 {
 	struct tx_rec *rec = tx_rec(pool, slot);
 
+	tx_move_end(pool, box, slot);
 	box->nr_writing--;
 	pool->boxes->sent++;
 	pool->boxes->sent_bytes += rec->size;

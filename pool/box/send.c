@@ -24,7 +24,7 @@ static bool tx_deadlocked(struct pool *pool, struct box *box, uint32_t handle)
 	const struct handle *own = handle_mem(pool, handle);
 
 	if (!own->holding || box->nr_queued || box->nr_invalidating ||
-	    box->nr_delivered || box->nr_held)
+	    box->nr_delivered || box->nr_held || box->nr_moving)
 		return false;
 	return box->nr_holding - own->holding == box->nr_stalled - own->stalled;
 }
@@ -51,6 +51,7 @@ int tx_drop(struct pool *pool, const struct op *op, struct box *box,
 	jset(&pool->journal, h->work.error, error);
 	jset(&pool->journal, h->work.stage, stage);
 	journal_commit(&pool->journal, result);
+	tx_move_end(pool, box, tx->slot);
 	tx->range = NULL;
 	tx_release_range(pool, box, range);
 	return result;
@@ -68,7 +69,7 @@ static int tx_fail(struct pool *pool, const struct op *op, struct box *box,
 
 static bool tx_error_is_final(int err)
 {
-	return err != -EAGAIN && err != -ENOMEM;
+	return err != -EAGAIN && err != -EINPROGRESS && err != -ENOMEM;
 }
 
 /* Has a transaction for the handle's next write. */
@@ -93,18 +94,26 @@ static int tx_begin(struct pool *pool, struct box *box, struct handle_rec *h)
 	return 0;
 }
 
-/* A range with room for @p behind what is written already. */
+/*
+ * A range with room for @len bytes behind what is written already.
+ * @range: NULL: others come first.
+ */
 static int tx_find_room(struct pool *pool, struct box *box, uint32_t handle,
-			const struct payload *p, struct range **range)
+			size_t len, struct range **range)
 {
 	struct handle_rec *h = handle_rec(pool, handle);
 	struct tx_rec *rec = tx_rec(pool, h->work.tx);
 	int err;
 
-	if (p->len > box->rec->size - rec->size)
+	if (len > box->rec->size - rec->size)
 		return -EMSGSIZE;
-	err = tx_room(pool, box, h->work.tx, rec->size + p->len, h->uid, range);
-	if (err)
+	err = tx_check_quota(pool, box, h->work.tx, rec->size + len, h->uid);
+	if (!err)
+		err = range ? tx_room(pool, box, h->work.tx, rec->size + len,
+				      h->uid, range)
+			    : -EAGAIN;
+	/* What moves has found room; it is whole until the write is tried. */
+	if (err && err != -EINPROGRESS)
 		h->work.stalled = 1;
 	if (err == -EAGAIN && tx_deadlocked(pool, box, handle))
 		err = -EDEADLK;
@@ -139,11 +148,11 @@ static void tx_add(struct pool *pool, const struct op *op, struct box *box,
 		tx_commit_finish(pool, box, slot);
 }
 
-static int tx_write_to(struct pool *pool, const struct op *op, struct box *box,
-		       uint32_t handle, const struct payload *p, bool commit)
+/* All that can fail before a byte is written.  @range: see tx_find_room(). */
+static int tx_prepare(struct pool *pool, const struct op *op, struct box *box,
+		      uint32_t handle, size_t len, struct range **range)
 {
 	struct handle_rec *h = handle_rec(pool, handle);
-	struct range *range;
 	int err;
 
 	if (box_removed(box))
@@ -157,10 +166,24 @@ static int tx_write_to(struct pool *pool, const struct op *op, struct box *box,
 		h->work.stalled = 1;
 		return err;
 	}
-	err = tx_find_room(pool, box, handle, p, &range);
+	err = tx_find_room(pool, box, handle, len, range);
+	if (!err || err == -EINPROGRESS)
+		return err;
+	if (tx_error_is_final(err))
+		return tx_fail(pool, op, box, h, err);
+	tx_move_end(pool, box, h->work.tx);
+	return err;
+}
+
+static int tx_write_to(struct pool *pool, const struct op *op, struct box *box,
+		       uint32_t handle, const struct payload *p, bool commit)
+{
+	struct handle_rec *h = handle_rec(pool, handle);
+	struct range *range;
+	int err = tx_prepare(pool, op, box, handle, p->len, &range);
+
 	if (err)
-		return tx_error_is_final(err) ? tx_fail(pool, op, box, h, err)
-					      : err;
+		return err;
 	err = tx_write_payload(
 		pool, box, range_offset(range) + tx_rec(pool, h->work.tx)->size,
 		p);
@@ -187,6 +210,20 @@ int tx_write(struct pool *pool, const struct op *op, uint32_t handle,
 	return err;
 }
 
+int tx_write_later(struct pool *pool, const struct op *op, uint32_t handle,
+		   size_t len)
+{
+	struct box *box = box_of_slot(pool, handle_rec(pool, handle)->box);
+	int64_t done;
+	int err;
+
+	if (journal_replayed(&pool->journal, op->token, &done))
+		return done;
+	err = tx_prepare(pool, op, box, handle, len, NULL);
+	handle_recount(pool, box, handle);
+	return err;
+}
+
 bool tx_has_space(struct pool *pool, uint32_t handle)
 {
 	struct handle_rec *h = handle_rec(pool, handle);
@@ -197,9 +234,12 @@ bool tx_has_space(struct pool *pool, uint32_t handle)
 void tx_interrupted(struct pool *pool, uint32_t handle)
 {
 	struct handle_rec *h = handle_rec(pool, handle);
+	struct box *box = box_of_slot(pool, h->box);
 
 	h->work.stalled = 1;
-	handle_recount(pool, box_of_slot(pool, h->box), handle);
+	if (h->work.tx)
+		tx_move_end(pool, box, h->work.tx);
+	handle_recount(pool, box, handle);
 }
 
 bool tx_is_writer(struct pool *pool, uint32_t handle, pid_t pid)

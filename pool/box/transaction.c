@@ -37,6 +37,8 @@ static struct tx *tx_slot_memory(struct pool *pool, struct box *box,
 	tx->box = box;
 	tx->slot = slot;
 	tx->range = NULL;
+	tx->to = NULL;
+	tx->in_moves = false;
 	tx->holders = 0;
 	return tx;
 }
@@ -100,6 +102,7 @@ void tx_forget(struct pool *pool, struct box *box, uint32_t slot)
 {
 	struct tx *tx = tx_mem(pool, slot);
 
+	tx_move_end(pool, box, slot);
 	tx_release_range(pool, box, tx->range);
 	tx->range = NULL;
 	pool_user_record_free(pool, &pool->boxes->txs, tx_rec(pool, slot)->uid,

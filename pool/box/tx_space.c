@@ -110,42 +110,24 @@ static int tx_no_room(int err)
 	return err == -ENOSPC ? -EAGAIN : err;
 }
 
-/* Charges @uid for @bytes, of which @moving, at most, it gives back soon. */
-static int tx_charge(struct pool *pool, uid_t uid, uint64_t bytes,
-		     uint64_t moving)
+static int tx_charge(struct pool *pool, uid_t uid, uint64_t bytes)
 {
-	int err;
-
 	/* The owner's limit is the pool's size, and reclaim may make room. */
-	if (moving > bytes || user_is_owner(pool, uid))
-		moving = bytes;
-	err = user_charge(pool, uid, USER_BOX_BYTES, bytes - moving);
-	if (err)
-		return err;
-	err = user_charge_anyway(pool, uid, USER_BOX_BYTES, moving);
-	if (err)
-		user_uncharge(pool, uid, USER_BOX_BYTES, bytes - moving);
-	return err;
+	return (user_is_owner(pool, uid) ? user_charge_anyway : user_charge)(
+		pool, uid, USER_BOX_BYTES, bytes);
 }
 
-/*
- * Reserves a new range.  @moving: bytes of a range of @uid that the new one
- * replaces; they do not count against the quotas.
- */
-static int tx_reserve(struct pool *pool, struct box *box, uint64_t size,
-		      uid_t uid, uint64_t moving, struct range **out)
+int tx_reserve(struct pool *pool, struct box *box, uint64_t size, uid_t uid,
+	       struct range **out)
 {
-	uint64_t quota = tx_quota(pool, box, uid);
 	struct page_run used, unused;
 	struct range *range;
 	int err;
 
-	if (quota != UINT64_MAX)
-		quota += moving;
-	err = range_reserve(box->ranges, size, uid, quota, &range, &used);
+	err = range_reserve(box->ranges, size, uid, UINT64_MAX, &range, &used);
 	if (err)
 		return tx_no_room(err);
-	err = tx_charge(pool, uid, range_size(range), moving);
+	err = tx_charge(pool, uid, range_size(range));
 	if (err)
 		goto err_range;
 	err = tx_use_pages(pool, box, &used);
@@ -170,12 +152,12 @@ static int tx_grow(struct pool *pool, struct box *box, struct range *range,
 	struct page_run used, unused;
 	int err;
 
-	err = range_resize(box->ranges, range, size, tx_quota(pool, box, uid),
-			   &used, &unused);
+	err = range_resize(box->ranges, range, size, UINT64_MAX, &used,
+			   &unused);
 	if (err)
 		return tx_no_room(err);
 	more = range_size(range) - before;
-	err = tx_charge(pool, uid, more, 0);
+	err = tx_charge(pool, uid, more);
 	if (!err) {
 		err = tx_use_pages(pool, box, &used);
 		if (err)
@@ -187,58 +169,50 @@ static int tx_grow(struct pool *pool, struct box *box, struct range *range,
 	return err;
 }
 
-static int tx_copy(struct region *region, uint64_t to, uint64_t from,
-		   uint64_t len)
+int tx_check_quota(struct pool *pool, struct box *box, uint32_t slot,
+		   uint64_t total, uid_t uid)
 {
-	char buf[16384];
-	int err = 0;
+	const struct tx *tx = tx_mem(pool, slot);
+	const struct range *range = tx->to ? tx->to : tx->range;
+	uint64_t quota = tx_quota(pool, box, uid), held, more;
 
-	while (len && !err) {
-		size_t n = len < sizeof(buf) ? len : sizeof(buf);
-
-		err = region_read(region, from, buf, n);
-		if (!err)
-			err = region_write(region, to, buf, n);
-		from += n;
-		to += n;
-		len -= n;
-	}
-	return err;
+	total = total ? (total + RANGE_ALIGN - 1) & -(uint64_t)RANGE_ALIGN
+		      : RANGE_ALIGN;
+	if (range && total <= range_size(range))
+		return 0;
+	more = total - (range ? range_size(range) : 0);
+	held = range_owner_bytes(box->ranges, uid, NULL);
+	if (held > quota || more > quota - held)
+		return -EDQUOT;
+	/* -ENOSPC, too little is left for others than the owner, may pass. */
+	return user_may_charge(pool, uid, USER_BOX_BYTES, more) == -EDQUOT
+		       ? -EDQUOT
+		       : 0;
 }
 
 int tx_room(struct pool *pool, struct box *box, uint32_t slot, uint64_t total,
 	    uid_t uid, struct range **out)
 {
-	struct tx_rec *rec = tx_rec(pool, slot);
 	struct tx *tx = tx_mem(pool, slot);
-	struct range *range = NULL;
-	uint64_t moving;
-	int err;
+	int err = 0;
 
 	if (!tx->range)
-		return tx_reserve(pool, box, total, uid, 0, out);
-	err = 0;
-	if (total > range_size(tx->range))
-		err = tx_grow(pool, box, tx->range, total, uid);
-	if (err != -EAGAIN) {
-		*out = tx->range;
-		return err;
+		return tx_reserve(pool, box, total, uid, out);
+	if (!tx->to) {
+		if (total > range_size(tx->range))
+			err = tx_grow(pool, box, tx->range, total, uid);
+		if (err != -EAGAIN) {
+			*out = tx->range;
+			return err;
+		}
+		/* Another range is behind it: move, with room to grow. */
+		if (total <= box->rec->size / 2 &&
+		    !tx_check_quota(pool, box, slot, total * 2, uid))
+			err = tx_move(pool, box, slot, total * 2, uid, out);
+		if (tx->to || !err)
+			return err;
 	}
-	/* Another range is behind it: move, with room to grow if possible. */
-	moving = range_size(tx->range);
-	if (total <= box->rec->size / 2)
-		err = tx_reserve(pool, box, total * 2, uid, moving, &range);
-	if (err)
-		err = tx_reserve(pool, box, total, uid, moving, &range);
-	if (err)
-		return err;
-	err = tx_copy(box->region, range_offset(range), rec->offset, rec->size);
-	if (err) {
-		tx_release_range(pool, box, range);
-		return err;
-	}
-	*out = range;
-	return 0;
+	return tx_move(pool, box, slot, total, uid, out);
 }
 
 int tx_write_payload(struct pool *pool, struct box *box, uint64_t off,

@@ -31,8 +31,15 @@ struct purged_file {
 };
 
 struct pool_ops {
-	/* Space was freed in the box: senders that wait may try again. */
+	/* Space was freed in the box, or a transaction has moved: senders that
+	 * wait may try again. */
 	void (*space)(void *arg, struct box *box);
+	/*
+	 * Transactions have to be copied: call tx_moves_go_on() until it returns
+	 * false, and give others the lock in between.  NULL, or another return
+	 * value than 0: they are copied at once.
+	 */
+	int (*moves)(void *arg);
 	/* A transaction was queued: receivers that wait may try again. */
 	void (*queued)(void *arg, struct box *box);
 	/*

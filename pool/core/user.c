@@ -29,6 +29,7 @@ struct users {
 	struct user *empty; /* the one that holds nothing, NULL: none */
 	uid_t owner;
 	uint64_t total[USER_ITEMS];
+	uint64_t nobodys[USER_ITEMS]; /* of the total: see user_disown() */
 	uint64_t max[USER_ITEMS];
 };
 
@@ -215,6 +216,20 @@ void user_uncharge(struct pool *pool, uid_t uid, enum user_item item,
 		user_set_empty(users, u);
 }
 
+void user_disown(struct pool *pool, uid_t uid, enum user_item item, uint64_t n)
+{
+	user_uncharge(pool, uid, item, n);
+	pool->users->nobodys[item] += n;
+	pool->users->total[item] += n;
+}
+
+int user_own(struct pool *pool, uid_t uid, enum user_item item, uint64_t n)
+{
+	pool->users->nobodys[item] -= n;
+	pool->users->total[item] -= n;
+	return user_add(pool->users, uid, item, n);
+}
+
 uint64_t user_held(struct pool *pool, uid_t uid, enum user_item item)
 {
 	const struct user *u = user_find(pool->users, uid);
@@ -357,7 +372,7 @@ const char *users_check(struct pool *pool,
 	else if (!users_agree(users, &counts) || !users_agree(&counts, users))
 		broken = "a user's records are miscounted";
 	for (int i = 0; i < USER_ITEMS && !broken; i++)
-		if (total[i] != users->total[i])
+		if (total[i] + users->nobodys[i] != users->total[i])
 			broken = "the users' sum is miscounted";
 	users_clear(&counts);
 	return broken;

@@ -71,6 +71,13 @@ int user_charge_anyway(struct pool *pool, uid_t uid, enum user_item item,
 void user_uncharge(struct pool *pool, uid_t uid, enum user_item item,
 		   uint64_t n);
 
+/**
+ * user_disown - @n of what @uid was charged for are nobody's, but there.
+ * user_own - they are @uid's again.  Return: 0; -ENOMEM, not if it has anything.
+ */
+void user_disown(struct pool *pool, uid_t uid, enum user_item item, uint64_t n);
+int user_own(struct pool *pool, uid_t uid, enum user_item item, uint64_t n);
+
 /** user_is_owner - may @uid use the reserve? */
 bool user_is_owner(const struct pool *pool, uid_t uid);
 

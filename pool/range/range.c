@@ -479,6 +479,18 @@ void range_free(struct range_allocator *ra, struct range *range,
 	hole_insert(ra, range);
 }
 
+int range_set_owner(struct range_allocator *ra, struct range *range,
+		    uid_t owner)
+{
+	struct owner *before = range->owner;
+
+	if (!owner_find(ra, owner) && slots_prepare(ra))
+		return -ENOMEM;
+	range->owner = owner_charge(ra, owner, length(range));
+	owner_discharge(ra, before, length(range));
+	return 0;
+}
+
 uint64_t range_offset(const struct range *range)
 {
 	return range->offset;

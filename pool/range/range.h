@@ -24,6 +24,9 @@
 struct range_allocator;
 struct range; /* one reserved range; valid until range_free() */
 
+/* An owner that is no user: see range_set_owner(). */
+#define RANGE_NOBODY ((uid_t)-1)
+
 /* A run of pages; nr 0 means none. */
 struct page_run {
 	uint32_t first;
@@ -89,6 +92,13 @@ int range_resize(struct range_allocator *ra, struct range *range, uint64_t size,
  */
 void range_free(struct range_allocator *ra, struct range *range,
 		struct page_run *unused);
+
+/**
+ * range_set_owner - another one is charged for @range; no quota is looked at.
+ * Return: 0; -ENOMEM, not if @owner holds another range.
+ */
+int range_set_owner(struct range_allocator *ra, struct range *range,
+		    uid_t owner);
 
 uint64_t range_offset(const struct range *range); /* bytes */
 uint64_t range_size(const struct range *range); /* bytes, rounded up to 8 */

@@ -17,6 +17,8 @@
  *	chain		makes and removes such directories, again and again
  *	control		NR open files of .pool/; opens and closes more
  *	files		NR open files; reads and writes them in turn
+ *	moves		a transaction of NR MiB, which has to move as often as
+ *			it grows; lets it grow
  *	full		fills the pool with files, and goes on writing
  *
  * It makes as many as it is let, up to NR, prints "ready" and their number, and
@@ -177,6 +179,29 @@ static void attack_pollers(void)
 			epoll_ctl(ep, EPOLL_CTL_MOD, fds[i], &event);
 	}
 	free(fds);
+}
+
+/* There is another one behind it each time. */
+static void attack_moves(void)
+{
+	static char mib[1 << 20], page[PAGE];
+	long n = 0;
+	int fd;
+
+	make_box(mine);
+	/* No room for twice as much behind it. */
+	if (truncate(path_of("box/%s/data", mine), (nr * 11 / 4 + 1) << 20) < 0)
+		fail(mine);
+	fd = open_box(mine, "send", O_WRONLY);
+	while (n < nr && write(fd, mib, sizeof(mib)) == sizeof(mib))
+		n++;
+	ready(n);
+	while (more()) {
+		send_to(mine, page, sizeof(page));
+		if (write(fd, page, 8) != 8)
+			fail("write");
+		take_from(mine);
+	}
 }
 
 static void attack_removed(void)
@@ -412,7 +437,7 @@ static const struct kind {
 	{ "writers", attack_writers }, { "deep", attack_deep },
 	{ "chain", attack_chain },     { "control", attack_control },
 	{ "files", attack_files },     { "full", attack_full },
-	{ "pollers", attack_pollers },
+	{ "pollers", attack_pollers }, { "moves", attack_moves },
 };
 
 int main(int argc, char **argv)
