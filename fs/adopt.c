@@ -4,13 +4,12 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fs/kernel/say.h"
 #include "fs/request/events.h"
 #include "pool/adopt.h"
 
@@ -21,42 +20,33 @@ struct adoption {
 	struct wrongs wrongs;
 };
 
-__attribute__((format(printf, 2, 3))) static void say(const struct adoption *a,
-						      const char *fmt, ...)
-{
-	va_list ap;
-
-	fprintf(stderr, "poolfs: --store %s: ", a->store->path);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-}
-
 static void on_wrong(void *arg, const char *text)
 {
 	struct adoption *a = arg;
 
 	if (a->wrongs.nr <= LINES_MAX)
-		say(a, "%s: %s", a->wrongs.drop ? "dropped" : "wrong", text);
+		say("--store %s: %s: %s", a->store->path,
+		    a->wrongs.drop ? "dropped" : "wrong", text);
 }
 
 /* Return: the exit status. */
 static int adopt(struct adoption *a)
 {
+	const char *path = a->store->path;
 	struct wrongs *w = &a->wrongs;
 	int err = events_validate(a->store->dirfd, w);
 
 	if (!err)
 		err = pool_adopt(a->store, w);
 	if (w->nr > LINES_MAX)
-		say(a, "and %llu more", (unsigned long long)w->nr - LINES_MAX);
+		say("--store %s: and %llu more", path,
+		    (unsigned long long)w->nr - LINES_MAX);
 	if (err == -EUCLEAN && w->nr)
-		say(a,
-		    "it is not as poolfs has left it; --repair drops what is "
-		    "wrong, and mounts the rest");
+		say("--store %s: it is not as poolfs has left it; --repair "
+		    "drops what is wrong, and mounts the rest",
+		    path);
 	else if (err)
-		say(a, "cannot be adopted: %s", strerror(-err));
+		say("--store %s: cannot be adopted: %s", path, strerror(-err));
 	return err ? 1 : 0;
 }
 
@@ -66,7 +56,6 @@ int adopt_store(struct store *store, bool repair)
 	int status;
 	pid_t pid;
 
-	fflush(stderr);
 	pid = fork();
 	if (pid < 0)
 		return -errno;
@@ -85,7 +74,8 @@ int adopt_store(struct store *store, bool repair)
 		;
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status) ? -EUCLEAN : 0;
-	say(&a, "looking at it was ended by signal %d; use another directory",
-	    WTERMSIG(status));
+	say("--store %s: looking at it was ended by signal %d; use another "
+	    "directory",
+	    store->path, WTERMSIG(status));
 	return -EUCLEAN;
 }

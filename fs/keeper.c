@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,13 +19,14 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "fs/adopt.h"
 #include "fs/kernel/capability.h"
 #include "fs/kernel/harden.h"
 #include "fs/kernel/mount.h"
+#include "fs/kernel/say.h"
+#include "fs/refuse.h"
 #include "fs/request/buffer.h"
 #include "fs/request/context.h"
 #include "fs/supervise.h"
@@ -97,7 +99,7 @@ static void keeper_ready(void *arg)
 		return;
 	keeper_silence(2);
 	if (write(k->ready_fd, "", 1) < 0)
-		syslog(LOG_WARNING, "nobody waited for the mount");
+		say("nobody waited for the mount");
 	close(k->ready_fd);
 	k->ready_fd = -1;
 }
@@ -169,18 +171,36 @@ static void keeper_detach(struct keeper *k)
 	k->ready_fd = fds[1];
 }
 
+/*
+ * What was left has the connection open, so it does not end with us.  Somebody
+ * may still use the file system, which has no mount any more: without an answer
+ * they would wait for ever.
+ */
+static void keeper_end_connection(int fd, int abort_fd)
+{
+	if (mount_is_alive(fd) &&
+	    (abort_fd < 0 || write(abort_fd, "1", 1) < 0 || mount_is_alive(fd)))
+		refuse_in_background(fd);
+	if (abort_fd >= 0)
+		close(abort_fd);
+	close(fd);
+}
+
 /* libfuse does not unmount a file system that umount -f has aborted. */
 static void keeper_unmount(struct keeper *k)
 {
 	const char *dir = k->options->mountpoint;
+	int fd = -1, abort_fd = -1;
 	struct statfs sfs;
 
-	/* What was left has the connection open: nobody would answer those who
-	 * use the mount. */
-	if (k->supervisor.left)
-		mount_abort(k->shared->device);
+	if (k->supervisor.left) {
+		fd = fcntl(fuse_session_fd(k->mount), F_DUPFD_CLOEXEC, 3);
+		abort_fd = mount_abort_open(k->shared->device);
+	}
 	mount_end(k->mount, dir, k->shared->device);
 	fuse_session_destroy(k->mount);
+	if (fd >= 0)
+		keeper_end_connection(fd, abort_fd);
 	/* Another file system may be mounted there by now: do not access it, or
 	 * it could not be unmounted meanwhile. */
 	if (mount_was_removed(k->mount_id))
@@ -215,7 +235,8 @@ int keeper_run(const struct options *options)
 	int status = 1;
 
 	harden_process();
-	openlog("poolfs", LOG_PID, LOG_DAEMON);
+	/* A message that nobody reads must not end the mount. */
+	signal(SIGPIPE, SIG_IGN);
 	if (!options->foreground)
 		keeper_detach(&k);
 	keeper_limit_privileges();

@@ -25,15 +25,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "fs/kernel/process.h"
+#include "fs/kernel/say.h"
+#include "fs/refuse.h"
 #include "fs/request/context.h"
 #include "fs/worker/worker.h"
 #include "shrinker/clock.h"
@@ -65,20 +65,6 @@
 #define KILL_NS (2 * SECOND)
 #define STOP_NS (10 * SECOND) /* to end when asked to */
 #define STOP_START_NS (2 * SECOND) /* the same for one that is not ready */
-
-void say(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsyslog(LOG_WARNING, fmt, ap);
-	va_end(ap);
-	fputs("poolfs: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-}
 
 /* How many processes the kernel has killed for want of memory, in any group. */
 static uint64_t oom_kills(void)
@@ -241,8 +227,8 @@ static bool in_call(const struct mount_shared *sh, pid_t tid)
 }
 
 /*
- * Are there threads left, and is each of them held up in a call into the kernel's
- * cache?  Such a thread does nothing more when its call returns.
+ * Are there threads left, and is each of them held up in a call that may wait?
+ * Such a thread does nothing more when its call returns.
  */
 static bool held_up_in_calls(const struct supervisor *s)
 {
@@ -400,27 +386,6 @@ static void note_ready(struct supervisor *s, const siginfo_t *info)
 	s->ready(s->arg);
 }
 
-/*
- * Answers all requests that the last worker has left unanswered: they hold up
- * its end, and no other worker will come.
- */
-static void refuse_requests(struct supervisor *s)
-{
-	int fd = fuse_session_fd(s->mount);
-	void *buf = malloc(REQUEST_BUFFER);
-	struct wire_request r;
-	ssize_t n;
-
-	if (!buf)
-		return;
-	fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
-	wire_notify_resend(fd);
-	while ((n = read(fd, buf, REQUEST_BUFFER)) > 0)
-		if (wire_parse(buf, n, &r) && wire_has_reply(&r))
-			wire_reply_error(fd, r.raw_unique, -ENOTCONN);
-	free(buf);
-}
-
 void supervise_stop(struct supervisor *s)
 {
 	int64_t kill_ns, give_up_ns = 0, now = clock_ns();
@@ -442,8 +407,9 @@ void supervise_stop(struct supervisor *s)
 		now = clock_ns();
 		if (!ended && now > kill_ns)
 			kill(s->worker, SIGKILL);
+		/* What it has left unanswered holds up its end. */
 		if (ended)
-			refuse_requests(s);
+			refuse_requests(fuse_session_fd(s->mount));
 		if (!give_up_ns && (ended || now > kill_ns))
 			give_up_ns = now + KILL_NS;
 		if (give_up_ns && now > give_up_ns) {

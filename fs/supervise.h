@@ -62,7 +62,4 @@ int supervise(struct supervisor *s);
  */
 void supervise_stop(struct supervisor *s);
 
-/** say - to the log, and to the user who waits for the mount. */
-__attribute__((format(printf, 1, 2))) void say(const char *fmt, ...);
-
 #endif

@@ -521,14 +521,16 @@ stopped_for_long() {
 	done
 }
 
-# bats test_tags=alone
-@test "who has a file open is told of the end, whatever holds up an earlier worker" {
-	need user_mount
+# processes_of_pool: of the mount POOL.
+processes_of_pool() {
+	pgrep -f -- "^$POOLFS $POOL "
+}
+
+# open_at_the_end: the keeper ends while a thread of a worker that has died has
+# the connection open, and somebody a file.
+open_at_the_end() {
 	local keeper worker status=0
 
-	is_mounted /sys/fs/fuse/connections ||
-		skip "nobody can end a connection without fusectl"
-	pool_as_user_start
 	keeper=$(pool_pid keeper)
 	worker=$(pool_pid worker)
 	W=$(mktemp -d "$POOL_TMP/work.XXXXXX")
@@ -554,11 +556,66 @@ stopped_for_long() {
 	sleep 0.3
 	kill -TERM "$keeper"
 	wait_until 10 not_running "$keeper"
+	fails is_mounted "$POOL"
 	echo >&8
 	exec 8>&-
 	wait "$BG_PID" || status=$?
 	is 1 "$status"
-	fails is_mounted "$POOL"
+	[[ -d /proc/$worker ]]
 	unhang
+	# and nothing is left
+	wait_until 10 eval '! processes_of_pool'
 	forget "pool.${POOL//\//_}"
+}
+
+@test "who has a file open is told of the end, whatever holds up an earlier worker" {
+	need user_mount
+	pool_as_user_start
+	# so that the keeper cannot end the connection
+	! is_mounted "$CONNECTIONS" ||
+		chmod 0 "$CONNECTIONS/$(connection_of "$POOL")/abort"
+	open_at_the_end
+}
+
+@test "the same where the keeper can end the connection" {
+	need root user_mount
+	fusectl_mount || skip "fusectl cannot be mounted"
+	pool_as_user_start
+	open_at_the_end
+}
+
+# fill_pipe PIPE: until it is full.
+fill_pipe() {
+	timeout 10 dd if=/dev/zero of="$1" bs=4096 count=100 oflag=nonblock \
+		2>/dev/null || true
+}
+
+@test "a keeper whose messages nobody reads does not wait" {
+	local err i
+	tmp
+	POOL=$(mktemp -d "$POOL_TMP/mnt.XXXXXX")
+	err=$POOL_TMP/err
+	mkfifo "$err"
+	exec 8<>"$err"
+	fill_pipe "$err"
+	note "pool.${POOL//\//_}" "$POOL" 0
+	background "$POOLFS" -f "$POOL" 2>"$err"
+	wait_until 10 pool_answers "$POOL"
+	note "pool.${POOL//\//_}" "$POOL" "$BG_PID"
+	for i in 1 2 3; do
+		kill -KILL "$(pool_pid worker)"
+		is "$i" "$(timeout 20 cat "$POOL/.pool/stats" | json restarts)"
+	done
+	# and says how many were lost
+	timeout 1 cat <&8 >/dev/null || true
+	kill -KILL "$(pool_pid worker)"
+	is 4 "$(timeout 20 cat "$POOL/.pool/stats" | json restarts)"
+	timeout 1 cat <&8 >"$POOL_TMP/said" || true
+	grep -q '([3-9] messages before were lost)$' "$POOL_TMP/said" ||
+		fail "$(<"$POOL_TMP/said")"
+	# the same where there is no reader
+	exec 8>&-
+	kill -KILL "$(pool_pid worker)"
+	is 5 "$(timeout 20 cat "$POOL/.pool/stats" | json restarts)"
+	pool_stop
 }

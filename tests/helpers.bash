@@ -171,6 +171,7 @@ leftovers() {
 		zram.*) [[ -e /sys/block/zram$path ]] && echo "zram$path" ;;
 		cgroup.*) [[ -d $path ]] && echo "the cgroup $path" ;;
 		tmp.*) [[ -d $path ]] && echo "the directory $path" ;;
+		ctl.*) is_mounted "$path" && echo "a mount on $path" ;;
 		pid.*) kill -0 "$path" 2>/dev/null && echo "process $path" ;;
 		esac
 	done
@@ -190,6 +191,11 @@ clean_up() {
 	done
 	for note in "$POOLFS_STATE"/pool.*; do
 		[[ -e $note ]] && pool_end "$note"
+	done
+	for note in "$POOLFS_STATE"/ctl.*; do
+		[[ -e $note ]] || continue
+		umount "$(head -n 1 "$note")" 2>/dev/null || true
+		rm -f "$note"
 	done
 	for note in "$POOLFS_STATE"/tmp.*; do
 		[[ -e $note ]] || continue
@@ -333,13 +339,24 @@ pool_end() {
 		# -f aborts the connection, whoever waits for it wakes up; the
 		# file does the same where a user mounted or umount fails
 		timeout 5 umount -c -f -l "$dir" || fusermount3 -uz "$dir"
-		wait_until 1 test ! -e "/sys/fs/fuse/connections/$nr" ||
-			echo 1 >"/sys/fs/fuse/connections/$nr/abort"
+		wait_until 1 test ! -e "$CONNECTIONS/$nr" ||
+			echo 1 >"$CONNECTIONS/$nr/abort"
 	fi 2>/dev/null
 	((keeper > 1)) && ! not_running "$keeper" &&
 		kill -KILL "$keeper" 2>/dev/null
 	rm -f "$1"
 	return 0
+}
+
+CONNECTIONS=/sys/fs/fuse/connections
+
+# fusectl_mount: mounts the control file system of FUSE there, if it is not.
+# clean_up unmounts it.
+fusectl_mount() {
+	is_mounted "$CONNECTIONS" && return
+	note ctl.fusectl "$CONNECTIONS"
+	mount -t fusectl fusectl "$CONNECTIONS" 2>/dev/null ||
+		{ forget ctl.fusectl && false; }
 }
 
 # ---- ordinary users ------------------------------------------------------

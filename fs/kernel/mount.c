@@ -55,26 +55,20 @@ bool mount_was_removed(uint64_t id)
 }
 
 /* While the connection lives, no other file system has its device number. */
-static bool is_alive(struct fuse_session *mount)
+bool mount_is_alive(int fd)
 {
-	struct pollfd p = { .fd = fuse_session_fd(mount) };
+	struct pollfd p = { .fd = fd };
 
 	return poll(&p, 1, 0) >= 0 && !(p.revents & POLLERR);
 }
 
-void mount_abort(uint64_t device)
+int mount_abort_open(uint64_t device)
 {
 	char path[64];
-	int fd;
 
 	snprintf(path, sizeof(path), "/sys/fs/fuse/connections/%u/abort",
 		 minor(device));
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	if (write(fd, "1", 1) < 0)
-		perror(path);
-	close(fd);
+	return open(path, O_WRONLY | O_CLOEXEC);
 }
 
 void mount_remove(struct fuse_session *mount, const char *dir, uint64_t device)
@@ -94,8 +88,8 @@ void mount_remove(struct fuse_session *mount, const char *dir, uint64_t device)
  */
 void mount_end(struct fuse_session *mount, const char *dir, uint64_t device)
 {
-	if (geteuid() == 0 && is_alive(mount) && device &&
-	    mount_device(dir) == device)
+	if (geteuid() == 0 && mount_is_alive(fuse_session_fd(mount)) &&
+	    device && mount_device(dir) == device)
 		umount2(dir, MNT_FORCE | MNT_DETACH | UMOUNT_NOFOLLOW);
 	fuse_session_unmount(mount);
 }

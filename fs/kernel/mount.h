@@ -29,12 +29,16 @@ bool mount_was_removed(uint64_t id);
  */
 void mount_end(struct fuse_session *mount, const char *dir, uint64_t device);
 
+/** mount_is_alive - has the connection not ended?  @fd: of /dev/fuse. */
+bool mount_is_alive(int fd);
+
 /**
- * mount_abort - end the FUSE connection of the mount with this mount_device(), as
- * the user who has made it may.  Nothing happens where the kernel's control file
- * system is not mounted.
+ * mount_abort_open - a byte that is written there ends the FUSE connection of
+ * this mount_device(), also when it is not mounted any more.
+ * Return: a descriptor; -1 where the kernel's control file system is not
+ * mounted.
  */
-void mount_abort(uint64_t device);
+int mount_abort_open(uint64_t device);
 
 /**
  * mount_remove - the same for a process without the session's descriptor, when

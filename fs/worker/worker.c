@@ -17,6 +17,7 @@
 #include "fs/kernel/capability.h"
 #include "fs/kernel/filter.h"
 #include "fs/kernel/harden.h"
+#include "fs/kernel/say.h"
 #include "fs/kind/config.h"
 #include "fs/request/backing.h"
 #include "fs/request/buffer.h"
@@ -183,10 +184,9 @@ static void worker_confine(struct worker *w)
 	harden_privileges();
 	err = filter_install(&filter);
 	if (err)
-		fprintf(stderr,
-			"poolfs: %s: cannot limit the worker's system calls: "
-			"%s; going on without that\n",
-			w->options->mountpoint, strerror(-err));
+		say("%s: cannot limit the worker's system calls: %s; going on "
+		    "without that",
+		    w->options->mountpoint, strerror(-err));
 }
 
 /* Return: as worker_connect(). */
