@@ -37,9 +37,9 @@ static int plain_kill(struct call *c, uint32_t ino, uint32_t how, mode_t bits)
 		return err;
 	n = fuse_req_getgroups(c->req, GROUPS_MAX, groups + 1);
 	kill.nr_groups = 1 + (n > GROUPS_MAX ? GROUPS_MAX : n > 0 ? n : 0);
-	err = tree_setattr(w->pool, ino, &kill);
-	notify_attributes(w, ino);
-	return err;
+	/* The kernel asks for the mode of a file that has had such bits again:
+	 * see attr_timeout(). */
+	return tree_setattr(w->pool, ino, &kill);
 }
 
 /* FUSE_HANDLE_KILLPRIV_V2: the kernel does not clear them itself, and does not
@@ -119,7 +119,7 @@ void plain_create(struct call *c, const char *name, mode_t mode,
 	out = plain_how(w, fi->flags, &opened);
 	plain_stat_of(&stx, &st);
 	wire_create_fill(&reply, opened.inode, &st, LONG_TIMEOUT,
-			 attr_timeout(w, opened.inode), &out);
+			 attr_timeout(w, opened.inode, st.st_mode), &out);
 	fuse_reply_buf(c->req, (const char *)&reply, sizeof(reply));
 	memory_trim(w);
 }

@@ -39,7 +39,7 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (err)
 		fuse_reply_err(req, -err);
 	else
-		fuse_reply_attr(req, &st, attr_timeout(c.w, ino));
+		fuse_reply_attr(req, &st, attr_timeout(c.w, ino, st.st_mode));
 }
 
 /* Only plain files have a time of birth. */
@@ -62,7 +62,8 @@ void op_statx(struct worker *w)
 		statx_of_stat(&st, &stx);
 	}
 	if (!err) {
-		wire_statx_fill(&reply, &stx, attr_timeout(w, c.ino));
+		wire_statx_fill(&reply, &stx,
+				attr_timeout(w, c.ino, stx.stx_mode));
 		wire_reply(w->fuse_fd, w->request.raw_unique, &reply,
 			   sizeof(reply));
 	} else {

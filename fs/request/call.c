@@ -30,10 +30,13 @@ int call_getattr(struct call *c, struct stat *st)
  */
 #define MAPPED_TIMEOUT 1.0
 
-double attr_timeout(struct worker *w, uint64_t ino)
+double attr_timeout(struct worker *w, uint64_t ino, mode_t mode)
 {
 	enum inode_kind kind = inode_kind(ino);
 
+	/* A write clears these bits, and its answer cannot say so. */
+	if (kind == INODE_PLAIN && S_ISREG(mode) && mode & (S_ISUID | S_ISGID))
+		return 0;
 	if (kind == INODE_PLAIN && w->mode == MODE_PASSTHROUGH &&
 	    inode_opens(w->pool, ino))
 		return MAPPED_TIMEOUT;
@@ -63,7 +66,7 @@ int entry_of(const struct call *c, const struct inode_ops *ops, uint64_t child,
 	of.ops = ops;
 	err = call_getattr(&of, &e->attr);
 	e->ino = child;
-	e->attr_timeout = attr_timeout(c->w, child);
+	e->attr_timeout = attr_timeout(c->w, child, e->attr.st_mode);
 	e->entry_timeout = entry_timeout(child);
 	return err;
 }

@@ -97,8 +97,11 @@ struct inode_ops {
 /** call_getattr - *@st as the kernel is to see it.  Return: 0 or -errno. */
 int call_getattr(struct call *c, struct stat *st);
 
-/** attr_timeout - seconds that the kernel may keep the attributes of @ino. */
-double attr_timeout(struct worker *w, uint64_t ino);
+/**
+ * attr_timeout - seconds that the kernel may keep the attributes of @ino, of
+ * which @mode is one.
+ */
+double attr_timeout(struct worker *w, uint64_t ino, mode_t mode);
 
 /**
  * entry_of - what a look-up replies for @child.
