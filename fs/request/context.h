@@ -36,8 +36,9 @@
 #define BLAME_CRASH 7
 #define BLAME_KILL 1
 
-/* Threads that may be in calls into the kernel's cache at a time. */
-#define CALLS_MAX 128
+/* Threads that may be in calls that wait at a time: see fs/worker/dropper.c and
+ * pool/volatile/hole.c, which have limits. */
+#define CALLS_MAX 160
 
 /* How far a FORGET has come: see forget.c. */
 struct forget_note {
@@ -83,8 +84,7 @@ struct mount_shared {
 	void *buffer; /* REQUEST_BUFFER bytes, shared, too: see buffer.h */
 	struct forget_note forget;
 	struct listed_note listed;
-	/* Threads in calls that may wait for an answer of the next worker: they
-	 * touch nothing but the kernel's cache.  0: none. */
+	/* Threads in calls that may wait: see fs/worker/calls.h.  0: none. */
 	_Atomic int32_t calls[CALLS_MAX];
 	char why[256]; /* why the mount failed, for the user */
 };

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "fs/worker/calls.h"
 #include "fs/worker/worker_priv.h"
 
 /*
@@ -19,8 +19,6 @@ struct dropper {
 	TAILQ_ENTRY(dropper) link; /* of q->hung */
 	struct notify_queue *q;
 	struct notify_job *job; /* in hand */
-	pid_t tid;
-	_Atomic int32_t *shown; /* in mount_shared.calls; NULL */
 	uint64_t ino; /* of its last call */
 	int64_t since_ns; /* when the call that it is in began; 0: it is in none */
 	bool hung; /* given up: another has the turn */
@@ -36,28 +34,6 @@ struct notify_queue *dropper_queue(const struct dropper *d)
 }
 
 /* --- calls --- */
-
-/* The keeper need not wait for a thread that is in a call. */
-static void call_show(struct dropper *d)
-{
-	_Atomic int32_t *calls = d->q->worker->shared->calls;
-
-	for (int i = 0; i < CALLS_MAX; i++) {
-		int32_t none = 0;
-
-		if (atomic_compare_exchange_strong(&calls[i], &none, d->tid)) {
-			d->shown = &calls[i];
-			return;
-		}
-	}
-}
-
-static void call_hide(struct dropper *d)
-{
-	if (d->shown)
-		*d->shown = 0;
-	d->shown = NULL;
-}
 
 /* Return: false: the call must be left out. */
 static bool call_begin(struct dropper *d, uint64_t ino)
@@ -84,13 +60,13 @@ static bool call_begin(struct dropper *d, uint64_t ino)
 	}
 	pthread_mutex_unlock(&q->lock);
 	if (may)
-		call_show(d);
+		calls_begin(q->worker);
 	return may;
 }
 
 static void call_end(struct dropper *d)
 {
-	call_hide(d);
+	calls_end();
 	pthread_mutex_lock(&d->q->lock);
 	d->since_ns = 0;
 	pthread_mutex_unlock(&d->q->lock);
@@ -237,7 +213,6 @@ static void *dropper_thread(void *arg)
 	struct notify_job left;
 	struct work work;
 
-	d.tid = gettid();
 	self = &d;
 	if (turn_take(&d, &left))
 		notifier_finish(w, &left);

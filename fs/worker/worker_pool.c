@@ -12,12 +12,14 @@
 #include "fs/kind/box.h"
 #include "fs/request/backing.h"
 #include "fs/request/memory.h"
+#include "fs/worker/calls.h"
 #include "pool/store/store.h"
 #include "pool/tree/tree.h"
 #include "shrinker/reclaim.h"
 #include "shrinker/shrinker.h"
 
-/* --- the pool: see struct pool_ops; lock 1 is held, but in on_reclaimed() --- */
+/* --- the pool: see struct pool_ops; lock 1 is held, but in on_reclaimed() and in
+ * on_call_...() --- */
 
 static void on_space(void *arg, struct box *box)
 {
@@ -116,6 +118,16 @@ static void on_range_purged(void *arg, uint32_t ino, uint64_t off, uint64_t len,
 	notify_range_purged(w, ino, off, len);
 }
 
+static void on_call_begins(void *arg)
+{
+	calls_begin(worker_of(arg));
+}
+
+static void on_call_ends(void *arg)
+{
+	calls_end();
+}
+
 static void on_range_cut(void *arg, uint32_t ino, uint64_t off)
 {
 	notify_range_cut(worker_of(arg), ino, off);
@@ -139,6 +151,8 @@ static const struct pool_ops passthrough_pool_ops = {
 	.grow = on_grow,
 	.purged = on_purged,
 	.range_purged = on_range_purged,
+	.call_begins = on_call_begins,
+	.call_ends = on_call_ends,
 	.backing_open = on_open,
 	.backing_close = on_last_close,
 	.suspect = on_suspect,

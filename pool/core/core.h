@@ -80,6 +80,13 @@ struct pool_ops {
 	void (*range_purged)(void *arg, uint32_t inode, uint64_t off,
 			     uint64_t len, uint64_t pages);
 	/*
+	 * The calling thread, which has no lock, begins and ends a system call
+	 * in which a client may hold it up.  If it is killed meanwhile, it does
+	 * nothing more than to end that call.
+	 */
+	void (*call_begins)(void *arg);
+	void (*call_ends)(void *arg);
+	/*
 	 * The file was truncated to @off, or has ended (0): purged ranges
 	 * behind
 	 * @off do not exist any more.

@@ -22,9 +22,14 @@
 
 #include "pool/volatile/volatile_priv.h"
 
-/* The thread is looked at so often, and must be asleep twice in a row. */
-#define LOOK_NS 5000000
-#define LOOKS_MOST 200
+/*
+ * How long until the thread is looked at: first so long, then twice that, and so
+ * on.  It must be asleep twice in a row: a file that somebody writes to holds up
+ * all others for no longer.
+ */
+#define LOOK_NS 100000
+#define LOOK_MOST_NS 3200000
+#define LOOKS_MOST 300
 /* Holes that may be late, each with a thread that waits for it. */
 #define LATE_MAX 64
 
@@ -76,6 +81,20 @@ static int64_t hole_make(const struct hole *h)
 
 /* --- the thread --- */
 
+/* If the worker is killed meanwhile, the next one finds VRANGE_PURGING. */
+static int64_t hole_make_shared(const struct hole *h)
+{
+	const struct pool *pool = h->pool;
+	int64_t result;
+
+	if (pool->ops && pool->ops->call_begins)
+		pool->ops->call_begins(pool->arg);
+	result = hole_make(h);
+	if (pool->ops && pool->ops->call_ends)
+		pool->ops->call_ends(pool->arg);
+	return result;
+}
+
 static void hole_free(struct hole *h)
 {
 	close(h->fd);
@@ -117,7 +136,7 @@ static void *hole_thread(void *arg)
 	struct hole *h;
 
 	while ((h = thread_next(holes))) {
-		int64_t result = hole_make(h);
+		int64_t result = hole_make_shared(h);
 		bool late;
 
 		pthread_mutex_lock(&holes->lock);
@@ -155,27 +174,36 @@ static bool thread_sleeps(pid_t tid)
 	return end && end[1] == ' ' && end[2] == 'D';
 }
 
+/* Lock 4 held.  Until it is made, or so long. */
+static void hole_wait_for(struct holes *holes, const struct hole *h, long ns)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += ns;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	while (!h->made &&
+	       !pthread_cond_timedwait(&holes->made, &holes->lock, &until))
+		;
+}
+
 /* Lock 4 held.  Until it is made, or is late. */
-static void hole_wait(struct holes *holes, struct hole *h)
+static void hole_wait(struct holes *holes, const struct hole *h)
 {
 	int asleep = 0;
+	long ns = LOOK_NS;
 
 	for (int i = 0; i < LOOKS_MOST && asleep < 2; i++) {
-		struct timespec until;
-
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += LOOK_NS;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_nsec -= 1000000000;
-			until.tv_sec++;
-		}
-		if (!h->made)
-			pthread_cond_timedwait(&holes->made, &holes->lock,
-					       &until);
+		hole_wait_for(holes, h, ns);
 		if (h->made)
 			return;
 		asleep = !holes->next && thread_sleeps(holes->tid) ? asleep + 1
 								   : 0;
+		if (ns < LOOK_MOST_NS)
+			ns *= 2;
 	}
 }
 

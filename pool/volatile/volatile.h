@@ -15,12 +15,12 @@
 struct op;
 struct pool;
 struct users;
+struct wrongs;
 
 /* --- opening and closing (volatile.c) --- */
 
 /* Opens the table of ranges, and reads no record.  Return: 0 or -errno. */
 int volatile_open(struct pool *pool);
-struct wrongs;
 /*
  * Looks at each record of a store that comes from elsewhere, before
  * volatile_adopt(), and frees it if something is wrong.  Return: 0.

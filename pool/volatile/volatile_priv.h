@@ -50,6 +50,7 @@ struct vrange {
 	uint64_t first, end; /* pages */
 	uint64_t memory; /* pages that are not holes, when last measured */
 	bool purged; /* PURGED or PURGING */
+	bool made; /* PURGED: all of it is a hole */
 };
 
 #define RECHECK_MAX 64
@@ -211,6 +212,9 @@ int vfile_add_shrinker(struct pool *pool);
 
 /* --- vrange.c: the set of ranges --- */
 
+/** vrange_init - there are none. */
+void vrange_init(struct volatiles *t);
+
 /** vrange_find - the first range with a page in [first, end), or NULL. */
 struct vrange *vrange_find(struct volatiles *t, uint32_t inode, uint64_t first,
 			   uint64_t end);
@@ -237,6 +241,8 @@ void vrange_resize(struct pool *pool, struct vrange *v, uint64_t first,
 uint64_t vrange_purge(struct pool *pool, struct vrange *v);
 /** vrange_set_purged - UNPINNED -> PURGING: removes it from the LRU. */
 void vrange_set_purged(struct pool *pool, struct vrange *v);
+/** vrange_set_made - PURGING -> PURGED. */
+void vrange_set_made(struct pool *pool, struct vrange *v);
 
 /** vrange_drop - frees a published range. */
 void vrange_drop(struct pool *pool, struct vrange *v);
@@ -247,7 +253,7 @@ void vrange_update_flag(struct pool *pool, uint32_t inode);
 /** vrange_punch - punches its hole.  Return: as hole_punch(). */
 int64_t vrange_punch(struct pool *pool, const struct vrange *v);
 
-/** vrange_made_late - @freed: what hole_punch() did not return. */
+/** vrange_made_late - @freed: what hole_punch() could not return, or -errno. */
 void vrange_made_late(struct pool *pool, uint32_t inode, uint64_t first,
 		      uint64_t end, int64_t freed);
 
@@ -258,6 +264,15 @@ void vrange_made_late(struct pool *pool, uint32_t inode, uint64_t first,
  */
 void vrange_cut(struct pool *pool, uint32_t inode, uint64_t first, uint64_t end,
 		struct vrange **spare);
+/* The file was truncated to @size bytes. */
+void vrange_truncate(struct pool *pool, uint32_t inode, uint64_t size);
+/* The file has ended, or was purged as a whole. */
+void vrange_drop_all(struct pool *pool, uint32_t inode);
+
+/* --- vrange_measure.c --- */
+
+/* Measures the memory of an unpinned range. */
+void vrange_measure(struct pool *pool, struct vrange *v);
 /* The file's memory has changed in pages [first, end): measures its ranges. */
 void vrange_remeasure(struct pool *pool, uint32_t inode, uint64_t first,
 		      uint64_t end);
@@ -268,10 +283,9 @@ void vrange_remeasure(struct pool *pool, uint32_t inode, uint64_t first,
  */
 void vrange_remeasure_later(struct pool *pool, uint32_t inode);
 void vrange_remeasure_some(struct pool *pool);
-/* The file was truncated to @size bytes. */
-void vrange_truncate(struct pool *pool, uint32_t inode, uint64_t size);
-/* The file has ended, or was purged as a whole. */
-void vrange_drop_all(struct pool *pool, uint32_t inode);
+
+/* --- vrange_adopt.c --- */
+
 int vranges_open(struct pool *pool);
 int vranges_adopt(struct pool *pool);
 void vranges_close(struct pool *pool);

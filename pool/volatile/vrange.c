@@ -3,9 +3,9 @@
  * The set of volatile ranges, in a table of the store, in a tree by place and
  * on the LRU: see volatile_priv.h.
  *
- * States: FREE (vrange_new()) -> UNPINNED, on the LRU -> PURGED, off the LRU.
- * Each becomes FREE by vrange_drop().  A range that is published over others is
- * joined with them, and is young again:
+ * States: FREE (vrange_new()) -> UNPINNED, on the LRU -> PURGING, off the LRU ->
+ * PURGED.  Each becomes FREE by vrange_drop().  A range that is published over
+ * others is joined with them, and is young again:
  *
  *	before   [a)    [b)     [c)       unpinned, one of them purged
  *	join        [..............)
@@ -14,16 +14,10 @@
  * Locks: pool->lock (1) held by all callers.
  * Reclaim: walks the LRU with the same lock held (vrange_purge.c).
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-#include "pool/lib/cachestat.h"
 #include "pool/volatile/volatile_priv.h"
 
-#define MEASURED_AT_ONCE 32 /* by vrange_remeasure_some() */
 #define RANGES_KEPT 1024 /* memory of so many is kept when there are none */
 
 /* --- by place --- */
@@ -67,9 +61,7 @@ static void vrange_store(struct pool *pool, const struct vrange *v)
 	uint32_t state = VRANGE_UNPINNED;
 
 	if (v->purged)
-		state = hole_is_late(pool, v->inode, v->first, v->end)
-				? VRANGE_PURGING
-				: VRANGE_PURGED;
+		state = v->made ? VRANGE_PURGED : VRANGE_PURGING;
 	rec->inode = v->inode;
 	rec->first = v->first;
 	rec->end = v->end;
@@ -96,59 +88,10 @@ static const struct extent_ops range_extents = {
 	.pages = vrange_pages,
 };
 
-/* A descriptor to measure ranges of the file by.  -1: they have no memory that
- * counts: that of a volatile file counts as idle_pages. */
-static int measure_begin(struct pool *pool, uint32_t inode)
+void vrange_init(struct volatiles *t)
 {
-	int fd = vfile_is_volatile(pool, inode) ? -1
-						: inode_fd(pool, inode, false);
-
-	return fd < 0 ? -1 : fd;
-}
-
-static void measure_end(struct pool *pool, uint32_t inode, int fd)
-{
-	if (fd >= 0)
-		inode_fd_done(pool, inode, fd);
-}
-
-/* Pages of a range that have memory, not holes. */
-static uint64_t vrange_memory(struct pool *pool, const struct vrange *v, int fd)
-{
-	off_t at = (off_t)v->first * pool->page_size, data;
-	off_t end = (off_t)v->end * pool->page_size;
-	uint64_t bytes = 0, pages;
-
-	if (fd < 0)
-		return 0;
-	/* A client that is writing to the file may hold its lock: see hole.h. */
-	if (pool->leases && count_cached(fd, at, end - at, &pages))
-		return pages;
-	while (at < end && (data = lseek(fd, at, SEEK_DATA)) >= 0 &&
-	       data < end) {
-		at = lseek(fd, data, SEEK_HOLE);
-		if (at <= data)
-			break;
-		bytes += (at < end ? at : end) - data;
-	}
-	return bytes / pool->page_size;
-}
-
-static void vrange_measure_by(struct pool *pool, struct vrange *v, int fd)
-{
-	if (v->purged)
-		return;
-	pool->unpinned_pages -= v->memory;
-	v->memory = vrange_memory(pool, v, fd);
-	pool->unpinned_pages += v->memory;
-}
-
-static void vrange_measure(struct pool *pool, struct vrange *v)
-{
-	int fd = measure_begin(pool, v->inode);
-
-	vrange_measure_by(pool, v, fd);
-	measure_end(pool, v->inode, fd);
+	t->by_place.cmp = cmp_place;
+	extent_list_init(&t->unpinned, &range_extents, t);
 }
 
 static void vrange_list(struct pool *pool, struct vrange *v)
@@ -242,6 +185,9 @@ void vrange_join(struct pool *pool, struct vrange *v)
 	struct vrange *o;
 
 	while ((o = vrange_find(t, v->inode, v->first, v->end))) {
+		/* If there is a hole to be made still, in all of it. */
+		if (o->purged)
+			v->made = o->made && (v->made || !v->purged);
 		v->purged |= o->purged;
 		if (o->first < v->first)
 			v->first = o->first;
@@ -263,6 +209,12 @@ void vrange_set_purged(struct pool *pool, struct vrange *v)
 	v->purged = true;
 	/* In one store: never purged with its hole not punched. */
 	table_publish(&vrange_rec(t, v)->state, VRANGE_PURGING);
+}
+
+void vrange_set_made(struct pool *pool, struct vrange *v)
+{
+	v->made = true;
+	table_publish(&vrange_rec(pool->volatiles, v)->state, VRANGE_PURGED);
 }
 
 int64_t vrange_punch(struct pool *pool, const struct vrange *v)
@@ -288,8 +240,12 @@ void vrange_made_late(struct pool *pool, uint32_t inode, uint64_t first,
 	uint64_t at = first;
 	struct vrange *v;
 
+	/* One that could not be made is left to the next worker, as well as
+	 * what is only a part of a range. */
 	for (; (v = vrange_find(pool->volatiles, inode, at, end)); at = v->end)
-		vrange_store(pool, v);
+		if (freed >= 0 && v->purged && v->first >= first &&
+		    v->end <= end)
+			vrange_set_made(pool, v);
 	if (freed > 0 && !pool->store->detached)
 		space_changed(pool,
 			      (struct space){ .blocks = freed *
@@ -307,60 +263,6 @@ static void vranges_release_memory(struct volatiles *t)
 		return;
 	madvise(t->range, VRANGE_MAX * sizeof(*t->range), MADV_DONTNEED);
 	t->range_top = 0;
-}
-
-static bool has_ranges(struct pool *pool, uint32_t inode)
-{
-	return inode_valid(pool, inode) &&
-	       inode_rec(pool->inodes, inode)->flags & INODE_RANGES;
-}
-
-/* From page @first on, at most @nr ranges.  Return: where the next one may be. */
-static uint64_t measure_some(struct pool *pool, uint32_t inode, uint64_t first,
-			     uint64_t end, uint32_t nr)
-{
-	int fd = measure_begin(pool, inode);
-	struct vrange *v;
-
-	while (nr-- && (v = vrange_find(pool->volatiles, inode, first, end))) {
-		vrange_measure_by(pool, v, fd);
-		first = v->end;
-	}
-	measure_end(pool, inode, fd);
-	return first;
-}
-
-void vrange_remeasure(struct pool *pool, uint32_t inode, uint64_t first,
-		      uint64_t end)
-{
-	if (!has_ranges(pool, inode))
-		return;
-	measure_some(pool, inode, first, end, UINT32_MAX);
-	pool_fit_limit(pool);
-}
-
-void vrange_remeasure_later(struct pool *pool, uint32_t inode)
-{
-	if (!has_ranges(pool, inode))
-		return;
-	pool->volatiles->measured = (struct place){ inode, 0 };
-	vrange_remeasure_some(pool);
-}
-
-void vrange_remeasure_some(struct pool *pool)
-{
-	struct volatiles *t = pool->volatiles;
-	struct place *at = &t->measured;
-
-	if (!at->inode)
-		return;
-	if (has_ranges(pool, at->inode))
-		at->first = measure_some(pool, at->inode, at->first, UINT64_MAX,
-					 MEASURED_AT_ONCE);
-	if (!has_ranges(pool, at->inode) ||
-	    !vrange_find(t, at->inode, at->first, UINT64_MAX))
-		at->inode = 0;
-	pool_fit_limit(pool);
 }
 
 void vrange_update_flag(struct pool *pool, uint32_t inode)
@@ -389,6 +291,7 @@ void vrange_cut(struct pool *pool, uint32_t inode, uint64_t first, uint64_t end,
 			rest->first = end;
 			rest->end = v->end;
 			rest->purged = v->purged;
+			rest->made = v->made;
 			/* Published first: a kill here leaves two that
 			 * overlap, and not a purged part without a range. */
 			vrange_publish(pool, rest);
@@ -434,140 +337,4 @@ void vrange_drop_all(struct pool *pool, uint32_t inode)
 	while ((v = vrange_find(t, inode, 0, UINT64_MAX)))
 		vrange_drop(pool, v);
 	vrange_update_flag(pool, inode);
-}
-
-/* --- all of them --- */
-
-int vranges_open(struct pool *pool)
-{
-	struct volatiles *t = pool->volatiles;
-	int err = table_open(&t->ranges, pool->store->dirfd, "ranges",
-			     sizeof(struct vrange_rec), VRANGE_MAX);
-
-	if (err)
-		return err;
-	pool_add_table(pool, &t->ranges);
-	return 0;
-}
-
-static int by_age(const void *a, const void *b)
-{
-	const struct vrange_rec *const *x = a, *const *y = b;
-
-	return (*x)->stamp < (*y)->stamp ? -1 : (*x)->stamp > (*y)->stamp;
-}
-
-static int vrange_adopt(struct pool *pool, uint32_t id)
-{
-	struct volatiles *t = pool->volatiles;
-	struct vrange_rec *rec = table_record(&t->ranges, id);
-	struct vrange *v = &t->range[id];
-
-	if (!inode_valid(pool, rec->inode)) {
-		rec->state = VRANGE_FREE;
-		table_free(&t->ranges, id);
-		return 0;
-	}
-	if (user_charge_anyway(pool, rec->uid, USER_RANGES, 1))
-		return -ENOMEM;
-	v->inode = rec->inode;
-	v->first = rec->first;
-	v->end = rec->end;
-	v->purged = rec->state != VRANGE_UNPINNED;
-	if (rec->state == VRANGE_PURGING)
-		vrange_punch(pool, v);
-	vrange_join(pool, v);
-	vrange_update_flag(pool, v->inode);
-	return 0;
-}
-
-/* In the order of age.  Needs no new record: the table may be full. */
-int vranges_adopt(struct pool *pool)
-{
-	struct volatiles *t = pool->volatiles;
-	struct vrange_rec **all;
-	uint32_t nr = 0;
-	int err = 0;
-
-	t->by_place.cmp = cmp_place;
-	extent_list_init(&t->unpinned, &range_extents, t);
-	t->range = mmap(NULL, VRANGE_MAX * sizeof(*t->range),
-			PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (t->range == MAP_FAILED) {
-		t->range = NULL;
-		return -ENOMEM;
-	}
-	all = calloc(t->ranges.nr + 1, sizeof(*all));
-	if (!all)
-		return -ENOMEM;
-	table_for_each (&t->ranges, i) {
-		struct vrange_rec *rec = table_record(&t->ranges, i);
-
-		if (rec->stamp > t->stamp)
-			t->stamp = rec->stamp;
-		all[nr++] = rec;
-	}
-	qsort(all, nr, sizeof(*all), by_age);
-	if (nr)
-		t->range_top = t->ranges.nr;
-	for (uint32_t i = 0; i < nr && !err; i++)
-		err = vrange_adopt(pool, ((char *)all[i] - t->ranges.base) /
-						 sizeof(**all));
-	free(all);
-	return err;
-}
-
-void vranges_close(struct pool *pool)
-{
-	struct volatiles *t = pool->volatiles;
-
-	if (t->range)
-		munmap(t->range, VRANGE_MAX * sizeof(*t->range));
-	t->range = NULL;
-	table_release(&t->ranges);
-}
-
-void vranges_count_users(struct pool *pool, struct users *counts)
-{
-	struct table *t = &pool->volatiles->ranges;
-
-	table_for_each (t, i)
-		users_recount(counts,
-			      ((struct vrange_rec *)table_record(t, i))->uid,
-			      USER_RANGES, 1);
-}
-
-const char *vranges_check(struct pool *pool)
-{
-	struct volatiles *t = pool->volatiles;
-	struct vrange *before = NULL, *v;
-	uint64_t unpinned = 0, memory = 0;
-	uint32_t of_file = 0;
-
-	if (!avl_check(&t->by_place))
-		return "the index of volatile ranges is out of order";
-	for (struct avl_node *n = avl_first(&t->by_place); n; n = avl_next(n)) {
-		v = avl_entry(n, struct vrange, by_place);
-		if (before && before->inode == v->inode &&
-		    before->end > v->first)
-			return "volatile ranges overlap";
-		if (!(inode_rec(pool->inodes, v->inode)->flags & INODE_RANGES))
-			return "an inode has volatile ranges and does not know";
-		unpinned += !v->purged;
-		of_file = before && before->inode == v->inode ? of_file + 1 : 1;
-		if (of_file > inode_mem(pool->inodes, v->inode)->nr_ranges)
-			return "a file miscounts its volatile ranges";
-		before = v;
-	}
-	for (uint32_t i = t->unpinned.oldest; i; i = t->range[i].link.younger) {
-		if (t->range[i].purged)
-			return "a purged range is on the LRU";
-		memory += t->range[i].memory;
-	}
-	if (memory != pool->unpinned_pages)
-		return "the memory of volatile ranges is miscounted";
-	if (unpinned != t->unpinned.extents)
-		return "an unpinned range is not on the LRU";
-	return extent_list_check(&t->unpinned);
 }

@@ -66,7 +66,7 @@ uint64_t vrange_purge(struct pool *pool, struct vrange *v)
 	/* Late, or it could not be made: that is left to the next worker. */
 	if (freed < 0)
 		return 0;
-	vrange_rec(pool->volatiles, v)->state = VRANGE_PURGED;
+	vrange_set_made(pool, v);
 	vrange_tell_purged(pool, v->inode, v->first, v->end, freed);
 	return freed;
 }
