@@ -271,19 +271,26 @@ void boxes_count_users(struct pool *pool, struct users *counts);
 int box_check_name(const char *name);
 struct box *box_of_slot(struct pool *pool, uint32_t slot);
 int box_adopt(struct pool *pool, uint32_t slot);
-/*
- * For store_each_region(), with all boxes adopted.  A region with memory in it
- * must be known to the LRU; most boxes may have none, so they are not asked.
- */
-int box_adopt_region(void *arg, uint64_t serial);
 /* What a region of @size bytes is charged as: see USER_REGION_BYTES. */
 uint64_t box_charged_bytes(uint64_t size);
-int box_open_region(struct pool *pool, struct box *box);
+/* @charge: user_charge(), or user_charge_anyway() for a box that is there. */
+int box_charge(struct pool *pool, uid_t uid, uint64_t size,
+	       int (*charge)(struct pool *pool, uid_t uid, enum user_item item,
+			     uint64_t n));
+void box_uncharge(struct pool *pool, uid_t uid, uint64_t size);
 /* Frees a removed box without handles, references and held transactions. */
 void box_free_unused(struct pool *pool, struct box *box);
 void box_forget_all(struct pool *pool);
 int box_cmp_name(const struct avl_node *a, const struct avl_node *b);
 int box_cmp_serial(const struct avl_node *a, const struct avl_node *b);
+
+/* box_region.c */
+/*
+ * For store_each_region(), with all boxes adopted.  A region with memory in it
+ * must be known to the LRU; most boxes may have none, so they are not asked.
+ */
+int box_adopt_region(void *arg, uint64_t serial);
+int box_open_region(struct pool *pool, struct box *box);
 
 /* transaction.c */
 int tx_adopt(struct pool *pool, uint32_t slot);

@@ -14,6 +14,18 @@ __attribute__((format(printf, 3, 4))) void store_say(char *why, int why_size,
 #define STORE_SHM "/dev/shm"
 #define STORE_PREFIX "poolfs-"
 
+/* --- store_tmpfs.c --- */
+
+/*
+ * They mount the two parts of a store of the pool's own.  @limits: options that
+ * the user gave, or NULL.
+ * Return: the root; -EPERM or -ENOSYS where that cannot be; or another -errno,
+ * and a sentence in @why if there is more to say.
+ */
+int store_mount_content(struct store *store, uint64_t size, const char *limits,
+			char *why, int why_size);
+int store_mount_records(uint64_t size);
+
 /* --- store_id.c: the file "store", by which a store is known --- */
 
 #define STORE_ID "store"

@@ -6,7 +6,7 @@
 #ifndef POOLFS_TREE_SCENARIOS_H
 #define POOLFS_TREE_SCENARIOS_H
 
-#include "tests/unit/tree_fixture.h"
+#include "tests/unit/tree_setups.h"
 
 enum how {
 	ONCE,
@@ -23,13 +23,6 @@ struct scenario {
 	int64_t result;
 	enum how how;
 };
-
-/* What a scenario works with; the same in every process. */
-struct places {
-	uint32_t top; /* the directory all is in */
-	uint32_t dir, file, other; /* inodes */
-};
-extern struct places at;
 
 int64_t op_purge_ranges(void);
 
