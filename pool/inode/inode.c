@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Inodes of plain files: their records, the names in them, and the index by
- * inode number.
+ * Inodes of plain files: their records, and the names in them.
  *
  * States: drawn in inode.h.  A record is made in two parts: inode_prepare(),
  * inode_publish(); a name is changed in two: inode_move_prepare(),
@@ -19,68 +18,6 @@
 #include <unistd.h>
 
 #include "pool/inode/inode_priv.h"
-
-/* --- by inode number --- */
-
-static uint32_t *inode_bucket(struct inode_table *t, uint64_t ino)
-{
-	/* tmpfs numbers its inodes one after another: multiply to spread. */
-	uint64_t h = (ino ^ ino >> 32) * 0x9e3779b97f4a7c15ull;
-
-	return &t->bucket[h >> 32 & (t->nr_buckets - 1)];
-}
-
-uint32_t inode_by_ino(struct inode_table *t, uint64_t ino)
-{
-	uint32_t i = *inode_bucket(t, ino);
-
-	while (i && inode_rec(t, i)->ino != ino)
-		i = inode_mem(t, i)->next;
-	return i;
-}
-
-void inode_hash(struct inode_table *t, uint32_t i)
-{
-	uint32_t *head = inode_bucket(t, inode_rec(t, i)->ino);
-
-	inode_mem(t, i)->next = *head;
-	*head = i;
-}
-
-void inode_unhash(struct inode_table *t, uint32_t i)
-{
-	uint32_t *at = inode_bucket(t, inode_rec(t, i)->ino);
-
-	while (*at && *at != i)
-		at = &inode_mem(t, *at)->next;
-	if (*at)
-		*at = inode_mem(t, i)->next;
-}
-
-/* Without memory the number of buckets stays, and look-ups get slower. */
-void inode_rehash(struct inode_table *t)
-{
-	uint32_t nr = t->nr_buckets, *bucket;
-
-	if (t->nr_inodes > nr)
-		nr *= 2;
-	else if (t->nr_inodes < nr / 8 && nr > INODE_BUCKETS_MIN)
-		nr /= 2;
-	else
-		return;
-	bucket = calloc(nr, sizeof(*bucket));
-	if (!bucket)
-		return;
-	free(t->bucket);
-	t->bucket = bucket;
-	t->nr_buckets = nr;
-	table_for_each (&t->table, i)
-		if (inode_rec(t, i)->state == INODE_LIVE &&
-		    !(inode_rec(t, i)->flags & INODE_DEAD))
-			inode_hash(t, i);
-}
-
-/* --- records --- */
 
 int inode_mem_alloc(struct inode_table *t, uint32_t i)
 {
@@ -256,7 +193,7 @@ void inode_published(struct pool *pool, uint32_t inode)
 	inode_hash(t, inode);
 	if (rec->place.parent)
 		inode_mem(t, rec->place.parent)->children++;
-	inode_rehash(t);
+	inode_hash_fit(t);
 }
 
 int inode_move_prepare(struct pool *pool, struct inode_move *m, uint32_t inode,

@@ -57,7 +57,7 @@ void inode_free_unused(struct pool *pool, uint32_t inode)
 		inode_mem(t, parent)->children--;
 		inode = parent;
 	}
-	inode_rehash(t);
+	inode_hash_fit(t);
 }
 
 /* An orphan has no parent. */

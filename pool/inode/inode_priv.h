@@ -98,7 +98,8 @@ struct inode_table {
 	struct inode *chunk[INODE_MAX / INODE_CHUNK];
 	uint16_t chunk_inodes[INODE_MAX / INODE_CHUNK]; /* LIVE records */
 	uint32_t *bucket; /* first inode, by hash of the inode number */
-	uint32_t nr_buckets; /* a power of 2 */
+	uint32_t nr_buckets;
+	uint32_t half_buckets; /* the power of 2 at or below it */
 	uint32_t nr_inodes;
 	uint32_t nr_open; /* inodes with open files */
 	int orphanfd; /* of orphan/ */
@@ -191,7 +192,19 @@ const char *inodes_check(struct pool *pool);
 /* The same for the @n-th part of the records, without system calls. */
 const char *inodes_check_some(struct pool *pool, uint32_t n);
 
-/* --- inode.c: records and the index by inode number --- */
+/* --- inode_hash.c: the index by inode number --- */
+
+/* @nr: as many inodes as there will be soon.  Return: 0 or -ENOMEM. */
+int inode_hash_open(struct inode_table *t, uint32_t nr);
+void inode_hash_close(struct inode_table *t);
+void inode_hash(struct inode_table *t, uint32_t i);
+void inode_unhash(struct inode_table *t, uint32_t i);
+/* An inode has come, or gone: fits the number of buckets a little. */
+void inode_hash_fit(struct inode_table *t);
+/* The inode with this inode number, 0: there is none. */
+uint32_t inode_by_ino(struct inode_table *t, uint64_t ino);
+
+/* --- inode.c: records --- */
 
 /*
  * Memory of record @i, in chunks.  inode_mem_free() frees a chunk with its last
@@ -199,13 +212,6 @@ const char *inodes_check_some(struct pool *pool, uint32_t n);
  */
 int inode_mem_alloc(struct inode_table *t, uint32_t i);
 void inode_mem_free(struct inode_table *t, uint32_t i);
-/* The index by inode number. */
-void inode_hash(struct inode_table *t, uint32_t i);
-void inode_unhash(struct inode_table *t, uint32_t i);
-/* Fits the number of buckets to that of inodes. */
-void inode_rehash(struct inode_table *t);
-/* The inode with this inode number, 0: there is none. */
-uint32_t inode_by_ino(struct inode_table *t, uint64_t ino);
 /* The whole name, terminated by 0. */
 void inode_place_name(struct inode_table *t, const struct inode_place *p,
 		      char name[INODE_NAME_MAX + 1]);

@@ -100,15 +100,10 @@ static int inodes_adopt_records(struct pool *pool, bool fresh)
 int inodes_adopt(struct pool *pool, bool fresh)
 {
 	struct inode_table *t = pool->inodes;
-	int err;
+	int err = inode_hash_open(t, t->table.nr);
 
-	t->nr_buckets = INODE_BUCKETS_MIN;
-	while (t->nr_buckets < t->table.nr)
-		t->nr_buckets *= 2;
-	t->bucket = calloc(t->nr_buckets, sizeof(*t->bucket));
-	if (!t->bucket)
-		return -ENOMEM;
-	err = inodes_adopt_root(pool);
+	if (!err)
+		err = inodes_adopt_root(pool);
 	if (!err)
 		err = inodes_adopt_records(pool, fresh);
 	return err ? err : space_adopt(pool);
@@ -198,7 +193,7 @@ void inodes_close(struct pool *pool)
 			inode_fd_close(pool, i);
 	for (uint32_t i = 0; i < INODE_MAX / INODE_CHUNK; i++)
 		free(t->chunk[i]);
-	free(t->bucket);
+	inode_hash_close(t);
 	table_release(&t->table);
 	free(t);
 	pool->inodes = NULL;
