@@ -122,6 +122,7 @@ int wait_add(struct worker *w, struct waiter_queue *queue,
 		goto no_memory;
 	wt->worker = w;
 	wt->queue = queue;
+	wt->seen = w->waiters.pass;
 	w->waiters.nr++;
 	TAILQ_INSERT_TAIL(queue, wt, link);
 	fuse_req_interrupt_func(wt->req, wait_interrupted, wt);
@@ -163,6 +164,7 @@ void wait_wake_box(struct worker *w, struct box *box)
 
 /* So many at a time, with lock 1 held: the kernel is called for each. */
 #define POLLERS_AT_ONCE 256
+#define READERS_AT_ONCE 64
 
 /* Whether a job tells the rest. */
 static bool *wait_telling(struct worker *w, struct box *box)
@@ -269,18 +271,36 @@ void wait_run(struct worker *w)
 	}
 }
 
-void wait_run_events(struct worker *w)
+void wait_begin_events(struct worker *w)
 {
-	struct waiter *wt, *next;
+	w->waiters.pass++;
+}
 
-	for (wt = TAILQ_FIRST(&w->waiters.events); wt; wt = next) {
-		next = TAILQ_NEXT(wt, link);
-		wait_retry(wt);
+/* What was tried goes to the end of the queue; who comes there meanwhile has
+ * looked for itself. */
+bool wait_run_events(struct worker *w)
+{
+	struct waiters *ws = &w->waiters;
+	struct waiter *wt;
+
+	for (int i = 0; i < READERS_AT_ONCE; i++) {
+		wt = TAILQ_FIRST(&ws->events);
+		if (!wt || wt->seen == ws->pass)
+			break;
+		wt->seen = ws->pass;
+		if (wait_retry(wt))
+			continue;
+		TAILQ_REMOVE(&ws->events, wt, link);
+		TAILQ_INSERT_TAIL(&ws->events, wt, link);
 	}
-	if (w->waiters.events_polled) {
-		w->waiters.events_polled = false;
+	wt = TAILQ_FIRST(&ws->events);
+	if (wt && wt->seen != ws->pass)
+		return true;
+	if (ws->events_polled) {
+		ws->events_polled = false;
 		wait_notify_pollers(w, NULL);
 	}
+	return false;
 }
 
 static void wait_give_up_queue(struct waiter_queue *queue, int error)

@@ -30,6 +30,7 @@ struct waiter {
 	uint32_t handle;
 	size_t size; /* bytes of a reader's buffer */
 	uint64_t off, len; /* bytes that a pin is for; @handle: its inode */
+	uint32_t seen; /* the pass of wait_run_events() that has tried it */
 	bool commit; /* a sender's: queue the transaction at once */
 	bool moves_only; /* a sender's that does not wait for space */
 	struct payload payload; /* a sender's */
@@ -71,6 +72,7 @@ struct waiters {
 	struct waiter_queue events;
 	struct waiter_queue pins; /* for holes that are late */
 	bool pins_woken;
+	uint32_t pass; /* of wait_run_events() */
 	uint64_t *woken; /* serials of boxes to look at */
 	uint32_t nr_woken, max_woken;
 	uint32_t nr;
@@ -110,8 +112,14 @@ void wait_run(struct worker *w);
  */
 bool wait_tell_pollers(struct worker *w, struct box *box);
 
-/** wait_run_events - retry all readers of .pool/events. */
-void wait_run_events(struct worker *w);
+/**
+ * wait_begin_events - something was added to .pool/events: wait_run_events() goes
+ * through its readers.
+ */
+void wait_begin_events(struct worker *w);
+
+/** wait_run_events - retry some of them.  Return: are there more? */
+bool wait_run_events(struct worker *w);
 
 /** wait_give_up_all - at the end of the mount; from then on nothing waits. */
 void wait_give_up_all(struct worker *w, int error);

@@ -316,8 +316,9 @@ void notifier_news(struct worker *w, bool events_added, bool pressure)
 {
 	pool_lock(w->pool);
 	if (events_added)
-		wait_run_events(w);
-	while (pressure && box_rescan_some(w->pool)) {
+		wait_begin_events(w);
+	while ((events_added && wait_run_events(w)) ||
+	       (pressure && box_rescan_some(w->pool))) {
 		pool_unlock(w->pool);
 		usleep(PAUSE_US);
 		pool_lock(w->pool);
