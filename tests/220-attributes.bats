@@ -294,6 +294,10 @@ root_xattrs() {
 	is 20 "$(posix getxattr prog security.capability 0)"
 	printf x >>prog
 	is ENODATA "$(posix getxattr prog security.capability 0)"
+	# that it had none is not believed for ever
+	setfattr -n security.capability \
+		-v 0x0100000200040000000000000000000000000000 prog
+	is 20 "$(posix getxattr prog security.capability 0)"
 }
 
 @test "trusted.* and security.* attributes, as root" {

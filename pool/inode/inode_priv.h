@@ -76,6 +76,7 @@ struct inode {
 	uint32_t children; /* inodes whose parent it is */
 	int fd; /* of inode_fd() or inode_dir_fd(), in pool->fds; 0: none */
 	bool fd_writes; /* fd is writable */
+	bool no_capability; /* it has no security.capability, for sure */
 	/* Of a volatile file that is not open: see pool/volatile/. */
 	bool listed; /* on the LRU of files */
 	bool idle; /* not mapped either, when last checked */

@@ -205,6 +205,7 @@ static void make_commit(struct pool *pool, const struct op *op, uint32_t parent,
 	inode_publish(pool, inode, m->open);
 	journal_commit(&pool->journal, inode);
 	inode_published(pool, inode);
+	inode_mem(pool->inodes, inode)->no_capability = true;
 	pool_fit_limit(pool);
 	/* In passthrough mode the worker needs no descriptor. */
 	if (m->backing)

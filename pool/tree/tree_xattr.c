@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -36,18 +37,40 @@ static int xattr_open(struct pool *pool, uint32_t inode, struct xattr_path *x)
 	return err;
 }
 
+/*
+ * The kernel asks for that one before the first write after each change of
+ * attributes, and hardly any file has it.
+ */
+static bool is_capability(const char *name)
+{
+	return !strcmp(name, "security.capability");
+}
+
+static bool has_no_capability(struct pool *pool, uint32_t inode)
+{
+	return inode_valid(pool, inode) &&
+	       !(inode_rec(pool->inodes, inode)->flags &
+		 (INODE_DEAD | INODE_PURGED)) &&
+	       inode_mem(pool->inodes, inode)->no_capability;
+}
+
 ssize_t tree_getxattr(struct pool *pool, uint32_t inode, const char *name,
 		      void *value, size_t size)
 {
 	struct xattr_path x;
-	ssize_t n = xattr_open(pool, inode, &x);
+	ssize_t n;
 
+	if (is_capability(name) && has_no_capability(pool, inode))
+		return -ENODATA;
+	n = xattr_open(pool, inode, &x);
 	if (n)
 		return n;
 	n = getxattr(x.path, name, value, size);
 	if (n < 0)
 		n = -errno;
 	close(x.fd);
+	if (is_capability(name) && n == -ENODATA)
+		inode_mem(pool->inodes, inode)->no_capability = true;
 	return n;
 }
 
@@ -92,6 +115,8 @@ int tree_setxattr(struct pool *pool, const struct op *op, uint32_t inode,
 		close(x.fd);
 		return err;
 	}
+	if (is_capability(name))
+		inode_mem(pool->inodes, inode)->no_capability = false;
 	/* The worker before may have done it already. */
 	if (flags && journal_intends(&pool->journal, op->token, NULL))
 		flags = 0;
