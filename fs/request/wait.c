@@ -164,7 +164,7 @@ void wait_wake_box(struct worker *w, struct box *box)
 
 /* So many at a time, with lock 1 held: the kernel is called for each. */
 #define POLLERS_AT_ONCE 256
-#define READERS_AT_ONCE 64
+#define WAITERS_AT_ONCE 64
 
 /* Whether a job tells the rest. */
 static bool *wait_telling(struct worker *w, struct box *box)
@@ -246,21 +246,8 @@ void wait_wake_pins(struct worker *w)
 	w->waiters.pins_woken = !TAILQ_EMPTY(&w->waiters.pins);
 }
 
-static void wait_run_pins(struct worker *w)
-{
-	struct waiter *wt, *next;
-
-	w->waiters.pins_woken = false;
-	for (wt = TAILQ_FIRST(&w->waiters.pins); wt; wt = next) {
-		next = TAILQ_NEXT(wt, link);
-		wait_retry(wt);
-	}
-}
-
 void wait_run(struct worker *w)
 {
-	if (w->waiters.pins_woken)
-		wait_run_pins(w);
 	/* Running one may wake another. */
 	while (w->waiters.nr_woken) {
 		uint64_t serial = w->waiters.woken[--w->waiters.nr_woken];
@@ -271,31 +258,44 @@ void wait_run(struct worker *w)
 	}
 }
 
-void wait_begin_events(struct worker *w)
-{
-	w->waiters.pass++;
-}
-
-/* What was tried goes to the end of the queue; who comes there meanwhile has
- * looked for itself. */
-bool wait_run_events(struct worker *w)
+void wait_begin_news(struct worker *w)
 {
 	struct waiters *ws = &w->waiters;
+
+	ws->pass++;
+	ws->pins_run = ws->pins_woken;
+	ws->pins_woken = false;
+}
+
+/*
+ * What was tried goes to the end of the queue; who comes there meanwhile has
+ * looked for itself.  Return: are there more?
+ */
+static bool wait_run_some(struct waiters *ws, struct waiter_queue *queue)
+{
 	struct waiter *wt;
 
-	for (int i = 0; i < READERS_AT_ONCE; i++) {
-		wt = TAILQ_FIRST(&ws->events);
+	for (int i = 0; i < WAITERS_AT_ONCE; i++) {
+		wt = TAILQ_FIRST(queue);
 		if (!wt || wt->seen == ws->pass)
-			break;
+			return false;
 		wt->seen = ws->pass;
 		if (wait_retry(wt))
 			continue;
-		TAILQ_REMOVE(&ws->events, wt, link);
-		TAILQ_INSERT_TAIL(&ws->events, wt, link);
+		TAILQ_REMOVE(queue, wt, link);
+		TAILQ_INSERT_TAIL(queue, wt, link);
 	}
-	wt = TAILQ_FIRST(&ws->events);
-	if (wt && wt->seen != ws->pass)
+	return true;
+}
+
+bool wait_run_news(struct worker *w)
+{
+	struct waiters *ws = &w->waiters;
+
+	if (wait_run_some(ws, &ws->events) ||
+	    (ws->pins_run && wait_run_some(ws, &ws->pins)))
 		return true;
+	ws->pins_run = false;
 	if (ws->events_polled) {
 		ws->events_polled = false;
 		wait_notify_pollers(w, NULL);

@@ -30,7 +30,7 @@ struct waiter {
 	uint32_t handle;
 	size_t size; /* bytes of a reader's buffer */
 	uint64_t off, len; /* bytes that a pin is for; @handle: its inode */
-	uint32_t seen; /* the pass of wait_run_events() that has tried it */
+	uint32_t seen; /* the pass of wait_run_news() that has tried it */
 	bool commit; /* a sender's: queue the transaction at once */
 	bool moves_only; /* a sender's that does not wait for space */
 	struct payload payload; /* a sender's */
@@ -71,8 +71,8 @@ struct box_waits {
 struct waiters {
 	struct waiter_queue events;
 	struct waiter_queue pins; /* for holes that are late */
-	bool pins_woken;
-	uint32_t pass; /* of wait_run_events() */
+	bool pins_woken, pins_run; /* by the next pass; by this one */
+	uint32_t pass; /* of wait_run_news() */
 	uint64_t *woken; /* serials of boxes to look at */
 	uint32_t nr_woken, max_woken;
 	uint32_t nr;
@@ -113,13 +113,13 @@ void wait_run(struct worker *w);
 bool wait_tell_pollers(struct worker *w, struct box *box);
 
 /**
- * wait_begin_events - something was added to .pool/events: wait_run_events() goes
- * through its readers.
+ * wait_begin_news - something was added to .pool/events: wait_run_news() goes
+ * through its readers, and through pins that were woken.
  */
-void wait_begin_events(struct worker *w);
+void wait_begin_news(struct worker *w);
 
-/** wait_run_events - retry some of them.  Return: are there more? */
-bool wait_run_events(struct worker *w);
+/** wait_run_news - retry some of them.  Return: may there be more? */
+bool wait_run_news(struct worker *w);
 
 /** wait_give_up_all - at the end of the mount; from then on nothing waits. */
 void wait_give_up_all(struct worker *w, int error);

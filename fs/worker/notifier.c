@@ -316,8 +316,8 @@ void notifier_news(struct worker *w, bool events_added, bool pressure)
 {
 	pool_lock(w->pool);
 	if (events_added)
-		wait_begin_events(w);
-	while ((events_added && wait_run_events(w)) ||
+		wait_begin_news(w);
+	while ((events_added && wait_run_news(w)) ||
 	       (pressure && box_rescan_some(w->pool))) {
 		pool_unlock(w->pool);
 		usleep(PAUSE_US);
