@@ -30,6 +30,7 @@ static const char usage_text[] =
 	"       mode=OCTAL, uid=N, gid=N  of the root directory\n"
 	"       noacl           no access control lists\n"
 	"       allow_other     other users may use the mount\n"
+	"       list_control    show box and .pool in listings of the root\n"
 	"       user_quota=N    percent that a user may have of boxes, open\n"
 	"                       files and whatever else is limited (25)\n"
 	"       store=, mode=, psi=, min-free=  as the options below\n"
@@ -236,6 +237,10 @@ static int parse_one(struct options *o, char *item)
 		return kernel_option(o, item);
 	if (!strcmp(item, "acl") || !strcmp(item, "noacl")) {
 		o->noacl = *item == 'n';
+		return -1;
+	}
+	if (!strcmp(item, "list_control")) {
+		o->list_control = true;
 		return -1;
 	}
 	if (option_is_limit(item))

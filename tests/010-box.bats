@@ -192,7 +192,7 @@ times() {
 	echo x >"$B/a/send"
 	made=$(stat -c %Y "$B/a/tx/1")
 	((made >= after && made <= after + 5))
-	is "2 1" "$(stat -c %h "$B/a" "$B/a/data" | paste -sd ' ' -)"
+	is "3 1" "$(stat -c %h "$B/a" "$B/a/data" | paste -sd ' ' -)"
 	# each file is another one
 	is 6 "$(stat -c %i "$B/a" "$B/a"/* | sort -u | wc -l)"
 }

@@ -83,6 +83,24 @@ scripts() {
 	is EAGAIN "$(ops open "$BOX/recv" r,nonblock read 1 | cut -d ' ' -f 2)"
 }
 
+one_line() {
+	local i
+
+	new_box b
+	for i in 1 2 3 4; do
+		printf "%0${i}d" 0 >"$BOX/send"
+	done
+	is 1 "$(timeout 60 sed 1q "$BOX/recv" 2>&1 | json size)"
+	is 2 "$(timeout 60 sed 1q <"$BOX/recv" 2>&1 | json size)"
+	timeout 60 head -n 1 "$BOX/recv" >"$W/line" 2>/dev/null
+	is 3 "$(json size <"$W/line")"
+	is "1 3" "$(box transactions.queued) $(box transactions.delivered)"
+}
+
+@test "sed 1q and head -n 1 take one header each" {
+	in_every_way one_line
+}
+
 @test "a shell reads a header with read -r" {
 	in_every_way scripts
 }

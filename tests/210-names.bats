@@ -471,7 +471,7 @@ fixed_names() {
 		[ -d "$name" ]
 	done
 	# all of it is still what it was
-	is ".pool box d f" "$(names_in .)"
+	is "d f" "$(names_in .)"
 	is content "$(<f)"
 	mkdir box/a
 	printf message >box/a/send
@@ -489,7 +489,7 @@ fixed_names() {
 		rename box/a/data data rename .pool/stats f); do
 		[[ $word == EXDEV ]] || busy "$word"
 	done
-	is ".pool box d f" "$(names_in .)"
+	is "d f" "$(names_in .)"
 	is "a" "$(names_in box)"
 	is content "$(<f)"
 	cp f box/a/send
@@ -508,11 +508,11 @@ fixed_names() {
 }
 
 root_directory() {
-	is ".pool box" "$(names_in "$POOL")"
+	is "" "$(names_in "$POOL")"
 	is "40755" "$(posix stat "$POOL" | cut -d : -f 1)"
 	: >"$POOL/f"
 	mkdir "$POOL/d"
-	is ".pool box d f" "$(names_in "$POOL")"
+	is "d f" "$(names_in "$POOL")"
 	is "0 40700" "$(posix chmod "$POOL" 0700 stat "$POOL" | cut -d : -f 1)"
 	touch -d @77 "$POOL"
 	is 77 "$(stat -c %Y "$POOL")"

@@ -198,7 +198,7 @@ strictly() {
 	is "$WORKER" "$(pool_pid worker)"
 	kill -KILL "$WORKER"
 	wait_until 10 restarted
-	$POOL_AS timeout 60 find "$POOL" >/dev/null
+	$POOL_AS timeout 60 find "$POOL" "$POOL/box" "$POOL/.pool" >/dev/null
 	is 1 "$($POOL_AS json restarts "$POOL/.pool/stats")"
 }
 

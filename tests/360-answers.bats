@@ -177,7 +177,7 @@ edge_values() {
 		done
 	done 2>/dev/null
 	is 0 "$(pool restarts)"
-	is "x .pool box d f" "$(ls "$B") $(names_in "$POOL")"
+	is "x d f" "$(ls "$B") $(names_in "$POOL")"
 }
 
 # bats test_tags=slow

@@ -85,7 +85,7 @@ int box_inode_getattr(struct call *c, struct stat *st)
 		return -ENOENT;
 	box_getattr(box, inode, &attr);
 	st->st_mode = attr.mode | (box_inode_is_dir(inode) ? S_IFDIR : S_IFREG);
-	st->st_nlink = box_inode_is_dir(inode) ? 2 : 1;
+	st->st_nlink = inode == BOX_DIR ? 3 : inode == BOX_TX ? 2 : 1;
 	if (box_removed(box))
 		st->st_nlink = 0;
 	st->st_uid = attr.uid;

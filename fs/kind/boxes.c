@@ -10,7 +10,11 @@
 /* As /tmp: any user may make a box, only its owner may remove it. */
 static int boxes_getattr(struct call *c, struct stat *st)
 {
+	struct boxes_stat bs;
+
 	owner_stat(c, st, S_IFDIR | 01777);
+	boxes_stat(c->w->pool, &bs);
+	st->st_nlink += bs.boxes;
 	return 0;
 }
 

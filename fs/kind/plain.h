@@ -21,6 +21,9 @@ void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,
 ssize_t plain_copy_range(struct call *c, off_t off, uint64_t to, off_t to_off,
 			 size_t len);
 
+/** plain_statx - as inode_stat(), as it is seen on the mount. */
+int plain_statx(const struct worker *w, uint32_t ino, struct statx *stx);
+
 /** plain_stat_of - the same in the form of libfuse; the rest of *@st stays. */
 void plain_stat_of(const struct statx *x, struct stat *st);
 

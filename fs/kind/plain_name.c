@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Plain files and directories: their names and attributes.  All of it is in the
- * store's tree; the root has two names besides, box and .pool.
+ * store's tree; the root has two names besides, box and .pool, and lists them if
+ * the mount was asked to.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -54,17 +55,26 @@ void plain_stat_of(const struct statx *x, struct stat *st)
 					 x->stx_ctime.tv_nsec };
 }
 
+/* A walk takes the links of a directory for 2 and one for each directory that
+ * it lists; or for nothing, if there is only one. */
+int plain_statx(const struct worker *w, uint32_t ino, struct statx *stx)
+{
+	int err = inode_stat(w->pool, ino, stx);
+
+	if (!err && ino == INODE_ROOT && w->options->list_control &&
+	    stx->stx_nlink > 1)
+		stx->stx_nlink += 2; /* box and .pool */
+	return err;
+}
+
 static int plain_getattr(struct call *c, struct stat *st)
 {
 	struct statx stx;
-	int err = inode_stat(c->w->pool, c->index, &stx);
+	int err = plain_statx(c->w, c->index, &stx);
 
-	if (err)
-		return err;
-	plain_stat_of(&stx, st);
-	if (c->index == INODE_ROOT)
-		st->st_nlink += 2; /* box and .pool */
-	return 0;
+	if (!err)
+		plain_stat_of(&stx, st);
+	return err;
 }
 
 static int plain_setattr(struct call *c, const struct stat *st, int to_set)
@@ -240,6 +250,9 @@ static bool list_add(struct call *c, struct dir_reply *d,
 
 	if (!dot && vfile_is_purged(c->w->pool, e->ino))
 		return true;
+	/* A store from elsewhere may have such a name, which nobody can reach. */
+	if (is_fixed(c, c->index, e->name))
+		return true;
 	if (d->plus && !dot)
 		return list_plus(c, d, e->name, e->off);
 	return dir_add(d, e->name, e->ino, DTTOIF(e->type), e->off);
@@ -294,7 +307,7 @@ static off_t list_fixed(struct call *c, struct dir_reply *d, off_t off)
 	const char *name;
 	uint64_t ino;
 
-	if (c->index != INODE_ROOT ||
+	if (c->index != INODE_ROOT || !c->w->options->list_control ||
 	    (off && (off < OFF_FIXED || off > OFF_FIXED_END)))
 		return off;
 	if (off)

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "fs/kind/plain.h"
 #include "pool/tree/tree.h"
 
 static struct statx_timestamp statx_time(struct timespec t)
@@ -54,7 +55,7 @@ void op_statx(struct worker *w)
 	int err;
 
 	if (inode_kind(c.ino) == INODE_PLAIN) {
-		err = inode_stat(w->pool, c.index, &stx);
+		err = plain_statx(w, c.index, &stx);
 	} else {
 		struct stat st;
 

@@ -25,6 +25,7 @@ struct options {
 	bool foreground;
 	bool debug;
 	bool noacl;
+	bool list_control; /* the root lists box and .pool */
 	enum io_mode mode;
 	uint64_t size; /* bytes */
 	char *limits; /* comma-separated, for the store's tmpfs; or NULL */
