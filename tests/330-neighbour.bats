@@ -236,6 +236,15 @@ many_things() {
 	in_every_way many_things
 }
 
+# large_requests: as much as the kernel passes on of what a client asks for.
+large_requests() {
+	costs_the_same copy 1 64 100
+}
+
+@test "a request does a bounded part of what it asks for" {
+	in_every_way large_requests
+}
+
 told_at_once() {
 	local nr=3000
 

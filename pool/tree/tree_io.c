@@ -14,8 +14,8 @@
 #include "pool/tree/tree.h"
 #include "pool/volatile/volatile_priv.h"
 
-/* Bytes of one tree_copy_range(), at most. */
-#define COPY_MAX (16u << 20)
+/* Bytes of one tree_copy_range(), at most: as many as one read or write has. */
+#define COPY_MAX (1u << 20)
 
 static ssize_t write_some(int fd, const char *buf, size_t len, off_t off)
 {

@@ -20,34 +20,40 @@
  *	moves		a transaction of NR MiB, which has to move as often as
  *			it grows; lets it grow
  *	full		fills the pool with files, and goes on writing
+ *	copy		copies a file of NR MiB, asking for all of it at once
+ *	listplus	lists a directory of NR files, asking for all of them
+ *	split		makes NR ranges in one file by pins in the middle of one,
+ *			and drops all by a pin
+ *	acl		NR files with as long a list of users as they may have;
+ *			makes and removes such a file
+ *	forgets		forgets NR removed files at once, again and again
+ *	chmodsend	changes the mode of a box's send, open NR times
+ *	statbox		reads the stat of a box with NR transactions
+ *	deaddirs	NR removed directories that are open, deep in the pool;
+ *			makes and removes another one
  *
  * It makes as many as it is let, up to NR, prints "ready" and their number, and
  * goes on until it is killed.  With a fourth argument it waits for a line from
  * standard input, does so many rounds, prints "done", and waits for the end of
  * that input.
  */
-#include "tests/tools/lib/tool.h"
+#include "tests/tools/attack_parts/attack.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "fs/poolfs.h"
 
-#define PAGE 4096
+const char *pool;
+long nr;
+static long rounds = -1;
+char mine[64];
 
-static const char *pool;
-static long nr, rounds = -1;
-static char mine[64]; /* names of this process begin with it */
-
-__attribute__((format(printf, 1, 2))) static char *path_of(const char *fmt, ...)
+char *path_of(const char *fmt, ...)
 {
 	static char path[4096];
 	size_t n = snprintf(path, sizeof(path), "%s/", pool);
@@ -59,8 +65,7 @@ __attribute__((format(printf, 1, 2))) static char *path_of(const char *fmt, ...)
 	return path;
 }
 
-/* The attack is set up with @count things; it begins. */
-static void ready(long count)
+void ready(long count)
 {
 	printf("ready %ld\n", count);
 	fflush(stdout);
@@ -68,23 +73,23 @@ static void ready(long count)
 		getchar();
 }
 
-static bool more(void)
+bool more(void)
 {
 	return rounds < 0 || rounds-- > 0;
 }
 
-static void make_box(const char *name)
+void make_box(const char *name)
 {
 	if (mkdir(path_of("box/%s", name), 0700) < 0 && errno != EEXIST)
 		fail(name);
 }
 
-static int open_box(const char *name, const char *file, int flags)
+int open_box(const char *name, const char *file, int flags)
 {
 	return open(path_of("box/%s/%s", name, file), flags | O_CLOEXEC);
 }
 
-static bool send_to(const char *name, const char *bytes, size_t len)
+bool send_to(const char *name, const char *bytes, size_t len)
 {
 	int fd = open_box(name, "send", O_WRONLY | O_NONBLOCK);
 	bool sent = fd >= 0 &&
@@ -95,8 +100,7 @@ static bool send_to(const char *name, const char *bytes, size_t len)
 	return sent;
 }
 
-/* Receives one and frees it. */
-static void take_from(const char *name)
+void take_from(const char *name)
 {
 	int fd = open_box(name, "recv", O_RDONLY | O_NONBLOCK);
 	char line[512], *id;
@@ -248,7 +252,7 @@ static void attack_transactions(void)
 	}
 }
 
-static int range_file(void)
+int range_file(void)
 {
 	int fd = open(path_of("%s", mine), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
@@ -438,6 +442,10 @@ static const struct kind {
 	{ "chain", attack_chain },     { "control", attack_control },
 	{ "files", attack_files },     { "full", attack_full },
 	{ "pollers", attack_pollers }, { "moves", attack_moves },
+	{ "copy", attack_copy },       { "listplus", attack_listplus },
+	{ "split", attack_split },     { "acl", attack_acl },
+	{ "forgets", attack_forgets }, { "chmodsend", attack_chmodsend },
+	{ "statbox", attack_statbox }, { "deaddirs", attack_deaddirs },
 };
 
 int main(int argc, char **argv)
