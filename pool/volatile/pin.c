@@ -84,8 +84,8 @@ int vrange_unpin(struct pool *pool, const struct op *op, uint32_t inode,
 		 uint64_t off, uint64_t len)
 {
 	struct volatiles *t = pool->volatiles;
+	struct vrange *v, *new;
 	uint64_t first, end;
-	struct vrange *v;
 	int err;
 
 	INODES_BUSY(pool);
@@ -95,16 +95,21 @@ int vrange_unpin(struct pool *pool, const struct op *op, uint32_t inode,
 	v = vrange_find(t, inode, first, end);
 	if (v && v->first <= first && v->end >= end)
 		return 0;
-	if (!user_is_owner(pool, op->uid) &&
+	/* One that is joined with others is not one more. */
+	if (!v && !user_is_owner(pool, op->uid) &&
 	    inode_mem(pool->inodes, inode)->nr_ranges >= VRANGES_OF_FILE)
 		return -EDQUOT;
-	v = vrange_new(pool, op->uid, &err);
-	if (!v)
+	new = vrange_new(pool, op->uid, &err);
+	if (!v && !new)
 		return err;
-	v->inode = inode;
-	v->first = first;
-	v->end = end;
-	vrange_join(pool, v);
+	if (new) {
+		new->inode = inode;
+		new->first = first;
+		new->end = end;
+		vrange_join(pool, new);
+	} else {
+		vrange_extend(pool, v, first, end);
+	}
 	vrange_update_flag(pool, inode);
 	pool_fit_limit(pool);
 	return 0;
@@ -157,7 +162,7 @@ static uint64_t vrange_spare(struct volatiles *t, uint32_t inode,
 	struct vrange *v;
 
 	for (; (v = vrange_find(t, inode, first, end)); first = v->end)
-		pages += v->memory;
+		pages += v->counted;
 	return pages;
 }
 
@@ -165,15 +170,17 @@ void vrange_take_back(struct pool *pool, uint32_t inode, uint64_t off,
 		      uint64_t len)
 {
 	struct volatiles *t = pool->volatiles;
-	uint64_t first, end;
+	uint64_t first, end, next;
 	struct vrange *v;
 
 	if (vrange_pages_of(pool, inode, off, len, &first, &end) ||
 	    !pool_take_back(pool, vrange_spare(t, inode, first, end)))
 		return;
-	for (; (v = vrange_find(t, inode, first, end)); first = v->end)
+	for (; (v = vrange_find(t, inode, first, end)); first = next) {
+		next = v->end;
 		if (!v->purged)
-			vrange_purge(pool, v);
+			vrange_purge(pool, v, v->end, v->memory, NULL);
+	}
 }
 
 int vrange_pin(struct pool *pool, const struct op *op, uint32_t inode,

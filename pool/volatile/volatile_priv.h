@@ -8,7 +8,8 @@
  *	file 7	[0..........4)    [9..12)	by place, never overlapping
  *	file 9	      [2...5)
  *
- *	oldest [9..12) - [2...5) youngest	by age, if not purged: the LRU
+ *	oldest [9..12) - [2...5) youngest	by age, if they have memory and are
+ *						not purged: the LRU
  *
  * Locks: pool->lock (1).
  */
@@ -45,10 +46,12 @@ _Static_assert(sizeof(struct vrange_rec) == 64, "vrange_rec");
 
 struct vrange {
 	struct avl_node by_place;
-	struct extent_link link; /* on the LRU, unless purged */
+	struct extent_link link; /* on the LRU, if it has memory */
 	uint32_t inode;
 	uint64_t first, end; /* pages */
-	uint64_t memory; /* pages that are not holes, when last measured */
+	/* Pages that are not holes, when last measured; 0 if purged.  What it
+	 * weighs on the LRU, and what of it is in pool->unpinned_pages. */
+	uint64_t memory, counted;
 	bool purged; /* PURGED or PURGING */
 	bool made; /* PURGED: all of it is a hole */
 };
@@ -87,7 +90,7 @@ struct volatiles {
 	uint32_t range_top; /* no record above it was used */
 	uint32_t nr_ranges;
 	struct place measured; /* of vrange_remeasure_some() */
-	struct extent_list unpinned; /* ranges not purged, oldest first */
+	struct extent_list unpinned; /* ranges with memory, oldest first */
 	struct shrinker *range_shrinker;
 	struct holes *holes; /* see hole.h */
 
@@ -224,6 +227,11 @@ struct vrange *vrange_find(struct volatiles *t, uint32_t inode, uint64_t first,
  * Return: it, or NULL and *@err: as pool_user_record().
  */
 struct vrange *vrange_new(struct pool *pool, uid_t uid, int *err);
+/**
+ * vrange_new_anyway - the same for a part of a range of @uid, whatever the
+ * user's share is.  Return: NULL: there is no record at all.
+ */
+struct vrange *vrange_new_anyway(struct pool *pool, uid_t uid);
 /** vrange_cancel - frees one that was not published; NULL is fine. */
 void vrange_cancel(struct pool *pool, struct vrange *v);
 
@@ -233,29 +241,28 @@ void vrange_publish(struct pool *pool, struct vrange *v);
 /** vrange_join - the same for one that may overlap others: they become one. */
 void vrange_join(struct pool *pool, struct vrange *v);
 
+/** vrange_extend - the same for one that was published: now up to there. */
+void vrange_extend(struct pool *pool, struct vrange *v, uint64_t first,
+		   uint64_t end);
+
+/** vrange_purged_before - the purged range that ends where @v begins, or NULL. */
+struct vrange *vrange_purged_before(struct volatiles *t,
+				    const struct vrange *v);
+/** vrange_join_purged - of a purged one and its neighbours.  Return: of all. */
+struct vrange *vrange_join_purged(struct pool *pool, struct vrange *v);
+
 /** vrange_resize - changes its pages; the order by place and age must stay. */
 void vrange_resize(struct pool *pool, struct vrange *v, uint64_t first,
 		   uint64_t end);
 
-/** vrange_purge - of an unpinned range.  Return: pages freed. */
-uint64_t vrange_purge(struct pool *pool, struct vrange *v);
-/** vrange_set_purged - UNPINNED -> PURGING: removes it from the LRU. */
-void vrange_set_purged(struct pool *pool, struct vrange *v);
-/** vrange_set_made - PURGING -> PURGED. */
-void vrange_set_made(struct pool *pool, struct vrange *v);
+/** vrange_store - writes its record, the state last. */
+void vrange_store(struct pool *pool, const struct vrange *v);
 
 /** vrange_drop - frees a published range. */
 void vrange_drop(struct pool *pool, struct vrange *v);
 
 /** vrange_update_flag - sets INODE_RANGES if the inode has ranges. */
 void vrange_update_flag(struct pool *pool, uint32_t inode);
-
-/** vrange_punch - punches its hole.  Return: as hole_punch(). */
-int64_t vrange_punch(struct pool *pool, const struct vrange *v);
-
-/** vrange_made_late - @freed: what hole_punch() could not return, or -errno. */
-void vrange_made_late(struct pool *pool, uint32_t inode, uint64_t first,
-		      uint64_t end, int64_t freed);
 
 /*
  * Cuts [first, end) out of all ranges.  @spare: from vrange_new(), used for the
@@ -269,10 +276,31 @@ void vrange_truncate(struct pool *pool, uint32_t inode, uint64_t size);
 /* The file has ended, or was purged as a whole. */
 void vrange_drop_all(struct pool *pool, uint32_t inode);
 
-/* --- vrange_measure.c --- */
+/* --- vrange_adopt.c --- */
 
-/* Measures the memory of an unpinned range. */
+int vranges_open(struct pool *pool);
+int vranges_adopt(struct pool *pool);
+void vranges_close(struct pool *pool);
+const char *vranges_check(struct pool *pool);
+
+/* --- vrange_measure.c: what has memory, and the LRU --- */
+
+void vrange_list_init(struct volatiles *t);
+/* Its memory is @pages: goes onto the LRU at the young end, or off it. */
+void vrange_set_memory(struct pool *pool, struct vrange *v, uint64_t pages);
+void vrange_unlist(struct pool *pool, struct vrange *v);
+/* May the kernel have copies that it has not written back? */
+bool vrange_may_be_cached(struct pool *pool, const struct vrange *v);
+/* Finds out by itself. */
 void vrange_measure(struct pool *pool, struct vrange *v);
+/*
+ * The same in parts: a descriptor of the file, or -errno; and pages of [first,
+ * end) that are not holes, by way of that descriptor.
+ */
+int vrange_measure_begin(struct pool *pool, uint32_t inode);
+void vrange_measure_end(struct pool *pool, uint32_t inode, int fd);
+uint64_t vrange_count_pages(struct pool *pool, int fd, uint64_t first,
+			    uint64_t end);
 /* The file's memory has changed in pages [first, end): measures its ranges. */
 void vrange_remeasure(struct pool *pool, uint32_t inode, uint64_t first,
 		      uint64_t end);
@@ -284,14 +312,29 @@ void vrange_remeasure(struct pool *pool, uint32_t inode, uint64_t first,
 void vrange_remeasure_later(struct pool *pool, uint32_t inode);
 void vrange_remeasure_some(struct pool *pool);
 
-/* --- vrange_adopt.c --- */
-
-int vranges_open(struct pool *pool);
-int vranges_adopt(struct pool *pool);
-void vranges_close(struct pool *pool);
-const char *vranges_check(struct pool *pool);
-
 /* --- vrange_purge.c --- */
+
+/**
+ * vrange_purge - pages up to @cut, or to the end, of an unpinned range.  If it is
+ * cut, the purged part joins the purged range before it (vrange_purged_before()),
+ * or has @front, from vrange_new(); the rest keeps its place.
+ * @memory: pages of memory that the part has.
+ * Return: pages freed.
+ */
+uint64_t vrange_purge(struct pool *pool, struct vrange *v, uint64_t cut,
+		      uint64_t memory, struct vrange *front);
+
+/** vrange_set_purged - UNPINNED -> PURGING, all of it: off the LRU.  Return: of it
+ * and its purged neighbours. */
+struct vrange *vrange_set_purged(struct pool *pool, struct vrange *v);
+
+/** vrange_punch - punches its hole.  Return: as hole_punch(). */
+int64_t vrange_punch(struct pool *pool, uint32_t inode, uint64_t first,
+		     uint64_t end);
+
+/** vrange_made_late - @freed: what hole_punch() could not return, or -errno. */
+void vrange_made_late(struct pool *pool, uint32_t inode, uint64_t first,
+		      uint64_t end, int64_t freed);
 
 /* Pages [first, end) of the file have become a hole. */
 void vrange_tell_purged(struct pool *pool, uint32_t inode, uint64_t first,

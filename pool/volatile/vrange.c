@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The set of volatile ranges, in a table of the store, in a tree by place and
- * on the LRU: see volatile_priv.h.
+ * The set of volatile ranges, in a table of the store and in a tree by place:
+ * see volatile_priv.h.
  *
- * States: FREE (vrange_new()) -> UNPINNED, on the LRU -> PURGING, off the LRU ->
- * PURGED.  Each becomes FREE by vrange_drop().  A range that is published over
- * others is joined with them, and is young again:
+ * States: FREE (vrange_new()) -> UNPINNED -> PURGING -> PURGED.  Each becomes FREE by
+ * vrange_drop().  A range that is published over others is joined with them,
+ * and is young again; purged neighbours are joined, too:
  *
- *	before   [a)    [b)     [c)       unpinned, one of them purged
+ *	before   [a)    [b)     [c)[d)    unpinned, one of them purged
  *	join        [..............)
- *	after    [a..................c)   purged, if one of them was
+ *	after    [a..................d)   purged, if one of them was; [d) only
+ *					  if it is purged, too
  *
  * Locks: pool->lock (1) held by all callers.
  * Reclaim: walks the LRU with the same lock held (vrange_purge.c).
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "pool/volatile/volatile_priv.h"
 
@@ -43,6 +48,12 @@ static int cmp_end(const void *key, const struct avl_node *n)
 	return v->end <= p->first ? 1 : -1;
 }
 
+void vrange_init(struct volatiles *t)
+{
+	t->by_place.cmp = cmp_place;
+	vrange_list_init(t);
+}
+
 struct vrange *vrange_find(struct volatiles *t, uint32_t inode, uint64_t first,
 			   uint64_t end)
 {
@@ -55,7 +66,7 @@ struct vrange *vrange_find(struct volatiles *t, uint32_t inode, uint64_t first,
 
 /* --- one range --- */
 
-static void vrange_store(struct pool *pool, const struct vrange *v)
+void vrange_store(struct pool *pool, const struct vrange *v)
 {
 	struct vrange_rec *rec = vrange_rec(pool->volatiles, v);
 	uint32_t state = VRANGE_UNPINNED;
@@ -68,54 +79,14 @@ static void vrange_store(struct pool *pool, const struct vrange *v)
 	table_publish(&rec->state, state);
 }
 
-static struct extent_link *vrange_link(const struct extent_list *list,
-				       uint32_t id)
+static struct vrange *vrange_of_record(struct volatiles *t, uint32_t id,
+				       uid_t uid)
 {
-	const struct volatiles *t = volatiles_of(list->owner);
-
-	return &t->range[id].link;
-}
-
-static uint64_t vrange_pages(const struct extent_list *list, uint32_t id)
-{
-	const struct volatiles *t = volatiles_of(list->owner);
-
-	return t->range[id].end - t->range[id].first;
-}
-
-static const struct extent_ops range_extents = {
-	.link = vrange_link,
-	.pages = vrange_pages,
-};
-
-void vrange_init(struct volatiles *t)
-{
-	t->by_place.cmp = cmp_place;
-	extent_list_init(&t->unpinned, &range_extents, t);
-}
-
-static void vrange_list(struct pool *pool, struct vrange *v)
-{
-	struct volatiles *t = pool->volatiles;
-
-	if (v->purged)
-		return;
-	vrange_rec(t, v)->stamp = ++t->stamp;
-	extent_list_add_young(&t->unpinned, v - t->range);
-	extent_list_count(&t->unpinned, v->end - v->first);
-	vrange_measure(pool, v);
-}
-
-static void vrange_unlist(struct pool *pool, struct vrange *v)
-{
-	struct volatiles *t = pool->volatiles;
-
-	if (v->purged)
-		return;
-	extent_list_del(&t->unpinned, v - t->range);
-	extent_list_count(&t->unpinned, v->first - v->end);
-	pool->unpinned_pages -= v->memory;
-	v->memory = 0;
+	if (id > t->range_top)
+		t->range_top = id;
+	t->range[id] = (struct vrange){ 0 };
+	vrange_rec(t, &t->range[id])->uid = uid;
+	return &t->range[id];
 }
 
 struct vrange *vrange_new(struct pool *pool, uid_t uid, int *err)
@@ -124,13 +95,20 @@ struct vrange *vrange_new(struct pool *pool, uid_t uid, int *err)
 	uint32_t id;
 
 	*err = pool_user_record(pool, &t->ranges, uid, USER_RANGES, &id);
-	if (*err)
+	return *err ? NULL : vrange_of_record(t, id, uid);
+}
+
+struct vrange *vrange_new_anyway(struct pool *pool, uid_t uid)
+{
+	struct volatiles *t = pool->volatiles;
+	uint32_t id;
+
+	if (user_charge_anyway(pool, uid, USER_RANGES, 1))
 		return NULL;
-	if (id > t->range_top)
-		t->range_top = id;
-	t->range[id] = (struct vrange){ 0 };
-	vrange_rec(t, &t->range[id])->uid = uid;
-	return &t->range[id];
+	if (!pool_record(pool, &t->ranges, &id))
+		return vrange_of_record(t, id, uid);
+	user_uncharge(pool, uid, USER_RANGES, 1);
+	return NULL;
 }
 
 void vrange_cancel(struct pool *pool, struct vrange *v)
@@ -147,36 +125,77 @@ void vrange_publish(struct pool *pool, struct vrange *v)
 	struct volatiles *t = pool->volatiles;
 
 	avl_insert(&t->by_place, &v->by_place);
-	vrange_list(pool, v);
+	vrange_rec(t, v)->stamp = ++t->stamp;
+	vrange_measure(pool, v);
 	vrange_store(pool, v);
 	t->nr_ranges++;
 	inode_mem(pool->inodes, v->inode)->nr_ranges++;
 }
 
-void vrange_drop(struct pool *pool, struct vrange *v)
+/* Out of all that is in memory; its record stays. */
+static void vrange_unpublish(struct pool *pool, struct vrange *v)
 {
 	struct volatiles *t = pool->volatiles;
 
 	vrange_unlist(pool, v);
 	avl_erase(&t->by_place, &v->by_place);
-	vrange_rec(t, v)->state = VRANGE_FREE;
 	t->nr_ranges--;
 	inode_mem(pool->inodes, v->inode)->nr_ranges--;
+}
+
+void vrange_drop(struct pool *pool, struct vrange *v)
+{
+	vrange_unpublish(pool, v);
+	vrange_rec(pool->volatiles, v)->state = VRANGE_FREE;
 	vrange_cancel(pool, v);
 }
 
 void vrange_resize(struct pool *pool, struct vrange *v, uint64_t first,
 		   uint64_t end)
 {
-	struct volatiles *t = pool->volatiles;
-
-	if (!v->purged)
-		extent_list_count(&t->unpinned,
-				  (end - first) - (v->end - v->first));
 	v->first = first;
 	v->end = end;
 	vrange_store(pool, v);
 	vrange_measure(pool, v);
+}
+
+/* --- joining --- */
+
+/*
+ * In each of these steps the range that stays is stored first: a worker that is
+ * killed then finds the two overlapping, and joins them.
+ */
+static void vrange_take_end(struct pool *pool, struct vrange *v,
+			    struct vrange *next)
+{
+	v->end = next->end;
+	v->made &= next->made;
+	vrange_store(pool, v);
+	vrange_drop(pool, next);
+}
+
+struct vrange *vrange_purged_before(struct volatiles *t, const struct vrange *v)
+{
+	struct vrange *o = v->first ? vrange_find(t, v->inode, v->first - 1,
+						  v->first)
+				    : NULL;
+
+	return o && o->purged ? o : NULL;
+}
+
+struct vrange *vrange_join_purged(struct pool *pool, struct vrange *v)
+{
+	struct volatiles *t = pool->volatiles;
+	struct vrange *o = vrange_purged_before(t, v);
+
+	if (o) {
+		vrange_take_end(pool, o, v);
+		v = o;
+	}
+	o = vrange_find(t, v->inode, v->end, v->end + 1);
+	if (o && o->purged)
+		vrange_take_end(pool, v, o);
+	return v;
 }
 
 void vrange_join(struct pool *pool, struct vrange *v)
@@ -193,65 +212,23 @@ void vrange_join(struct pool *pool, struct vrange *v)
 			v->first = o->first;
 		if (o->end > v->end)
 			v->end = o->end;
-		/* A worker that is killed here finds the two overlapping, and
-		 * joins them. */
 		vrange_store(pool, v);
 		vrange_drop(pool, o);
 	}
 	vrange_publish(pool, v);
+	if (v->purged)
+		vrange_join_purged(pool, v);
 }
 
-void vrange_set_purged(struct pool *pool, struct vrange *v)
+void vrange_extend(struct pool *pool, struct vrange *v, uint64_t first,
+		   uint64_t end)
 {
-	struct volatiles *t = pool->volatiles;
-
-	vrange_unlist(pool, v);
-	v->purged = true;
-	/* In one store: never purged with its hole not punched. */
-	table_publish(&vrange_rec(t, v)->state, VRANGE_PURGING);
-}
-
-void vrange_set_made(struct pool *pool, struct vrange *v)
-{
-	v->made = true;
-	table_publish(&vrange_rec(pool->volatiles, v)->state, VRANGE_PURGED);
-}
-
-int64_t vrange_punch(struct pool *pool, const struct vrange *v)
-{
-	uint64_t page = pool->page_size;
-	int fd = inode_fd(pool, v->inode, true);
-	struct space before, after;
-	int64_t freed;
-
-	if (fd < 0)
-		return fd;
-	freed = hole_punch(pool, v->inode, fd, v->first, v->end);
-	before = after = space_of(pool, fd);
-	inode_fd_done(pool, v->inode, fd);
-	before.blocks += freed > 0 ? freed * page / 512 : 0;
-	space_changed(pool, before, after);
-	return freed;
-}
-
-void vrange_made_late(struct pool *pool, uint32_t inode, uint64_t first,
-		      uint64_t end, int64_t freed)
-{
-	uint64_t at = first;
-	struct vrange *v;
-
-	/* One that could not be made is left to the next worker, as well as
-	 * what is only a part of a range. */
-	for (; (v = vrange_find(pool->volatiles, inode, at, end)); at = v->end)
-		if (freed >= 0 && v->purged && v->first >= first &&
-		    v->end <= end)
-			vrange_set_made(pool, v);
-	if (freed > 0 && !pool->store->detached)
-		space_changed(pool,
-			      (struct space){ .blocks = freed *
-							pool->page_size / 512 },
-			      (struct space){ 0 });
-	vrange_tell_purged(pool, inode, first, end, freed > 0 ? freed : 0);
+	vrange_unpublish(pool, v);
+	if (first < v->first)
+		v->first = first;
+	if (end > v->end)
+		v->end = end;
+	vrange_join(pool, v);
 }
 
 /* --- the ranges of a file --- */

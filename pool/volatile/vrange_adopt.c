@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table of volatile ranges: opened, and the set of them rebuilt from its
- * records, in the order of age; what was begun is finished.
+ * The table of volatile ranges: opened, adopted from an earlier worker, counted,
+ * checked and closed.
  *
- * Locks: pool->lock (1) held by all callers.
+ * States: closed -> table open -> adopted -> closed.
+ * Locks: none is needed while the pool is opened and closed; all else is called
+ * with pool->lock (1) held.
+ * Reclaim: does not run before all are adopted.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,11 +26,31 @@ int vranges_open(struct pool *pool)
 	return 0;
 }
 
+/* Those that are purged first: see vrange_adopt(). */
 static int by_age(const void *a, const void *b)
 {
 	const struct vrange_rec *const *x = a, *const *y = b;
+	bool p = (*x)->state != VRANGE_UNPINNED;
+	bool q = (*y)->state != VRANGE_UNPINNED;
 
+	if (p != q)
+		return p ? -1 : 1;
 	return (*x)->stamp < (*y)->stamp ? -1 : (*x)->stamp > (*y)->stamp;
+}
+
+/*
+ * The worker before may have been killed while it purged the front of a range:
+ *
+ *	[purged.......)
+ *		[unpinned.........)	its front is not in it any more
+ */
+static void vrange_cut_front(struct volatiles *t, struct vrange *v)
+{
+	struct vrange *o;
+
+	while (!v->purged && (o = vrange_find(t, v->inode, v->first, v->end)) &&
+	       o->purged && o->first <= v->first && o->end < v->end)
+		v->first = o->end;
 }
 
 static int vrange_adopt(struct pool *pool, uint32_t id)
@@ -35,22 +58,25 @@ static int vrange_adopt(struct pool *pool, uint32_t id)
 	struct volatiles *t = pool->volatiles;
 	struct vrange_rec *rec = table_record(&t->ranges, id);
 	struct vrange *v = &t->range[id];
+	uint32_t inode = rec->inode;
 
-	if (!inode_valid(pool, rec->inode)) {
+	if (!inode_valid(pool, inode)) {
 		rec->state = VRANGE_FREE;
 		table_free(&t->ranges, id);
 		return 0;
 	}
 	if (user_charge_anyway(pool, rec->uid, USER_RANGES, 1))
 		return -ENOMEM;
-	v->inode = rec->inode;
+	v->inode = inode;
 	v->first = rec->first;
 	v->end = rec->end;
 	v->purged = rec->state != VRANGE_UNPINNED;
 	v->made = rec->state == VRANGE_PURGED ||
-		  (v->purged && vrange_punch(pool, v) >= 0);
+		  (v->purged &&
+		   vrange_punch(pool, inode, v->first, v->end) >= 0);
+	vrange_cut_front(t, v);
 	vrange_join(pool, v);
-	vrange_update_flag(pool, v->inode);
+	vrange_update_flag(pool, inode);
 	return 0;
 }
 
@@ -114,7 +140,7 @@ const char *vranges_check(struct pool *pool)
 {
 	struct volatiles *t = pool->volatiles;
 	struct vrange *before = NULL, *v;
-	uint64_t unpinned = 0, memory = 0;
+	uint64_t listed = 0, counted = 0;
 	uint32_t of_file = 0;
 
 	if (!avl_check(&t->by_place))
@@ -124,22 +150,24 @@ const char *vranges_check(struct pool *pool)
 		if (before && before->inode == v->inode &&
 		    before->end > v->first)
 			return "volatile ranges overlap";
+		if (before && before->inode == v->inode &&
+		    before->end == v->first && before->purged && v->purged)
+			return "purged neighbours are not joined";
 		if (!(inode_rec(pool->inodes, v->inode)->flags & INODE_RANGES))
 			return "an inode has volatile ranges and does not know";
-		unpinned += !v->purged;
+		listed += v->memory > 0;
+		counted += v->counted;
 		of_file = before && before->inode == v->inode ? of_file + 1 : 1;
 		if (of_file > inode_mem(pool->inodes, v->inode)->nr_ranges)
 			return "a file miscounts its volatile ranges";
 		before = v;
 	}
-	for (uint32_t i = t->unpinned.oldest; i; i = t->range[i].link.younger) {
-		if (t->range[i].purged)
-			return "a purged range is on the LRU";
-		memory += t->range[i].memory;
-	}
-	if (memory != pool->unpinned_pages)
+	for (uint32_t i = t->unpinned.oldest; i; i = t->range[i].link.younger)
+		if (t->range[i].purged || !t->range[i].memory)
+			return "a range without memory is on the LRU";
+	if (counted != pool->unpinned_pages)
 		return "the memory of volatile ranges is miscounted";
-	if (unpinned != t->unpinned.extents)
+	if (listed != t->unpinned.extents)
 		return "an unpinned range is not on the LRU";
 	return extent_list_check(&t->unpinned);
 }

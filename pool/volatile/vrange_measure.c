@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How much memory is in unpinned ranges: that is not in use, so the store's limit
- * may be higher by as much (pool->unpinned_pages).
+ * The memory of volatile ranges: how much each has, and the LRU of those that
+ * have any.
  *
- * Measured when a range is made or changed, and of a file that was closed bit by
- * bit, since clients write to it unseen.
+ *	range	[....aa..............b)	[aaaa)	[......)
+ *	memory	3			4	0: not on the LRU
  *
+ * Holes are nothing that a scan could have, so a range weighs what it was
+ * measured to have.  In cached mode it weighs a page at least while the file is
+ * open: its content may be in the kernel's cache, and purges drop that, too.
+ * Clients write to files without a request: it is measured
+ * anew when the file is closed, when some of it is purged, and when room is
+ * missing.
+ *
+ * States of a range that is not purged: without memory <-> on the LRU.
  * Locks: pool->lock (1) held by all callers.
+ * Reclaim: walks the LRU with the same lock held (vrange_purge.c).
  */
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "pool/lib/cachestat.h"
@@ -16,60 +24,127 @@
 
 #define MEASURED_AT_ONCE 32 /* by vrange_remeasure_some() */
 
-/* A descriptor to measure ranges of the file by.  -1: they have no memory that
- * counts: that of a volatile file counts as idle_pages. */
-static int measure_begin(struct pool *pool, uint32_t inode)
-{
-	int fd = vfile_is_volatile(pool, inode) ? -1
-						: inode_fd(pool, inode, false);
+/* --- the list --- */
 
-	return fd < 0 ? -1 : fd;
+static struct extent_link *vrange_link(const struct extent_list *list,
+				       uint32_t id)
+{
+	const struct volatiles *t = volatiles_of(list->owner);
+
+	return &t->range[id].link;
 }
 
-static void measure_end(struct pool *pool, uint32_t inode, int fd)
+static uint64_t vrange_pages(const struct extent_list *list, uint32_t id)
+{
+	const struct volatiles *t = volatiles_of(list->owner);
+
+	return t->range[id].memory;
+}
+
+static const struct extent_ops range_extents = {
+	.link = vrange_link,
+	.pages = vrange_pages,
+};
+
+void vrange_list_init(struct volatiles *t)
+{
+	extent_list_init(&t->unpinned, &range_extents, t);
+}
+
+static void vrange_weigh(struct pool *pool, struct vrange *v, uint64_t weight,
+			 uint64_t counted)
+{
+	struct volatiles *t = pool->volatiles;
+	uint32_t id = v - t->range;
+
+	pool->unpinned_pages += counted - v->counted;
+	v->counted = counted;
+	if (v->memory && !weight)
+		extent_list_del(&t->unpinned, id);
+	else if (!v->memory && weight)
+		extent_list_add_young(&t->unpinned, id);
+	extent_list_count(&t->unpinned, (int64_t)(weight - v->memory));
+	v->memory = weight;
+}
+
+void vrange_set_memory(struct pool *pool, struct vrange *v, uint64_t pages)
+{
+	/* That of a volatile file counts as idle_pages, as a whole. */
+	uint64_t counted = vfile_is_volatile(pool, v->inode) ? 0 : pages;
+
+	if (!pages && vrange_may_be_cached(pool, v))
+		pages = 1;
+	vrange_weigh(pool, v, pages, counted);
+}
+
+void vrange_unlist(struct pool *pool, struct vrange *v)
+{
+	vrange_weigh(pool, v, 0, 0);
+}
+
+bool vrange_may_be_cached(struct pool *pool, const struct vrange *v)
+{
+	return !v->purged && !pool->leases && inode_opens(pool, v->inode);
+}
+
+/* --- measuring --- */
+
+int vrange_measure_begin(struct pool *pool, uint32_t inode)
+{
+	return inode_fd(pool, inode, false);
+}
+
+void vrange_measure_end(struct pool *pool, uint32_t inode, int fd)
 {
 	if (fd >= 0)
 		inode_fd_done(pool, inode, fd);
 }
 
-/* Pages of a range that have memory, not holes. */
-static uint64_t vrange_memory(struct pool *pool, const struct vrange *v, int fd)
+uint64_t vrange_count_pages(struct pool *pool, int fd, uint64_t first,
+			    uint64_t end)
 {
-	off_t at = (off_t)v->first * pool->page_size, data;
-	off_t end = (off_t)v->end * pool->page_size;
+	off_t at = (off_t)first * pool->page_size, data;
+	off_t stop = (off_t)end * pool->page_size;
 	uint64_t bytes = 0, pages;
 
 	if (fd < 0)
 		return 0;
-	/* A client that is writing to the file may hold its lock: see hole.h. */
-	if (pool->leases && count_cached(fd, at, end - at, &pages))
+	/* A client that is writing to the file may hold its lock: see hole.h.
+	 * A store of another kind may have it elsewhere than in memory. */
+	if ((pool->leases || pool->store->detached) &&
+	    count_cached(fd, at, stop - at, &pages))
 		return pages;
-	while (at < end && (data = lseek(fd, at, SEEK_DATA)) >= 0 &&
-	       data < end) {
+	while (at < stop && (data = lseek(fd, at, SEEK_DATA)) >= 0 &&
+	       data < stop) {
 		at = lseek(fd, data, SEEK_HOLE);
 		if (at <= data)
 			break;
-		bytes += (at < end ? at : end) - data;
+		bytes += (at < stop ? at : stop) - data;
 	}
-	return bytes / pool->page_size;
+	/* The last page may end with the file. */
+	return (bytes + pool->page_size - 1) / pool->page_size;
 }
 
 static void vrange_measure_by(struct pool *pool, struct vrange *v, int fd)
 {
-	if (v->purged)
-		return;
-	pool->unpinned_pages -= v->memory;
-	v->memory = vrange_memory(pool, v, fd);
-	pool->unpinned_pages += v->memory;
+	if (!v->purged)
+		vrange_set_memory(pool, v,
+				  vrange_count_pages(pool, fd, v->first,
+						     v->end));
 }
 
 void vrange_measure(struct pool *pool, struct vrange *v)
 {
-	int fd = measure_begin(pool, v->inode);
+	int fd;
 
+	if (v->purged)
+		return;
+	fd = vrange_measure_begin(pool, v->inode);
 	vrange_measure_by(pool, v, fd);
-	measure_end(pool, v->inode, fd);
+	vrange_measure_end(pool, v->inode, fd);
 }
+
+/* --- measuring again --- */
 
 static bool has_ranges(struct pool *pool, uint32_t inode)
 {
@@ -81,14 +156,14 @@ static bool has_ranges(struct pool *pool, uint32_t inode)
 static uint64_t measure_some(struct pool *pool, uint32_t inode, uint64_t first,
 			     uint64_t end, uint32_t nr)
 {
-	int fd = measure_begin(pool, inode);
+	int fd = vrange_measure_begin(pool, inode);
 	struct vrange *v;
 
 	while (nr-- && (v = vrange_find(pool->volatiles, inode, first, end))) {
 		vrange_measure_by(pool, v, fd);
 		first = v->end;
 	}
-	measure_end(pool, inode, fd);
+	vrange_measure_end(pool, inode, fd);
 	return first;
 }
 

@@ -3,8 +3,13 @@
  * "volatile-ranges": purging volatile ranges.
  *
  * States: UNPINNED -> PURGING -> PURGED, the oldest first.  If a range has more
- * pages than a scan wants, its front is cut off, at a 2 MiB boundary of the
- * file, so that huge folios are freed as a whole.
+ * memory than a scan wants, its front is cut off, at a 2 MiB boundary of the
+ * file, so that huge folios are freed as a whole.  What is purged is joined, so
+ * that a range becomes two at most:
+ *
+ *	[unpinned.............)
+ *	[purged)[unpinned.....)
+ *	[purged........)[unp..)
  *
  * Locks: pool->lock (1).  vrange_scan() is called by the reclaimer, and tries
  * it, or by a thread that holds it and needs room.  All else is called with it
@@ -20,29 +25,6 @@
 /* Between an Available page and a file. */
 #define VRANGE_SEEKS 2
 
-/* The part of @v that is to be purged: @pages of it, up to a 2 MiB boundary. */
-static struct vrange *vrange_front(struct pool *pool, struct vrange *v,
-				   uint64_t pages)
-{
-	uint64_t cut = v->first + pages, step = pool_extent_pages(pool);
-	struct vrange *front;
-	int err;
-
-	if (cut >= v->end)
-		return v;
-	if (cut / step * step > v->first)
-		cut = cut / step * step;
-	front = vrange_new(pool, vrange_rec(pool->volatiles, v)->uid, &err);
-	if (!front)
-		return v; /* no record for another range: all of it */
-	front->inode = v->inode;
-	front->first = v->first;
-	front->end = cut;
-	vrange_resize(pool, v, cut, v->end);
-	vrange_publish(pool, front);
-	return front;
-}
-
 void vrange_tell_purged(struct pool *pool, uint32_t inode, uint64_t first,
 			uint64_t end, uint64_t freed)
 {
@@ -54,20 +36,135 @@ void vrange_tell_purged(struct pool *pool, uint32_t inode, uint64_t first,
 					(end - first) * pool->page_size, freed);
 }
 
-uint64_t vrange_purge(struct pool *pool, struct vrange *v)
+int64_t vrange_punch(struct pool *pool, uint32_t inode, uint64_t first,
+		     uint64_t end)
 {
+	uint64_t page = pool->page_size;
+	int fd = inode_fd(pool, inode, true);
+	struct space before, after;
 	int64_t freed;
 
-	if (hole_must_wait(pool, v->inode))
+	if (fd < 0)
+		return fd;
+	freed = hole_punch(pool, inode, fd, first, end);
+	before = after = space_of(pool, fd);
+	inode_fd_done(pool, inode, fd);
+	before.blocks += freed > 0 ? freed * page / 512 : 0;
+	space_changed(pool, before, after);
+	return freed;
+}
+
+static void set_made(struct pool *pool, struct vrange *v, bool made)
+{
+	v->made = made;
+	table_publish(&vrange_rec(pool->volatiles, v)->state,
+		      made ? VRANGE_PURGED : VRANGE_PURGING);
+}
+
+void vrange_made_late(struct pool *pool, uint32_t inode, uint64_t first,
+		      uint64_t end, int64_t freed)
+{
+	uint64_t at = first;
+	struct vrange *v;
+
+	/* One that could not be made is left to the next purge beside it or to
+	 * the next worker, as well as what is only a part of a range. */
+	for (; (v = vrange_find(pool->volatiles, inode, at, end)); at = v->end)
+		if (freed >= 0 && v->purged && v->first >= first &&
+		    v->end <= end)
+			set_made(pool, v, true);
+	if (freed > 0 && !pool->store->detached)
+		space_changed(pool,
+			      (struct space){ .blocks = freed *
+							pool->page_size / 512 },
+			      (struct space){ 0 });
+	vrange_tell_purged(pool, inode, first, end, freed > 0 ? freed : 0);
+}
+
+/* In one store: never purged with its hole not punched. */
+struct vrange *vrange_set_purged(struct pool *pool, struct vrange *v)
+{
+	vrange_unlist(pool, v);
+	v->purged = true;
+	set_made(pool, v, false);
+	return vrange_join_purged(pool, v);
+}
+
+/* Up to @cut.  A worker that is killed in between leaves the two overlapping:
+ * see vrange_cut_front(). */
+static struct vrange *set_front_purged(struct pool *pool, struct vrange *v,
+				       uint64_t cut, struct vrange *front)
+{
+	struct volatiles *t = pool->volatiles;
+	struct vrange *purged = vrange_purged_before(t, v);
+	uint64_t first = v->first;
+
+	v->first = cut;
+	if (purged) {
+		vrange_cancel(pool, front);
+		/* Not longer before it is PURGING. */
+		set_made(pool, purged, false);
+		purged->end = cut;
+		vrange_store(pool, purged);
+	} else {
+		purged = front;
+		purged->inode = v->inode;
+		purged->first = first;
+		purged->end = cut;
+		purged->purged = true;
+		vrange_publish(pool, purged);
+	}
+	vrange_store(pool, v);
+	return purged;
+}
+
+/* Has a purged neighbour a hole that could not be made? */
+static bool neighbour_is_unmade(struct volatiles *t, const struct vrange *v)
+{
+	const struct vrange *before = vrange_purged_before(t, v);
+	const struct vrange *next = vrange_find(t, v->inode, v->end,
+						v->end + 1);
+
+	return (before && !before->made) ||
+	       (next && next->purged && !next->made);
+}
+
+uint64_t vrange_purge(struct pool *pool, struct vrange *v, uint64_t cut,
+		      uint64_t memory, struct vrange *front)
+{
+	uint64_t first = v->first, had = v->memory;
+	uint32_t inode = v->inode;
+	struct vrange *purged;
+	int64_t freed;
+	bool more;
+
+	if (hole_must_wait(pool, inode)) {
+		vrange_cancel(pool, front);
 		return 0;
+	}
+	more = neighbour_is_unmade(pool->volatiles, v);
 	/* Before the hole: vrange_pin() must never take a hole for content. */
-	vrange_set_purged(pool, v);
-	freed = vrange_punch(pool, v);
-	/* Late, or it could not be made: that is left to the next worker. */
+	if (cut >= v->end) {
+		cut = v->end;
+		purged = vrange_set_purged(pool, v);
+	} else {
+		purged = set_front_purged(pool, v, cut, front);
+		if (memory < had)
+			vrange_set_memory(pool, v, had - memory);
+		else
+			vrange_measure(pool, v);
+	}
+	if (more) {
+		first = purged->first;
+		cut = purged->end;
+	}
+	freed = vrange_punch(pool, inode, first, cut);
+	/* Late, or it could not be made: that is left to the next purge beside
+	 * it, or to the next worker. */
 	if (freed < 0)
 		return 0;
-	vrange_set_made(pool, v);
-	vrange_tell_purged(pool, v->inode, v->first, v->end, freed);
+	set_made(pool, purged, true);
+	vrange_tell_purged(pool, inode, first, cut, freed);
 	return freed;
 }
 
@@ -119,23 +216,103 @@ static unsigned long vrange_count(struct shrinker *shrinker,
 	return n ? n : SHRINK_EMPTY;
 }
 
+/* Looks for the end of what is to be purged, at most; there is memory by then. */
+#define LOOKS_MOST 64
+
+static uint64_t max64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/*
+ * Where to cut @v, so that no more than @pages of memory are before it, and it is
+ * at a 2 MiB boundary if it can be.  Windows of the file are looked at, larger
+ * ones as long as there is little in them.
+ * @memory: out, the pages before it; 0: there are none in @v.
+ */
+static uint64_t vrange_front(struct pool *pool, const struct vrange *v, int fd,
+			     uint64_t pages, uint64_t *memory)
+{
+	uint64_t at = v->first, len = pages, have = 0, cut, n;
+
+	for (int i = 0;
+	     at < v->end && have < pages && (i < LOOKS_MOST || !have); i++) {
+		uint64_t end = v->end - at > len ? at + len : v->end;
+
+		n = vrange_count_pages(pool, fd, at, end);
+		if (n > pages - have) {
+			/* So many pages cannot have more. */
+			len = n == len ? pages - have
+				       : max64(len / 2, pages - have);
+			continue;
+		}
+		have += n;
+		at = end;
+		len *= 2;
+	}
+	cut = at / pool_extent_pages(pool) * pool_extent_pages(pool);
+	if (at < v->end && cut > v->first && cut < at) {
+		n = vrange_count_pages(pool, fd, cut, at);
+		if (n < have) {
+			have -= n;
+			at = cut;
+		}
+	}
+	*memory = have;
+	return at;
+}
+
+/* Purges @nr pages of memory of the range, or more if it cannot be cut.
+ * Return: pages scanned; 0: the file could not be looked at. */
+static uint64_t vrange_purge_some(struct pool *pool, struct vrange *v,
+				  uint64_t nr, uint64_t *freed)
+{
+	struct vrange *front = NULL;
+	uint64_t cut, memory;
+	int fd = vrange_measure_begin(pool, v->inode);
+
+	if (fd < 0)
+		return 0;
+	cut = vrange_front(pool, v, fd, nr, &memory);
+	vrange_measure_end(pool, v->inode, fd);
+	if (!memory && !vrange_may_be_cached(pool, v)) {
+		vrange_set_memory(pool, v, 0);
+		return nr;
+	}
+	if (!memory)
+		memory = 1;
+	if (cut < v->end && !vrange_purged_before(pool->volatiles, v)) {
+		front = vrange_new_anyway(pool,
+					  vrange_rec(pool->volatiles, v)->uid);
+		/* The table is full. */
+		if (!front) {
+			cut = v->end;
+			memory = max64(memory, v->memory);
+		}
+	}
+	*freed += vrange_purge(pool, v, cut, memory, front);
+	return memory;
+}
+
 static enum lru_status vrange_shrink(struct extent_list *list, struct extent *e,
 				     void *arg)
 {
 	struct volatile_walk *walk = arg;
 	struct volatiles *t = volatiles_of(list->owner);
 	struct inode_table *inodes = walk->pool->inodes;
-	struct vrange *v = &t->range[e->id], *front;
+	struct vrange *v = &t->range[e->id];
+	uint64_t scanned, budget = e->nr + e->room;
 
 	if (hole_must_wait(walk->pool, v->inode))
 		return LRU_ROTATE;
 	inodes->busy++;
-	front = vrange_front(walk->pool, v, e->nr);
+	scanned = vrange_purge_some(walk->pool, v, e->nr, &walk->freed);
 	inodes->busy--;
-	e->room += e->nr - (front->end - front->first);
-	walk->scanned += front->end - front->first;
-	walk->freed += vrange_purge(walk->pool, front);
-	return front == v ? LRU_REMOVED : LRU_RETRY;
+	if (!scanned)
+		return LRU_ROTATE;
+	walk->scanned += scanned;
+	e->room = budget > scanned ? budget - scanned : 0;
+	return LRU_RETRY;
 }
 
 static unsigned long vrange_scan(struct shrinker *shrinker,

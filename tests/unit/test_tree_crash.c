@@ -186,7 +186,8 @@ static void another_mount(void)
 {
 	pool_start(dir, SIZE, true, NULL);
 	expect(pool_intact(), "pool_check");
-	if (now->op == op_purge_ranges)
+	if (now->op == op_purge_ranges || now->op == op_purge_front ||
+	    now->op == op_purge_rest || now->op == op_purge_both)
 		expect(losses_are_known(), "purged, and said to be whole");
 	take_apart();
 	must_be("at the end", at_end);

@@ -82,12 +82,18 @@ static int m_pin(int first, int end)
 	return was;
 }
 
+/* A range without memory is not on the LRU. */
 static void m_purge(void)
 {
+	bool has[64] = { false };
+
 	for (uint64_t i = 0; i < m.pages; i++)
-		m.zero[i] |= m.range[i] && !m.purged[m.range[i]];
-	for (uint64_t i = 0; i < m.pages; i++)
-		m.purged[m.range[i]] = m.range[i] != 0;
+		has[m.range[i]] |= m.range[i] && !m.purged[m.range[i]] &&
+				   !m.zero[i];
+	for (uint64_t i = 0; i < m.pages; i++) {
+		m.zero[i] |= has[m.range[i]];
+		m.purged[m.range[i]] |= has[m.range[i]];
+	}
 }
 
 static void compare(void)
@@ -98,8 +104,11 @@ static void compare(void)
 	for (uint64_t i = 0; i < m.pages; i++) {
 		int r = m.range[i];
 
-		ranges += r && (i == 0 || m.range[i - 1] != r);
-		pages += r && !m.purged[r];
+		/* Purged neighbours are one. */
+		ranges += r && (i == 0 ||
+				(m.range[i - 1] != r &&
+				 !(m.purged[r] && m.purged[m.range[i - 1]])));
+		pages += r && !m.purged[r] && !m.zero[i];
 		must(vrange_state(pool, file, i * TREE_PAGE, TREE_PAGE) ==
 			     (r ? 1 + m.purged[r] : 0),
 		     "page %d", (int)i);
@@ -489,6 +498,106 @@ static void test_not_made(void)
 	tree_remove_everything(INODE_ROOT);
 }
 
+/* So much can be purged as has memory, and what is purged is one range. */
+static void test_holes(void)
+{
+	uint64_t p = TREE_PAGE, tib = 1ull << 40;
+	uint32_t f = made_file(INODE_ROOT, "f");
+	struct tree_attr a = { .set = TREE_SET_SIZE, .size = 4 * tib };
+
+	must(tree_setattr(pool, f, &a) == 0, "truncate");
+	must(vrange_unpin(pool, &the_op, f, 0, 0) == 0, "unpin");
+	ok(volatile_now().range_pages == 0 && pool->unpinned_pages == 0 &&
+		   volatile_now().ranges == 1,
+	   "4 TiB of hole are no pages");
+	ok(scan_pages("volatile-ranges", 1) == 0 &&
+		   vrange_state(pool, f, 0, 0) == 1 && pool_intact(),
+	   "a scan finds nothing, and purges nothing");
+	must(tree_open(pool, &the_op, f, O_RDWR, &opened) == 0, "open");
+	for (int i = 0; i < 40; i++)
+		fill_pages(f, (i % 4) * (tib / p) + 1000 * i + 7, 1, 'f');
+	must(tree_close(pool, &the_op, f) == 0, "close");
+	ok(volatile_now().range_pages == 40 && pool->unpinned_pages == 40 &&
+		   pool_intact(),
+	   "what was written to it since counts when it is measured");
+	for (int i = 39; i >= 30; i--)
+		must(scan_pages("volatile-ranges", 1) == 1 &&
+			     volatile_now().range_pages == (uint64_t)i &&
+			     volatile_now().ranges == 2 && pool_intact(),
+		     "one page, %d are left", i);
+	ok(page_byte(f, 7) == 0 && page_byte(f, 35 * 1000 + 7 + 3 * tib / p),
+	   "a page each time, wherever it is, and two ranges");
+	ok(scan_pages("volatile-ranges", 25) == 25 &&
+		   volatile_now().range_pages == 5 &&
+		   volatile_now().ranges == 2 && pool_intact(),
+	   "or 25 of them");
+	restart(false);
+	ok(volatile_now().range_pages == 5 && volatile_now().ranges == 2 &&
+		   pool_intact(),
+	   "the next worker counts the same");
+	ok(scan_pages("volatile-ranges", 1000) == 5 &&
+		   volatile_now().range_pages == 0 &&
+		   vrange_pin(pool, &the_op, f, 0, 0) == 1 &&
+		   volatile_now().ranges == 0 && pool_intact(),
+	   "and the rest");
+	tree_forget_everything();
+	tree_remove_everything(INODE_ROOT);
+}
+
+/* No user's record is needed to purge, and one is missing at worst. */
+static void test_full(void)
+{
+	struct table *t = &pool->volatiles->ranges;
+	uint64_t p = TREE_PAGE, n = 0;
+	uint32_t f = filled_file(INODE_ROOT, "f", 80, 'f'), max = t->max;
+	uint32_t g = filled_file(INODE_ROOT, "g", 64, 'g');
+	struct tree_attr a = { .set = TREE_SET_SIZE, .size = 1ull << 30 };
+
+	for (int i = 0; i < 4; i++)
+		must(vrange_unpin(pool, as(7, 7, 0), f, 20 * i * p, 10 * p) ==
+			     0,
+		     "unpin");
+	user_set_max(pool, USER_RANGES, 16);
+	ok(user_may_charge(pool, 7, USER_RANGES, 1) == -EDQUOT &&
+		   scan_pages("volatile-ranges", 3) == 3 &&
+		   page_byte(f, 2) == 0 && page_byte(f, 3) == 'f' &&
+		   user_held(pool, 7, USER_RANGES) == 5 && pool_intact(),
+	   "whose share is used up loses no more for it");
+	user_set_max(pool, USER_RANGES, VRANGE_MAX);
+
+	must(tree_setattr(pool, g, &a) == 0, "truncate");
+	t->max = t->nr;
+	while (!vrange_unpin(pool, as(0, 0, 0), g, (2 * n + 100) * p, p))
+		n++;
+	must(n && !t->nr_free, "the table is full");
+	ok(scan_pages("volatile-ranges", 3) == 3 && page_byte(f, 5) == 0 &&
+		   page_byte(f, 6) == 'f' && pool_intact(),
+	   "without a record: what is next to a purged range joins it");
+	ok(scan_pages("volatile-ranges", 4) == 4 && page_byte(f, 9) == 0 &&
+		   page_byte(f, 20) == 'f' && pool_intact(),
+	   "up to its end");
+	must(!vrange_unpin(pool, as(0, 0, 0), g, 0, p) && !t->nr_free,
+	     "the record of what was joined");
+	ok(scan_pages("volatile-ranges", 1) == 10 && page_byte(f, 20) == 0 &&
+		   page_byte(f, 29) == 0 && page_byte(f, 40) == 'f' &&
+		   pool_intact(),
+	   "else a range goes as a whole, and no other one");
+	ok(vrange_unpin(pool, as(7, 7, 0), f, 45 * p, 7 * p) == 0 &&
+		   vrange_state(pool, f, 51 * p, p) == 1 &&
+		   vrange_unpin(pool, as(7, 7, 0), f, 55 * p, p) == -ENOSPC,
+	   "an unpin that joins one needs no record");
+	ok(vrange_pin(pool, as(7, 7, 0), f, 40 * p, p) == 0 &&
+		   vrange_pin(pool, as(7, 7, 0), f, 50 * p, 2 * p) == 0 &&
+		   vrange_pin(pool, as(7, 7, 0), f, 45 * p, p) == -ENOSPC &&
+		   vrange_pin(pool, as(7, 7, 0), f, 41 * p, 9 * p) == 0 &&
+		   pool_intact(),
+	   "nor a pin that splits nothing");
+	t->max = max;
+	tree_forget_everything();
+	tree_remove_everything(INODE_ROOT);
+	ok(volatile_now().ranges == 0 && pool_intact(), "nothing is left");
+}
+
 int main(void)
 {
 	scratch_new();
@@ -501,6 +610,8 @@ int main(void)
 	test_limit();
 	test_measure();
 	test_cut();
+	test_holes();
+	test_full();
 	test_not_made();
 	pool_stop();
 	free(dir);

@@ -302,6 +302,25 @@ int64_t op_purge_ranges(void)
 	return 0;
 }
 
+/* The front of the first range, or the rest of it, or a part of both. */
+int64_t op_purge_front(void)
+{
+	leave_pages(7);
+	return 0;
+}
+
+int64_t op_purge_rest(void)
+{
+	leave_pages(6);
+	return 0;
+}
+
+int64_t op_purge_both(void)
+{
+	leave_pages(4);
+	return 0;
+}
+
 const struct scenario scenarios[] = {
 	{ "mkdir", setup_dir, op_mkdir, ANY, ONCE },
 	{ "mkdir of what exists", setup_dir, op_mkdir_dir, -EEXIST, ONCE },
@@ -412,6 +431,12 @@ const struct scenario scenarios[] = {
 	{ "purge of files in directories", setup_volatile_in_dir,
 	  op_purge_files, 0, RECLAIM },
 	{ "purge of ranges", setup_ranges, op_purge_ranges, 0, RECLAIM },
+	{ "purge of the front of a range", setup_ranges, op_purge_front, 0,
+	  RECLAIM },
+	{ "purge of the rest of a range", setup_purged_front, op_purge_rest, 0,
+	  RECLAIM },
+	{ "purge of parts of ranges", setup_purged_front, op_purge_both, 0,
+	  RECLAIM },
 	{ "deep: mkdir", setup_dir_deep, op_mkdir, ANY, ONCE },
 	{ "deep: create", setup_dir_deep, op_create, ANY, ONCE },
 	{ "deep: O_TMPFILE", setup_dir_deep, op_tmpfile, ANY, ONCE },

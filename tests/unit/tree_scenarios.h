@@ -25,6 +25,9 @@ struct scenario {
 };
 
 int64_t op_purge_ranges(void);
+int64_t op_purge_front(void);
+int64_t op_purge_rest(void);
+int64_t op_purge_both(void);
 
 #define ANY INT64_MAX /* above 0 */
 

@@ -186,6 +186,22 @@ void setup_purged_ranges(void)
 	scan_pages("volatile-ranges", 1000);
 }
 
+/* Purges ranges until @pages are left that could be. */
+void leave_pages(uint64_t pages)
+{
+	struct volatile_stat st;
+
+	volatile_stat(pool, &st);
+	if (st.range_pages > pages)
+		scan_pages("volatile-ranges", st.range_pages - pages);
+}
+
+void setup_purged_front(void)
+{
+	setup_ranges();
+	leave_pages(7);
+}
+
 void setup_volatile(void)
 {
 	setup_file();

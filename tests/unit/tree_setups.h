@@ -39,6 +39,8 @@ void setup_open_orphan(void);
 void setup_long_names(void);
 void setup_ranges(void);
 void setup_purged_ranges(void);
+void leave_pages(uint64_t pages);
+void setup_purged_front(void);
 void setup_volatile(void);
 
 /* In a directory far down. */

@@ -1,0 +1,167 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2164 # bodies run with "set -e"
+#
+# What reclaim takes and what it leaves, and what a full pool still does.
+
+load helpers
+load boxes
+load posix
+load volatile
+
+teardown() {
+	[[ ! ${PLAIN_TMPFS:-} ]] || umount -l "$PLAIN_TMPFS" 2>/dev/null || true
+	clean_up
+}
+
+# ---- ranges with holes ---------------------------------------------------
+
+# unpinned: pages that a scan could have.
+unpinned() {
+	awk '{ print $2 }' "$(of_ranges count)"
+}
+
+# All are seen, a huge folio or a page each.
+pieces() {
+	local n
+
+	n=$(unpinned)
+	((n == 30 * 512 || n == 30)) && EACH=$((n / 30))
+}
+
+piece_is_zeros() {
+	cmp -s -n 4096 -i 0:$(($1 * $1 * 1000003 * 4096)) /dev/zero s
+}
+
+# A file of 4 TiB with 30 pieces of memory in it, here and there.
+holes_are_no_pages() {
+	local i
+
+	cd "$POOL"
+	truncate -s 4T s
+	timeout 60 "$POOLCTL" unpin s >/dev/null
+	is "1 0" "$(pool volatile.ranges) $(pool volatile.range_pages)"
+	echo "0 0 1000" >"$(of_ranges scan)"
+	is "1 0" "$(pool volatile.ranges) $(pool volatile.purged_pages)"
+	for i in {1..30}; do
+		dd if=/dev/urandom of=s bs=4096 count=1 seek=$((i * i * 1000003)) \
+			conv=notrunc status=none
+	done
+	wait_until 5 pieces || fail "$(unpinned) pages"
+	for i in {1..10}; do
+		echo "0 0 $EACH" >"$(of_ranges scan)"
+	done
+	is "2 $((10 * EACH))" \
+		"$(pool volatile.ranges) $(pool volatile.purged_pages)"
+	is $((20 * EACH)) "$(unpinned)"
+	is "$((20 * EACH * 8))" "$(stat -c %b s)"
+	piece_is_zeros 1
+	piece_is_zeros 10
+	fails piece_is_zeros 11
+	echo "0 0 20000" >"$(of_ranges scan)"
+	is "0 0" "$(unpinned) $(stat -c %b s)"
+	is purged "$(timeout 60 "$POOLCTL" pin s || true)"
+	is 0 "$(pool volatile.ranges)"
+}
+
+@test "holes of ranges are no pages, and purged pieces are one" {
+	in_every_way holes_are_no_pages
+}
+
+# ---- full ----------------------------------------------------------------
+
+# The size is 16M.
+all_of_it() {
+	cd "$POOL"
+	echo '{"floor": 3}' >.pool/config
+	echo '{"floor": 4}' >.pool/config
+	head -c 16M /dev/zero >all
+	is 16777216 "$(stat -c %s all)"
+	is 4 "$(json floor .pool/config)"
+	rm all
+}
+
+@test "a config that was written takes nothing of the size" {
+	in_every_way all_of_it -o size=16M
+}
+
+# say NAME CMD...: NAME, and whether it works, or which error it has.
+say() {
+	local name=$1
+
+	shift
+	echo "$name: $("$@" 2>&1)"
+}
+
+# With no inode left in the directory $1: all that a file system does then.
+without_inodes() {
+	cd "$1"
+	mkdir d e f
+	mkdir e/sub
+	: >t
+	: >o
+	: >x
+	: >y
+	: >z
+	ln z z2
+	ln -s t sym
+	echo text >sym.text
+	exec 7>n 8>open
+	echo kept >&8
+	n=0
+	while : >"fill$n"; do
+		n=$((n + 1))
+	done 2>/dev/null
+	say create posix open new w,creat
+	say mkdir mkdir new
+	say symlink posix symlink t new
+	say link posix link t new
+	say mkfifo mkfifo new
+	say write cp sym.text t
+	say truncate posix resize t 100000
+	say mknod posix mknod new file 0600 0
+	say "over a file" posix rename n t
+	say "over an open file" posix rename o open
+	say "over a file with links" posix rename y z
+	say "over a directory" posix rename d f
+	say "over a full directory" posix rename f e
+	say "to another directory" posix rename t e/t
+	say "over a file in it" posix rename x e/t
+	say "over a symlink" posix rename e/t sym
+	say exchange posix rename2 z2 sym exchange
+	say "exchange with a directory" posix rename2 z2 f exchange
+	say noreplace posix rename2 sym z noreplace
+	say chmod posix chmod z 0600
+	say "unlink of an open file" posix unlink open
+	say "unlink in a directory" posix unlink z2
+	say "create again" posix open new w,creat
+	say "create more" posix open new2 w,creat
+	say rmdir posix rmdir e/sub
+	say "mkdir again" mkdir e/sub
+	exec 7>&- 8>&-
+	say "last" ls e f
+	ls
+	cd /
+}
+
+as_on_tmpfs() {
+	without_inodes "$POOL" >"$W/here"
+	without_inodes "$PLAIN_TMPFS" >"$W/there"
+	sed -i '/^ *box$/d; /fill[0-9]*$/d' "$W/here" "$W/there"
+	diff "$W/there" "$W/here"
+	((${#n} > 1)) || fail "$n files"
+}
+
+@test "without an inode left, all that works on tmpfs works" {
+	local way
+	has_root || skip_or_fail "no root"
+	tmp
+	PLAIN_TMPFS=$POOL_TMP/plain
+	export PLAIN_TMPFS
+	for way in $MODES; do
+		mkdir -p "$PLAIN_TMPFS"
+		mount -t tmpfs -o nr_inodes=100,mode=777 plain "$PLAIN_TMPFS"
+		in_way "root/$way" as_on_tmpfs -o nr_inodes=100
+		umount "$PLAIN_TMPFS"
+	done
+}
