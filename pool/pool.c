@@ -97,6 +97,44 @@ static const char *pool_check_some(struct pool *pool)
 }
 #endif
 
+/* Pages that reclaim could free. */
+static uint64_t pool_reclaimable(struct pool *pool, bool look)
+{
+	struct lru_stat ls;
+	uint64_t pages;
+
+	if (look)
+		box_rescan_some(pool);
+	pages = volatile_reclaimable(pool, look);
+	lru_stat(pool->lru, &ls);
+	return pages == UINT64_MAX ? pages : pages + ls.available;
+}
+
+bool pool_could_free(struct pool *pool, uint64_t bytes)
+{
+	uint64_t pages = bytes / pool->page_size;
+
+	return pool_reclaimable(pool, false) >= pages ||
+	       pool_reclaimable(pool, true) >= pages;
+}
+
+/* See struct pool. */
+static int64_t pool_fits(struct pool *pool, bool look)
+{
+	uint64_t spare = pool_reclaimable(pool, look), held;
+	struct lru_stat ls;
+
+	if (pool_held(pool, &held)) {
+		lru_stat(pool->lru, &ls);
+		held = space_used(pool) +
+		       (ls.used + ls.available) * pool->page_size;
+	}
+	if (spare > held / pool->page_size)
+		return pool->size;
+	return (int64_t)pool->size - (int64_t)held +
+	       (int64_t)(spare * pool->page_size);
+}
+
 int pool_open(const struct pool_options *opts, struct pool **out)
 {
 	struct pool *pool = pool_new(opts);
@@ -120,6 +158,7 @@ int pool_open(const struct pool_options *opts, struct pool **out)
 	}
 	pool_fit_limit(pool);
 	space_fit(pool);
+	pool->fits = pool_fits;
 	/* Not earlier: no callback is called while records are adopted. */
 	pool->ops = opts->ops;
 	pool->arg = opts->arg;

@@ -72,6 +72,12 @@ uint64_t pool_used(struct pool *pool);
  */
 uint64_t pool_excess(struct pool *pool);
 
+/**
+ * pool_could_free - could all of reclaim free @bytes?  May measure what clients
+ * change without a request.
+ */
+bool pool_could_free(struct pool *pool, uint64_t bytes);
+
 /* Bytes of the store. */
 struct pool_space {
 	uint64_t content; /* what users have written, Available or not */

@@ -21,6 +21,10 @@ unpinned() {
 	awk '{ print $2 }' "$(of_ranges count)"
 }
 
+unpinned_is() {
+	[[ $(unpinned) == "$1" ]]
+}
+
 # All are seen, a huge folio or a page each.
 pieces() {
 	local n
@@ -40,6 +44,8 @@ holes_are_no_pages() {
 	cd "$POOL"
 	truncate -s 4T s
 	timeout 60 "$POOLCTL" unpin s >/dev/null
+	# while it is open, the kernel may have content
+	wait_until 5 unpinned_is 0 || fail "$(unpinned) pages"
 	is "1 0" "$(pool volatile.ranges) $(pool volatile.range_pages)"
 	echo "0 0 1000" >"$(of_ranges scan)"
 	is "1 0" "$(pool volatile.ranges) $(pool volatile.purged_pages)"
@@ -83,6 +89,72 @@ all_of_it() {
 
 @test "a config that was written takes nothing of the size" {
 	in_every_way all_of_it -o size=16M
+}
+
+# cached: 20 volatile files that nobody uses, of 1 MiB each.
+cache() {
+	local i
+
+	mkdir v
+	volatile v
+	for i in {1..20}; do
+		head -c 1M /dev/urandom >"v/$i"
+	done
+	wait_until 5 freeable_is 5120 || fail "$(freeable) pages"
+}
+
+# cache_is FILES
+cache_is() {
+	is "$1 $(($1 * 256))" "$(find v -type f | wc -l) $(freeable)"
+}
+
+# The size is 64M, of which 30M are in use.
+nothing_in_vain() {
+	cd "$POOL"
+	head -c 30M /dev/zero >plain
+	cache
+	# more than there is, and more than there would be without the cache
+	fails fallocate -l 1T big 2>/dev/null
+	fails fallocate -l 35M big 2>/dev/null
+	fails fallocate -o 1G -l 40M big 2>/dev/null
+	cache_is 20
+	is "0 ENOSPC" "$(posix open big rw fallocate keep 0 $((35 << 20)))"
+	cache_is 20
+	# what has memory already is not asked for once more
+	fallocate -l 35M plain
+	cache_is 20
+}
+
+@test "what cannot succeed purges nothing" {
+	in_every_way nothing_in_vain -o size=64M
+}
+
+# The same for what can, but only with all of it gone.
+all_for_it() {
+	cd "$POOL"
+	head -c 30M /dev/zero >plain
+	cache
+	fallocate -l 33M big
+	is $((33 << 20)) "$(($(stat -c %b big) * 512))"
+	cache_is 0
+	rm -r big v
+	cache
+	# a writer gets as much as there is
+	fails head -c 40M /dev/zero >big 2>/dev/null
+	(($(stat -c %s big) > 33 << 20)) || fail "$(stat -c %s big) bytes"
+	cache_is 0
+	rm -r big v
+	# figures that are old: what a mapping has written since
+	cache
+	rm v/*
+	truncate -s 20M v/m
+	timeout 60 "$TOOLS/mapwrite" v/m $((20 << 20))
+	fallocate -l 30M big
+	[[ ! -e v/m ]]
+}
+
+@test "what can succeed purges all that it takes" {
+	in_every_way all_for_it -o size=64M
 }
 
 # say NAME CMD...: NAME, and whether it works, or which error it has.

@@ -27,12 +27,16 @@ uint64_t memory_reclaim(struct worker *w, uint64_t pages)
 int memory_grow(struct worker *w, uint64_t bytes, bool own)
 {
 	struct headroom *h = &w->headroom;
-	uint64_t margin = headroom_margin(h);
+	uint64_t margin = headroom_margin(h), left;
 
 	if (own)
 		margin /= 2;
 	if (headroom_has(h, bytes, margin))
 		return 0;
+	left = headroom_left(h);
+	if (left < bytes + margin && w->pool &&
+	    !pool_could_free(w->pool, bytes + margin - left))
+		return -ENOSPC;
 	/* What is freed may have been charged to others: look again. */
 	memory_reclaim(w, (bytes + margin) / sysconf(_SC_PAGESIZE));
 	return headroom_has(h, bytes, margin) ? 0 : -ENOSPC;

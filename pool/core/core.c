@@ -149,6 +149,25 @@ void pool_reclaimed(struct pool *pool)
 		pool_unlock(pool);
 }
 
+/* Bytes that could be had, or @enough of them. */
+static int64_t pool_fits(struct pool *pool, int64_t enough)
+{
+	int64_t fits = pool->fits ? pool->fits(pool, false) : INT64_MAX;
+
+	return fits < enough ? pool->fits(pool, true) : fits;
+}
+
+static bool pool_could_have(struct pool *pool, uint64_t bytes)
+{
+	return bytes <= INT64_MAX && pool_fits(pool, bytes) >= (int64_t)bytes;
+}
+
+static bool pool_reclaim(struct pool *pool, uint64_t bytes)
+{
+	return pool->ops && pool->ops->reclaim &&
+	       pool->ops->reclaim(pool->arg, bytes / pool->page_size + 1);
+}
+
 /* A first reclaim may find more memory than was counted: try twice. */
 #define TAKE_TRIES 3
 
@@ -163,8 +182,10 @@ int pool_take_back(struct pool *pool, uint64_t pages)
 			pool->limit = want;
 			return 0;
 		}
+		/* What is freed is of what does not fit otherwise. */
 		if (pool_held(pool, &held) || held <= want ||
-		    !pool_make_room(pool, held - want))
+		    !pool_could_have(pool, pages * pool->page_size) ||
+		    !pool_reclaim(pool, held - want))
 			return -ENOSPC;
 	}
 	return pool->store->detached ? -ENOSPC : 0;
@@ -172,13 +193,16 @@ int pool_take_back(struct pool *pool, uint64_t pages)
 
 bool pool_make_room(struct pool *pool, uint64_t bytes)
 {
-	uint64_t pages = bytes / pool->page_size + 1;
+	return pool_could_have(pool, bytes) && pool_reclaim(pool, bytes);
+}
 
-	/* In vain, but at the cost of all that is volatile. */
-	if (bytes > pool->size)
-		return false;
-	return pool->ops && pool->ops->reclaim &&
-	       pool->ops->reclaim(pool->arg, pages);
+bool pool_make_some_room(struct pool *pool, uint64_t bytes)
+{
+	int64_t want = bytes < INT64_MAX ? bytes : INT64_MAX;
+	int64_t fits = pool_fits(pool, want);
+
+	return fits >= pool->page_size &&
+	       pool_reclaim(pool, fits < want ? fits : want);
 }
 
 /* --- records --- */

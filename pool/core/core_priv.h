@@ -65,6 +65,12 @@ struct pool {
 	 */
 	uint64_t idle_pages;
 	uint64_t unpinned_pages;
+	/*
+	 * Bytes that could be added to the content if all that can be is
+	 * reclaimed; below 0: there is more than the size.  @look: measures
+	 * anew what clients change without a request.  Set by pool_open().
+	 */
+	int64_t (*fits)(struct pool *pool, bool look);
 #ifdef POOL_DEBUG
 	/*
 	 * Checks a part of the invariants, another part each time.  Called by
@@ -154,11 +160,13 @@ static inline int pool_grow(struct pool *pool, uint64_t bytes, bool own)
 }
 
 /**
- * pool_make_room - have reclaim free @bytes and a page more; nothing if the pool
- * is not so large.
+ * pool_make_room - have reclaim free @bytes and a page more; nothing if @bytes
+ * would not fit with all of it gone, so that nothing is purged in vain.
  * Return: whether anything was freed, so that a retry makes sense.
  */
 bool pool_make_room(struct pool *pool, uint64_t bytes);
+/** pool_make_some_room - the same for who can do with less, but for a page. */
+bool pool_make_some_room(struct pool *pool, uint64_t bytes);
 
 /*
  * retry_with_room - evaluates @call; if it is -ENOSPC, evaluates @room, and if

@@ -347,6 +347,8 @@ void space_unlinked(struct pool *pool, int dirfd, const char *path);
  * room if not.  Return: 0, -ENOSPC, -EDQUOT.
  */
 int space_reserve(struct pool *pool, int fd, off_t off, size_t len);
+/* Bytes of [off, off+len) for which the file at @fd has no memory. */
+uint64_t space_missing(struct pool *pool, int fd, off_t off, size_t len);
 /* Bytes of all plain files. */
 uint64_t space_used(struct pool *pool);
 /* Regions may hold what plain files leave of the size; in a detached store, all

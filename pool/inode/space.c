@@ -17,6 +17,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "pool/core/user.h"
@@ -216,8 +218,14 @@ static bool space_exceeds(struct pool *pool, uint64_t len)
 	       pool->size;
 }
 
-/* Bytes of [off, off+len) for which the file at @fd has no memory. */
-static uint64_t space_missing(struct pool *pool, int fd, off_t off, size_t len)
+static bool is_tmpfs(int fd)
+{
+	struct statfs st;
+
+	return fstatfs(fd, &st) == 0 && st.f_type == TMPFS_MAGIC;
+}
+
+uint64_t space_missing(struct pool *pool, int fd, off_t off, size_t len)
 {
 	uint64_t page = pool->page_size, pages;
 	uint64_t at = off / page * page;
@@ -227,7 +235,7 @@ static uint64_t space_missing(struct pool *pool, int fd, off_t off, size_t len)
 		pages *= page;
 		if (pages >= end - at)
 			return 0;
-		if (pool->store->detached)
+		if (pool->store->detached || is_tmpfs(fd))
 			return end - at - pages < len ? end - at - pages : len;
 		/* A file system of another kind may have it elsewhere. */
 	}
@@ -257,10 +265,16 @@ static int space_take(struct pool *pool, int fd, uint64_t len)
 	return err ? err : pool_grow(pool, len, false);
 }
 
+/* So much is looked at before anything is reclaimed for it. */
+#define LOOK_FIRST (128u << 10)
+
 int space_reserve(struct pool *pool, int fd, off_t off, size_t len)
 {
-	int err = space_take(pool, fd, len);
+	int err;
 
+	if (len > LOOK_FIRST)
+		len = space_missing(pool, fd, off, len);
+	err = space_take(pool, fd, len);
 	if (!err)
 		return 0;
 	/* Bytes that have memory already take no more. */

@@ -33,9 +33,9 @@ static ssize_t write_all(struct pool *pool, int fd, const char *buf, size_t len,
 	size_t done = 0;
 
 	while (done < len) {
-		ssize_t n = retry_with_room(write_some(fd, buf + done,
-						       len - done, off + done),
-					    pool_make_room(pool, len - done));
+		ssize_t n = retry_with_room(
+			write_some(fd, buf + done, len - done, off + done),
+			pool_make_some_room(pool, len - done));
 
 		if (n < 0)
 			return done ? (ssize_t)done : n;
@@ -68,6 +68,7 @@ int tree_fallocate(struct pool *pool, uint32_t inode, int mode, off_t off,
 {
 	int fd = inode_fd(pool, inode, true);
 	struct space before;
+	uint64_t missing;
 	int err = 0;
 
 	if (fd < 0)
@@ -76,9 +77,10 @@ int tree_fallocate(struct pool *pool, uint32_t inode, int mode, off_t off,
 		err = space_reserve(pool, fd, off, len);
 	if (!err) {
 		before = space_of(pool, fd);
+		missing = space_missing(pool, fd, off, len);
 		err = retry_with_room(fallocate(fd, mode, off, len) < 0 ? -errno
 									: 0,
-				      pool_make_room(pool, len));
+				      pool_make_room(pool, missing));
 		space_changed(pool, before, space_of(pool, fd));
 		vrange_remeasure(pool, inode, off / pool->page_size,
 				 (off + len) / pool->page_size + 1);
@@ -125,7 +127,7 @@ ssize_t tree_copy_range(struct pool *pool, uint32_t from, off_t off,
 	if (!n) {
 		before = space_of(pool, out);
 		n = retry_with_room(copy_some(in, off, out, to_off, len),
-				    pool_make_room(pool, len));
+				    pool_make_some_room(pool, len));
 		space_changed(pool, before, space_of(pool, out));
 	}
 	if (in >= 0)

@@ -27,7 +27,7 @@ bool tree_make_room(struct pool *pool)
 
 	/* Volatile files may be purged: the caller starts anew. */
 	pool->inodes->busy = 0;
-	made = pool_make_room(pool, NAME_BYTES);
+	made = pool_make_some_room(pool, NAME_BYTES);
 	pool->inodes->busy = busy;
 	return made;
 }

@@ -111,6 +111,8 @@ void vfile_recheck(struct pool *pool)
 	    inode_mem(pool->inodes, inode)->idle)
 		return;
 	vfile_update_idle(pool, inode);
+	/* What was written by way of the mapping. */
+	vfile_remeasure(pool, inode);
 	pool_fit_limit(pool);
 }
 
@@ -149,7 +151,10 @@ void vfile_list(struct pool *pool, uint32_t inode)
 
 	vfile_list_del(pool, inode);
 	if (!vfile_is_purgeable(rec) ||
-	    vfile_pages(pool, inode, &pages, &nlink) || !pages)
+	    vfile_pages(pool, inode, &pages, &nlink))
+		return;
+	/* One that is mapped may get some. */
+	if (!pages && vfile_is_idle(pool, inode))
 		return;
 	/* An orphan without other names ends with its last reference. */
 	if (rec->flags & INODE_ORPHAN && nlink < 2)
@@ -172,8 +177,30 @@ void vfile_remeasure(struct pool *pool, uint32_t inode)
 	extent_list_count(&pool->volatiles->files, (int64_t)pages - mem->pages);
 	mem->pages = pages;
 	vfile_set_idle(pool, mem, idle);
-	if (!pages)
+	if (!pages && idle)
 		vfile_list_del(pool, inode);
+}
+
+/* With system calls for those only that count as mapped. */
+#define FILES_LOOKED_AT 1024
+
+bool vfiles_look(struct pool *pool)
+{
+	struct inode_table *t = pool->inodes;
+	uint32_t next, nr = 0;
+
+	for (uint32_t i = pool->volatiles->files.oldest; i; i = next) {
+		next = inode_mem(t, i)->link.younger;
+		if (inode_mem(t, i)->idle)
+			continue;
+		if (nr++ == FILES_LOOKED_AT)
+			return false;
+		if (!vfile_is_idle(pool, i))
+			continue;
+		vfile_set_idle(pool, inode_mem(t, i), true);
+		vfile_remeasure(pool, i);
+	}
+	return true;
 }
 
 void vfile_renamed(struct pool *pool, uint32_t inode)

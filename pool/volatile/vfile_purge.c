@@ -203,9 +203,11 @@ static uint64_t vfile_purge(struct pool *pool, uint32_t inode)
 			inode_set_dead(pool, inode);
 		return 0;
 	}
-	/* All of it was purged as ranges since it was listed. */
+	/* All of it was purged as ranges since it was listed, or it is mapped
+	 * and has none yet. */
 	if (!pages) {
-		vfile_unlist(pool, inode);
+		if (vfile_is_idle(pool, inode))
+			vfile_unlist(pool, inode);
 		return 0;
 	}
 	if (path_show(pool, inode, &shown) || inode_path(pool, inode, &p))

@@ -93,6 +93,18 @@ void volatile_stat(struct pool *pool, struct volatile_stat *out)
 	out->purged_pages = v->purged_pages;
 }
 
+uint64_t volatile_reclaimable(struct pool *pool, bool look)
+{
+	const struct volatiles *v = pool->volatiles;
+
+	/* Nothing is purged now. */
+	if (pool->inodes->busy || pool->journal.active)
+		return 0;
+	if (look && !(vranges_look(pool) && vfiles_look(pool)))
+		return UINT64_MAX;
+	return pool->idle_pages + v->unpinned.pages;
+}
+
 const char *volatile_check(struct pool *pool)
 {
 	const char *broken = vranges_check(pool);

@@ -44,6 +44,13 @@ struct volatile_stat {
 };
 void volatile_stat(struct pool *pool, struct volatile_stat *out);
 
+/**
+ * volatile_reclaimable - pages that purges could free.  They change without a
+ * request when clients write to mappings, or unmap.
+ * @look: find out, unless there is too much to look at: UINT64_MAX then.
+ */
+uint64_t volatile_reclaimable(struct pool *pool, bool look);
+
 /** volatile_check - all invariants (tests); NULL or what is broken. */
 const char *volatile_check(struct pool *pool);
 /** vranges_count_users - adds those charged for ranges: see users_check(). */

@@ -173,6 +173,9 @@ void vfile_remeasure(struct pool *pool, uint32_t inode);
 void vfile_renamed(struct pool *pool, uint32_t inode);
 /* It was found to be mapped: the store's limit must not count on it. */
 void vfile_not_idle(struct pool *pool, uint32_t inode);
+/* Measures anew those that were mapped when they were closed.  Return: false:
+ * they are too many. */
+bool vfiles_look(struct pool *pool);
 const char *vfiles_check(struct pool *pool);
 
 /* --- vfile_adopt.c --- */
@@ -311,6 +314,8 @@ void vrange_remeasure(struct pool *pool, uint32_t inode, uint64_t first,
  */
 void vrange_remeasure_later(struct pool *pool, uint32_t inode);
 void vrange_remeasure_some(struct pool *pool);
+/* All of them.  Return: false: they are too many. */
+bool vranges_look(struct pool *pool);
 
 /* --- vrange_purge.c --- */
 

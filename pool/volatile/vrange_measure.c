@@ -23,6 +23,7 @@
 #include "pool/volatile/volatile_priv.h"
 
 #define MEASURED_AT_ONCE 32 /* by vrange_remeasure_some() */
+#define RANGES_LOOKED_AT 4096 /* by vranges_look() */
 
 /* --- the list --- */
 
@@ -198,4 +199,22 @@ void vrange_remeasure_some(struct pool *pool)
 	    !vrange_find(t, at->inode, at->first, UINT64_MAX))
 		at->inode = 0;
 	pool_fit_limit(pool);
+}
+
+bool vranges_look(struct pool *pool)
+{
+	struct volatiles *t = pool->volatiles;
+	struct avl_node *n = avl_first(&t->by_place);
+	uint32_t inode = 0;
+
+	if (t->nr_ranges > RANGES_LOOKED_AT)
+		return false;
+	for (; n; n = avl_next(n)) {
+		const struct vrange *v = avl_entry(n, struct vrange, by_place);
+
+		if (v->inode != inode)
+			measure_some(pool, v->inode, 0, UINT64_MAX, UINT32_MAX);
+		inode = v->inode;
+	}
+	return true;
 }
