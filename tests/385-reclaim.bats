@@ -237,3 +237,46 @@ as_on_tmpfs() {
 		umount "$PLAIN_TMPFS"
 	done
 }
+
+# ---- reserved ------------------------------------------------------------
+
+# fill_up: all of the rest, again and again.
+fill_up() {
+	exec 2>/dev/null
+	while :; do
+		head -c 16M /dev/zero >"$1" || true
+		rm -f "$1"
+	done
+}
+
+# Half of the size is allocated, and others have the rest.
+reserved() {
+	local times=1000
+
+	cd "$POOL"
+	fallocate -l 4M mine
+	# also behind its end
+	fallocate -n -o 4M -l 1M mine
+	is $((5 << 11)) "$(stat -c %b mine)"
+	background fill_up "$POOL/others"
+	# in cached mode each time is 4 MiB of requests
+	[[ $MODE == passthrough ]] || times=$(lasting 50)
+	timeout 300 "$TOOLS/mapwrite" mine $((4 << 20)) "$times"
+	truncate -s 5M mine
+	timeout 300 "$TOOLS/mapwrite" mine $((5 << 20)) 20
+	is $((5 << 11)) "$(stat -c %b mine)"
+	is 0 "$(pool restarts)"
+}
+
+@test "what fallocate has given is there for a mapping, whoever fills the pool" {
+	in_every_way reserved -o size=8M
+}
+
+direct() {
+	cd "$POOL"
+	is "1000 right, 0 old" "$(timeout 100 "$TOOLS/directio" f 1000)"
+}
+
+@test "a read sees what O_DIRECT has written, also asynchronously" {
+	in_every_way direct
+}

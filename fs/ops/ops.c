@@ -19,6 +19,12 @@ static void op_init(void *data, struct fuse_conn_info *conn)
 	conn->max_background = 65535;
 	conn->congestion_threshold = 65535;
 	conn->want &= ~FUSE_CAP_AUTO_INVAL_DATA;
+	/*
+	 * A write with O_DIRECT that goes on when its call has returned drops no
+	 * pages at its end.  One that has to wait drops what was read meanwhile;
+	 * requests of one file are answered one after the other anyway.
+	 */
+	conn->want &= ~FUSE_CAP_ASYNC_DIO;
 	if (conn->capable & FUSE_CAP_EXPLICIT_INVAL_DATA)
 		conn->want |= FUSE_CAP_EXPLICIT_INVAL_DATA;
 	/*
