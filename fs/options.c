@@ -29,6 +29,7 @@ static const char usage_text[] =
 	"       nr_inodes=N, usrquota..., grpquota...  limits, as tmpfs has them\n"
 	"       mode=OCTAL, uid=N, gid=N  of the root directory\n"
 	"       noacl           no access control lists\n"
+	"       export          file handles can be opened, as NFS does\n"
 	"       allow_other     other users may use the mount\n"
 	"       list_control    show box and .pool in listings of the root\n"
 	"       user_quota=N    percent that a user may have of boxes, open\n"
@@ -235,6 +236,10 @@ static int parse_one(struct options *o, char *item)
 		return -1;
 	if (option_is_for_kernel(item))
 		return kernel_option(o, item);
+	if (!strcmp(item, "export")) {
+		o->export = true;
+		return -1;
+	}
 	if (!strcmp(item, "acl") || !strcmp(item, "noacl")) {
 		o->noacl = *item == 'n';
 		return -1;

@@ -182,7 +182,7 @@ symlinks_are_refused() {
 	pool_stop
 	[ "$(<"$STORE/lost+found")" = mine ]
 	# of another version
-	sed -i 's/store 1/store 2/' "$STORE/store"
+	sed -i 's/store 2/store 1/' "$STORE/store"
 	refused root/cached "no store of this version"
 }
 
@@ -203,7 +203,7 @@ damage_is_repaired() {
 	# the first transaction is in a place far outside: record 2, offset
 	put transactions $((2 * 64 + 16)) '\0\0\0\1\0\0\0\0'
 	# and the directory of an inode is itself: d, or f
-	put inodes $((2 * 128 + 40)) '\2\0\0\0'
+	put inodes $((2 * 128 + 44)) '\2\0\0\0'
 	sum=$(cd "$STORE" && cat transactions inodes journal | sha256sum)
 	refused "$1" "wrong: transaction record 2 lies outside of its box" \
 		"wrong: inode record" "--repair"

@@ -11,6 +11,9 @@
 #include <unistd.h>
 
 /* Debian 12's <linux/fuse.h> ends at 7.38; these came with 7.40. */
+#ifndef FUSE_NO_EXPORT_SUPPORT
+#define FUSE_NO_EXPORT_SUPPORT (1ull << 38)
+#endif
 #ifndef FUSE_PASSTHROUGH
 #define FUSE_PASSTHROUGH (1ull << 37)
 #endif
@@ -176,6 +179,7 @@ void wire_init_offers(const void *request, size_t len,
 	flags = init->flags | (uint64_t)init->flags2 << 32;
 	out->passthrough = flags & FUSE_PASSTHROUGH;
 	out->resend = flags & FUSE_HAS_RESEND;
+	out->no_export = flags & FUSE_NO_EXPORT_SUPPORT;
 }
 
 void wire_init_complete(struct iovec *iov, int count,
@@ -198,6 +202,8 @@ void wire_init_complete(struct iovec *iov, int count,
 		flags |= FUSE_HAS_RESEND;
 		out->minor = WIRE_MINOR;
 	}
+	if (want->no_export)
+		flags |= FUSE_NO_EXPORT_SUPPORT;
 	out->flags |= (uint32_t)flags;
 	out->flags2 |= flags >> 32;
 }
@@ -318,16 +324,16 @@ struct wire_create_out {
 _Static_assert(sizeof(struct wire_create_out) == sizeof(struct wire_create),
 	       "wire_create is what the kernel reads");
 
-void wire_create_fill(struct wire_create *out, uint64_t ino,
-		      const struct stat *st, double entry_timeout,
-		      double attr_timeout, const struct wire_open *open)
+void wire_create_fill(struct wire_create *out, const struct wire_entry *e,
+		      const struct stat *st, const struct wire_open *open)
 {
 	struct wire_create_out r = {
-		.entry.nodeid = ino,
-		.entry.entry_valid = wire_seconds(entry_timeout),
-		.entry.entry_valid_nsec = wire_nanoseconds(entry_timeout),
-		.entry.attr_valid = wire_seconds(attr_timeout),
-		.entry.attr_valid_nsec = wire_nanoseconds(attr_timeout),
+		.entry.nodeid = e->ino,
+		.entry.generation = e->generation,
+		.entry.entry_valid = wire_seconds(e->entry_timeout),
+		.entry.entry_valid_nsec = wire_nanoseconds(e->entry_timeout),
+		.entry.attr_valid = wire_seconds(e->attr_timeout),
+		.entry.attr_valid_nsec = wire_nanoseconds(e->attr_timeout),
 		.open = *open,
 	};
 

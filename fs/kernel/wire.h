@@ -92,6 +92,7 @@ bool wire_parse_write(const void *buf, size_t len, struct wire_write *out);
 struct wire_features {
 	bool passthrough;
 	bool resend;
+	bool no_export; /* file handles only identify: nobody opens them */
 };
 
 /** wire_init_offers - what the kernel's INIT request offers. */
@@ -115,16 +116,21 @@ struct wire_open {
 struct stat;
 struct statx;
 
+/* What a name leads to; the timeouts are in seconds. */
+struct wire_entry {
+	uint64_t ino;
+	uint64_t generation;
+	double entry_timeout;
+	double attr_timeout;
+};
+
 /* The reply to CREATE: bytes for fuse_reply_buf(). */
 struct wire_create {
 	unsigned char bytes[144];
 };
-/**
- * wire_create_fill - the timeouts are in seconds; @open: as for OPEN.
- */
-void wire_create_fill(struct wire_create *out, uint64_t ino,
-		      const struct stat *st, double entry_timeout,
-		      double attr_timeout, const struct wire_open *open);
+/** wire_create_fill - @e: as for LOOKUP; @open: as for OPEN. */
+void wire_create_fill(struct wire_create *out, const struct wire_entry *e,
+		      const struct stat *st, const struct wire_open *open);
 
 /* The reply to STATX: bytes for wire_reply(). */
 struct wire_statx {

@@ -101,6 +101,7 @@ void plain_create(struct call *c, const char *name, mode_t mode,
 	struct worker *w = c->w;
 	struct tree_opened opened;
 	struct wire_create reply;
+	struct wire_entry e;
 	struct stat st = { 0 };
 	struct wire_open out;
 	struct statx stx;
@@ -118,8 +119,13 @@ void plain_create(struct call *c, const char *name, mode_t mode,
 	}
 	out = plain_how(w, fi->flags, &opened);
 	plain_stat_of(&stx, &st);
-	wire_create_fill(&reply, opened.inode, &st, LONG_TIMEOUT,
-			 attr_timeout(w, opened.inode, st.st_mode), &out);
+	e = (struct wire_entry){
+		.ino = opened.inode,
+		.generation = inode_generation(w->pool, opened.inode),
+		.entry_timeout = LONG_TIMEOUT,
+		.attr_timeout = attr_timeout(w, opened.inode, st.st_mode),
+	};
+	wire_create_fill(&reply, &e, &st, &out);
 	fuse_reply_buf(c->req, (const char *)&reply, sizeof(reply));
 	memory_trim(w);
 }

@@ -114,12 +114,17 @@ static int plain_setattr(struct call *c, const struct stat *st, int to_set)
 
 static int plain_lookup(struct call *c, const char *name, uint64_t *child)
 {
+	bool up = !strcmp(name, "..");
 	uint32_t ino;
 	int err;
 
 	if (c->index == INODE_ROOT && !fixed_root_find(name, child))
 		return 0;
-	err = tree_lookup(c->w->pool, &c->op, c->index, name, &ino);
+	/* The kernel asks that about a file handle. */
+	if (up || !strcmp(name, "."))
+		err = tree_lookup_known(c->w->pool, &c->op, c->index, up, &ino);
+	else
+		err = tree_lookup(c->w->pool, &c->op, c->index, name, &ino);
 	if (!err)
 		*child = ino;
 	return err;

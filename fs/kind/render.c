@@ -95,9 +95,9 @@ static json_t *stats_tree(struct worker *w)
 	struct inode_usage tree;
 
 	inode_usage(w->pool, &tree);
-	return json_pack("{s:I,s:I,s:I}", "inodes", (json_int_t)tree.inodes,
-			 "bytes", (json_int_t)tree.bytes, "open",
-			 (json_int_t)tree.open);
+	return json_pack("{s:I,s:I,s:I,s:I}", "inodes", (json_int_t)tree.inodes,
+			 "records", (json_int_t)tree.records, "bytes",
+			 (json_int_t)tree.bytes, "open", (json_int_t)tree.open);
 }
 
 static json_t *stats_volatile(struct worker *w)

@@ -37,6 +37,9 @@ static void op_init(void *data, struct fuse_conn_info *conn)
 	/* The store applies the umask: a default ACL takes precedence. */
 	if (conn->capable & FUSE_CAP_DONT_MASK)
 		conn->want |= FUSE_CAP_DONT_MASK;
+	/* File handles outlive what the kernel knows of an inode. */
+	if (w->options->export && conn->capable & FUSE_CAP_EXPORT_SUPPORT)
+		conn->want |= FUSE_CAP_EXPORT_SUPPORT;
 	if (conn->capable & FUSE_CAP_POSIX_ACL && !w->options->noacl)
 		conn->want |= FUSE_CAP_POSIX_ACL;
 }

@@ -66,6 +66,8 @@ int entry_of(const struct call *c, const struct inode_ops *ops, uint64_t child,
 	of.ops = ops;
 	err = call_getattr(&of, &e->attr);
 	e->ino = child;
+	if (inode_kind(child) == INODE_PLAIN)
+		e->generation = inode_generation(c->w->pool, child);
 	e->attr_timeout = attr_timeout(c->w, child, e->attr.st_mode);
 	e->entry_timeout = entry_timeout(child);
 	return err;

@@ -26,6 +26,7 @@ struct options {
 	bool debug;
 	bool noacl;
 	bool list_control; /* the root lists box and .pool */
+	bool export; /* file handles can be opened */
 	enum io_mode mode;
 	uint64_t size; /* bytes */
 	char *limits; /* comma-separated, for the store's tmpfs; or NULL */

@@ -65,6 +65,8 @@ static void worker_choose_features(struct worker *w)
 	/* The kernel lets only CAP_SYS_ADMIN register files. */
 	if (w->options->mode == MODE_CACHED || geteuid() != 0)
 		w->features.passthrough = false;
+	if (w->options->export)
+		w->features.no_export = false;
 }
 
 int worker_init_session(struct worker *w)

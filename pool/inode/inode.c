@@ -78,6 +78,16 @@ void inode_place_free(struct inode_table *t, const struct inode_place *p)
 	}
 }
 
+static int inode_record(struct pool *pool, uint32_t *i)
+{
+	struct table *t = &pool->inodes->table;
+	int err = pool_record(pool, t, i);
+
+	if (err == -ENOSPC && inodes_forget_some(pool))
+		err = pool_record(pool, t, i);
+	return err;
+}
+
 /* Records with the rest of a name get their state before the inode that they
  * belong to.  If a kill comes between, inodes_tidy_names() frees them. */
 static int place_make(struct pool *pool, struct inode_place *p, uint32_t parent,
@@ -95,7 +105,7 @@ static int place_make(struct pool *pool, struct inode_place *p, uint32_t parent,
 		struct inode_name_rec *rec;
 		uint32_t i;
 		size_t n = len - at;
-		int err = pool_record(pool, &t->table, &i);
+		int err = inode_record(pool, &i);
 
 		if (err) {
 			inode_place_free(t, p);
@@ -141,13 +151,23 @@ bool inode_is_at(struct inode_table *t, uint32_t inode, uint32_t parent,
 	return !strcmp(is, name);
 }
 
+/* A number is used again, but not with the same generation. */
+static uint32_t next_generation(struct inode_table *t)
+{
+	uint32_t *last = &inode_rec(t, INODE_ROOT)->generation;
+
+	if (!++*last)
+		++*last;
+	return *last;
+}
+
 int inode_prepare(struct pool *pool, uint32_t parent, const char *name,
 		  uint64_t ino, mode_t mode, uint32_t *inode)
 {
 	struct inode_table *t = pool->inodes;
 	struct inode_rec *rec;
 	uint32_t i;
-	int err = pool_record(pool, &t->table, &i);
+	int err = inode_record(pool, &i);
 
 	if (err)
 		return err;
@@ -161,6 +181,7 @@ int inode_prepare(struct pool *pool, uint32_t parent, const char *name,
 	}
 	rec->ino = ino;
 	rec->flags = S_ISDIR(mode) ? INODE_DIR : 0;
+	rec->generation = next_generation(t);
 	*inode = i;
 	return 0;
 }
@@ -188,6 +209,7 @@ void inode_published(struct pool *pool, uint32_t inode)
 	*inode_mem(t, inode) = (struct inode){ 0 };
 	t->chunk_inodes[inode / INODE_CHUNK]++;
 	t->nr_inodes++;
+	t->nr_known += rec->nlookup != 0;
 	if (rec->opens)
 		t->nr_open++;
 	inode_hash(t, inode);
@@ -230,6 +252,13 @@ bool inode_valid(struct pool *pool, uint32_t inode)
 {
 	return table_live(&pool->inodes->table, inode) &&
 	       inode_rec(pool->inodes, inode)->state == INODE_LIVE;
+}
+
+uint32_t inode_generation(struct pool *pool, uint32_t inode)
+{
+	return inode_valid(pool, inode) && inode != INODE_ROOT
+		       ? inode_rec(pool->inodes, inode)->generation
+		       : 0;
 }
 
 uint32_t inode_opens(struct pool *pool, uint32_t inode)

@@ -5,7 +5,7 @@
  *
  * Names, attributes, content and permissions of files are those of the store's
  * file system, and nothing of them is kept here.  The table "inodes" in the
- * store has a record for each file that is referenced:
+ * store has a record for each file that was ever looked up:
  *
  *	tree/files/a/b		the tree
  *	orphan/INODE		the file of an inode that has lost its name
@@ -17,13 +17,18 @@
  * one record, no descriptor is needed for a file that is not open, and a worker
  * that starts finds every number that the kernel has.
  *
- *	      lookup, create             last forget, no child, not open
- *	FREE ----------------> LIVE ------------------------------------> FREE
- *	                       |  ^ |
- *	    unlink, rmdir, or  |  | '------> DEAD (its file is removed; the
- *	    renamed over       v  |                kernel has references still)
- *	                      ORPHAN (its file is in orphan/; a lookup of
- *	                              another name, or a link, ends that)
+ *	      lookup, create                 last forget, no child, not open
+ *	FREE ----------------> LIVE                     .-------------> FREE
+ *	                       |  ^ |                   |
+ *	    unlink, rmdir, or  |  | '------> DEAD ------+ (its file is removed; the
+ *	    renamed over       v  |                     |  kernel has references)
+ *	                      ORPHAN -------------------'
+ *	                         (its file is in orphan/; a lookup of another name,
+ *	                          or a link, ends that; with another name it stays)
+ *
+ * A record stays as long as its file, also when the kernel has forgotten the
+ * inode: file handles name it by number and generation.  Only if there is no
+ * room for another record some of those are forgotten here, too.
  *
  * Locks: pool->lock (1) held by all callers.
  */
@@ -51,6 +56,12 @@ void inode_set_lookups(struct pool *pool, uint32_t inode, uint64_t n);
 
 /** inode_valid - is there a record of this inode? */
 bool inode_valid(struct pool *pool, uint32_t inode);
+
+/**
+ * inode_generation - tells the inode from others that had its number before; 0
+ * for the root and for no such inode.
+ */
+uint32_t inode_generation(struct pool *pool, uint32_t inode);
 
 /**
  * inode_stat - attributes of the inode's file.
@@ -82,7 +93,8 @@ void inode_fd_close(struct pool *pool, uint32_t inode);
 int inode_opendir(struct pool *pool, uint32_t inode);
 
 struct inode_usage {
-	uint64_t inodes; /* records in use */
+	uint64_t inodes; /* that the kernel has references to, and the root */
+	uint64_t records; /* of all that are kept */
 	uint64_t bytes; /* memory of inodes, records included */
 	uint64_t open; /* inodes with open files */
 };

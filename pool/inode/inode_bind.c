@@ -128,9 +128,11 @@ static bool is_its_file(const struct binding *b, uint32_t i,
 
 	if (!b->pool->store->copied && st->st_ino != rec->ino)
 		return false;
-	/* Nothing is known of symlinks and devices that has to be kept. */
-	return rec->flags & INODE_DIR ? S_ISDIR(st->st_mode)
-				      : S_ISREG(st->st_mode);
+	if (rec->flags & INODE_DIR)
+		return S_ISDIR(st->st_mode);
+	if (rec->flags & (INODE_VOLATILE | INODE_PURGED | INODE_RANGES))
+		return S_ISREG(st->st_mode);
+	return !S_ISDIR(st->st_mode);
 }
 
 static void bind_one(struct binding *b, uint32_t i)

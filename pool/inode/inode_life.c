@@ -5,8 +5,8 @@
  * References are lookups of the kernel (nlookup), open files (opens) and
  * children.
  *
- * States: LIVE -> FREE, when there is no reference and inode_hooks.drop agrees;
- * LIVE -> DEAD -> FREE, when its file is removed before that.
+ * States: LIVE -> DEAD or ORPHAN, when its file is removed; -> FREE, when there is
+ * no reference either; LIVE -> FREE for want of room.
  * Locks: pool->lock (1) held by all callers.
  * Reclaim: calls inode_set_dead() for files that it has purged.
  */
@@ -39,25 +39,67 @@ static void inode_free(struct pool *pool, uint32_t inode)
 	inode_mem_free(t, inode);
 }
 
+static bool is_referenced(struct inode_table *t, uint32_t inode)
+{
+	const struct inode_rec *rec = inode_rec(t, inode);
+
+	return inode == INODE_ROOT || rec->nlookup || rec->opens ||
+	       inode_mem(t, inode)->children;
+}
+
+/* Return: its parent, 0: none. */
+static uint32_t inode_free_of(struct pool *pool, uint32_t inode)
+{
+	uint32_t parent = inode_rec(pool->inodes, inode)->place.parent;
+
+	inode_free(pool, inode);
+	if (parent)
+		inode_mem(pool->inodes, parent)->children--;
+	return parent;
+}
+
 void inode_free_unused(struct pool *pool, uint32_t inode)
 {
 	struct inode_table *t = pool->inodes;
 
-	while (inode != INODE_ROOT) {
-		struct inode_rec *rec = inode_rec(t, inode);
-		uint32_t parent = rec->place.parent;
+	while (inode && !is_referenced(t, inode) && t->hooks->drop(pool, inode))
+		inode = inode_free_of(pool, inode);
+	inode_hash_fit(t);
+}
 
-		if (rec->nlookup || rec->opens ||
-		    inode_mem(t, inode)->children ||
-		    !t->hooks->drop(pool, inode))
-			break;
-		inode_free(pool, inode);
-		if (!parent)
-			break;
-		inode_mem(t, parent)->children--;
-		inode = parent;
+#define FORGET_LOOK 4096 /* records to look at for some to free */
+#define FORGET_SOME 64
+
+bool inodes_forget_some(struct pool *pool)
+{
+	struct inode_table *t = pool->inodes;
+	uint32_t freed = 0;
+
+	for (uint32_t n = 0; n < FORGET_LOOK && freed < FORGET_SOME; n++) {
+		uint32_t i = t->forget_hand;
+
+		t->forget_hand = i + 1 < t->table.nr ? i + 1 : INODE_ROOT + 1;
+		/* Flags are what only the record says. */
+		if (!inode_valid(pool, i) || is_referenced(t, i) ||
+		    inode_rec(t, i)->flags & ~INODE_DIR)
+			continue;
+		inode_free_of(pool, i);
+		freed++;
 	}
 	inode_hash_fit(t);
+	return freed;
+}
+
+void inode_journal_lookup(struct pool *pool, uint32_t inode)
+{
+	struct inode_rec *rec = inode_rec(pool->inodes, inode);
+
+	jset(&pool->journal, rec->nlookup, rec->nlookup + 1);
+}
+
+void inode_looked_up(struct pool *pool, uint32_t inode)
+{
+	pool->inodes->nr_known += inode_rec(pool->inodes, inode)->nlookup == 1;
 }
 
 /* An orphan has no parent. */
@@ -103,6 +145,8 @@ void inode_set_lookups(struct pool *pool, uint32_t inode, uint64_t n)
 {
 	if (!inode_valid(pool, inode) || inode == INODE_ROOT)
 		return;
+	pool->inodes->nr_known -= inode_rec(pool->inodes, inode)->nlookup != 0;
+	pool->inodes->nr_known += n != 0;
 	inode_rec(pool->inodes, inode)->nlookup = n;
 	inode_free_unused(pool, inode);
 }

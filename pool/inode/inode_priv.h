@@ -33,7 +33,7 @@ enum inode_state {
 
 #define INODE_FLAGS ((1u << 6) - 1) /* all of them */
 
-#define INODE_NAME_INLINE 79
+#define INODE_NAME_INLINE 75
 #define INODE_NAME_MORE 120
 
 struct inode_rec {
@@ -46,6 +46,7 @@ struct inode_rec {
 	/* Volatile file: of the last close; see volatiles.stamp.  Directory: its
 	 * handle, see inode_dir.c. */
 	uint64_t stamp;
+	uint32_t generation; /* of the number; in the root's: the last given */
 	/* Where its file is. */
 	struct inode_place {
 		uint32_t parent; /* 0: none: the root, orphans */
@@ -87,7 +88,7 @@ struct inode {
 
 /* Hooks of pool/volatile/; as drop_inode and evict_inode of the kernel. */
 struct inode_hooks {
-	/* It has no reference any more.  Return: whether to free its record. */
+	/* It has no reference any more.  Return: whether its file is gone. */
 	bool (*drop)(struct pool *pool, uint32_t inode);
 	/* Its record is about to be freed, or its file was removed. */
 	void (*evict)(struct pool *pool, uint32_t inode);
@@ -102,7 +103,9 @@ struct inode_table {
 	uint32_t nr_buckets;
 	uint32_t half_buckets; /* the power of 2 at or below it */
 	uint32_t nr_inodes;
+	uint32_t nr_known; /* to which the kernel has references */
 	uint32_t nr_open; /* inodes with open files */
+	uint32_t forget_hand; /* where inodes_forget_some() goes on */
 	int orphanfd; /* of orphan/ */
 	bool root; /* the worker may make files of other users */
 	unsigned int busy; /* operations that no purge may interrupt */
@@ -250,6 +253,16 @@ void inode_move_cancel(struct pool *pool, struct inode_move *m);
 void inode_orphan_name(uint32_t inode, char *buf, size_t size);
 
 /* --- inode_life.c: references, and its end --- */
+
+/* In the journal change of the caller: the kernel has one more reference.
+ * inode_looked_up() is called after the commit. */
+void inode_journal_lookup(struct pool *pool, uint32_t inode);
+void inode_looked_up(struct pool *pool, uint32_t inode);
+/*
+ * There is no room for another record: frees some of files that are still there
+ * and to which there is no reference.  Return: whether any was freed.
+ */
+bool inodes_forget_some(struct pool *pool);
 
 /* After the commit: counts children, and frees the old name and parent. */
 void inode_moved(struct pool *pool, struct inode_move *m);

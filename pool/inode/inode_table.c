@@ -84,6 +84,7 @@ static int inodes_adopt_records(struct pool *pool, bool fresh)
 		t->nr_inodes++;
 		t->chunk_inodes[i / INODE_CHUNK]++;
 		t->nr_open += rec->opens != 0;
+		t->nr_known += rec->nlookup != 0;
 		if (!(rec->flags & INODE_DEAD))
 			inode_hash(t, i);
 	}
@@ -205,7 +206,8 @@ void inode_usage(struct pool *pool, struct inode_usage *out)
 {
 	struct inode_table *t = pool->inodes;
 
-	out->inodes = t->nr_inodes;
+	out->inodes = t->nr_known + 1;
+	out->records = t->nr_inodes;
 	out->open = t->nr_open;
 	out->bytes = table_bytes(&t->table) +
 		     t->table.nr / t->table.per_block *
@@ -293,7 +295,7 @@ const char *inodes_check(struct pool *pool)
 {
 	struct inode_table *t = pool->inodes;
 	const char *broken = NULL;
-	uint32_t inodes = 0, open = 0;
+	uint32_t inodes = 0, open = 0, known = 0;
 	uint64_t children = 0, parents = 0;
 
 	table_for_each (&t->table, i) {
@@ -303,6 +305,7 @@ const char *inodes_check(struct pool *pool)
 			continue;
 		inodes++;
 		open += rec->opens != 0;
+		known += rec->nlookup != 0;
 		children += inode_mem(t, i)->children;
 		parents += i != INODE_ROOT && rec->place.parent != 0;
 		broken = inode_check(t, i);
@@ -311,7 +314,8 @@ const char *inodes_check(struct pool *pool)
 		if (broken)
 			return broken;
 	}
-	if (inodes != t->nr_inodes || open != t->nr_open)
+	if (inodes != t->nr_inodes || open != t->nr_open ||
+	    known != t->nr_known)
 		return "inodes are miscounted";
 	if (children != parents)
 		return "children are miscounted";

@@ -3,7 +3,7 @@
  * By what a store is known: the file "store", which is the first that is made
  * in it.
  *
- *	poolfs store 1, pages of 4096, order 1234
+ *	poolfs store 2, pages of 4096, order 1234
  *	kept
  *	tree 1234 1700000000.123456789
  *
@@ -31,7 +31,7 @@
 static int id_format(char *text)
 {
 	return snprintf(text, ID_TEXT,
-			"poolfs store 1, pages of %ld, order %d\n",
+			"poolfs store 2, pages of %ld, order %d\n",
 			sysconf(_SC_PAGESIZE), __BYTE_ORDER);
 }
 

@@ -23,6 +23,15 @@
 int tree_lookup(struct pool *pool, const struct op *op, uint32_t parent,
 		const char *name, uint32_t *inode);
 
+/**
+ * tree_lookup_known - the same for a number that the kernel had before: of a file
+ * handle.
+ * @parent: not @inode itself, but the directory that it is in.
+ * Return: 0, or -ESTALE: there is no such inode, or its file was removed.
+ */
+int tree_lookup_known(struct pool *pool, const struct op *op, uint32_t inode,
+		      bool parent, uint32_t *out);
+
 /* --- names (tree_make.c, tree_name.c, tree_rename.c) --- */
 
 /*

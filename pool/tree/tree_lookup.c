@@ -87,8 +87,40 @@ static int lookup_again(struct pool *pool, const struct op *op, uint32_t parent,
 	if (err)
 		return err;
 	journal_begin(&pool->journal, op->token);
-	jset(&pool->journal, rec->nlookup, rec->nlookup + 1);
+	inode_journal_lookup(pool, inode);
 	journal_commit(&pool->journal, inode);
+	inode_looked_up(pool, inode);
+	return 0;
+}
+
+int tree_lookup_known(struct pool *pool, const struct op *op, uint32_t inode,
+		      bool parent, uint32_t *out)
+{
+	const struct inode_rec *rec;
+	int64_t done;
+
+	if (journal_replayed(&pool->journal, op->token, &done)) {
+		*out = done;
+		return 0;
+	}
+	if (!inode_valid(pool, inode))
+		return -ESTALE;
+	rec = inode_rec(pool->inodes, inode);
+	if (rec->flags & (INODE_DEAD | INODE_PURGED) ||
+	    (rec->flags & INODE_ORPHAN && !vfile_has_names(pool, inode)))
+		return -ESTALE;
+	if (parent && inode != INODE_ROOT)
+		inode = rec->place.parent;
+	if (!inode)
+		return -ESTALE;
+	*out = inode;
+	/* Nobody counts the references to the root. */
+	if (inode == INODE_ROOT)
+		return 0;
+	journal_begin(&pool->journal, op->token);
+	inode_journal_lookup(pool, inode);
+	journal_commit(&pool->journal, inode);
+	inode_looked_up(pool, inode);
 	return 0;
 }
 

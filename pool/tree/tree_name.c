@@ -64,8 +64,9 @@ static int link_orphan(struct pool *pool, const struct op *op, uint32_t from,
 	journal_begin(&pool->journal, op->token);
 	inode_move_journal(pool, &m);
 	jset(&pool->journal, rec->flags, rec->flags & ~INODE_ORPHAN);
-	jset(&pool->journal, rec->nlookup, rec->nlookup + 1);
+	inode_journal_lookup(pool, from);
 	journal_commit(&pool->journal, 0);
+	inode_looked_up(pool, from);
 	inode_moved(pool, &m);
 	if (to->own)
 		unlinkat(pool->inodes->orphanfd, orphan, 0);
@@ -78,7 +79,6 @@ static int link_named(struct pool *pool, const struct op *op, uint32_t from,
 		      const struct inode_path *old, uint32_t parent,
 		      const char *name, const struct inode_path *to, bool again)
 {
-	struct inode_rec *rec = inode_rec(pool->inodes, from);
 	struct inode_move m;
 	int err = inode_move_prepare(pool, &m, from, parent, name);
 
@@ -93,8 +93,9 @@ static int link_named(struct pool *pool, const struct op *op, uint32_t from,
 	}
 	journal_begin(&pool->journal, op->token);
 	inode_move_journal(pool, &m);
-	jset(&pool->journal, rec->nlookup, rec->nlookup + 1);
+	inode_journal_lookup(pool, from);
 	journal_commit(&pool->journal, 0);
+	inode_looked_up(pool, from);
 	inode_moved(pool, &m);
 	return 0;
 }

@@ -13,14 +13,14 @@
 
 #include "pool/volatile/volatile_priv.h"
 
-/* The record is the only place that says what is volatile: it stays. */
+/* Is no file left of an inode without references? */
 static bool volatile_drop(struct pool *pool, uint32_t inode)
 {
 	uint32_t flags = inode_rec(pool->inodes, inode)->flags;
 
 	if (flags & INODE_PURGED)
 		return !vfile_purged_has_names(pool, inode);
-	if (!(flags & (INODE_VOLATILE | INODE_RANGES)) || flags & INODE_DEAD)
+	if (flags & INODE_DEAD)
 		return true;
 	return flags & INODE_ORPHAN &&
 	       (flags & INODE_DIR || !vfile_has_names(pool, inode));

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/unit/pool_fixture.h"
 
+#include "pool/adopt.h"
+
 struct store store;
 struct pool *pool;
 
@@ -22,11 +24,17 @@ void pool_start(const char *dir, uint64_t size, bool fresh,
 				     .nr_nodes = 1,
 				     .fresh = fresh,
 				     .ops = ops };
+	struct wrongs wrongs = { 0 };
 	char why[256];
 	int err;
 
 	err = store_open(&store, dir, size, NULL, why, sizeof(why));
 	must(!err, "store_open: %s", why);
+	if (fresh) {
+		/* As a new mount does with a store that it was given. */
+		err = pool_adopt(&store, &wrongs);
+		must(!err, "pool_adopt: %s", wrongs.first);
+	}
 	err = pool_open(&opts, &pool);
 	must(!err, "pool_open: %s", strerror(-err));
 	pool_lock(pool);

@@ -303,8 +303,6 @@ static void test_order(void)
 	   "it is told once for each page");
 	inode_forget(pool, f, 1);
 	inode_forget(pool, g, 1);
-	ok(inode_valid(pool, f) && !inode_valid(pool, g),
-	   "a node with ranges stays when it is forgotten");
 	restart(true);
 	f = looked_up(INODE_ROOT, "f");
 	ok(vrange_state(pool, f, 5 * p, p) == 1 &&

@@ -103,7 +103,7 @@ uint64_t nr_tree_nodes(void)
 	struct inode_usage u;
 
 	inode_usage(pool, &u);
-	return u.inodes;
+	return u.records;
 }
 
 struct volatile_stat volatile_now(void)

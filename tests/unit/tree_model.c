@@ -29,22 +29,13 @@ bool m_empty(int d)
 	return true;
 }
 
-static bool m_unpinned(const struct inode *i)
-{
-	for (int p = 0; p < PAGES; p++)
-		if (i->unpinned[p])
-			return true;
-	return false;
-}
-
 /* Has the node anything that keeps it? */
 static bool m_node_stays(int i)
 {
 	if (i == 1 || mtree[i].lookups || mtree[i].opens)
 		return true;
-	/* What of it is volatile is known as long as it has any name. */
-	if ((mtree[i].dir || (mtree[i].nlink && mtree[i].type != DIRECTORY)) &&
-	    (mtree[i].is_volatile || m_unpinned(&mtree[i])))
+	/* It is known as long as it has any name. */
+	if (mtree[i].dir || (mtree[i].nlink && mtree[i].type != DIRECTORY))
 		return true;
 	for (int c = 2; c < INODES; c++)
 		if (mtree[c].node && mtree[c].dir == i)
