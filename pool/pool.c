@@ -18,6 +18,7 @@
 
 #include "pool/box/box_priv.h"
 #include "pool/inode/inode_priv.h"
+#include "pool/inode/names.h"
 #include "pool/pool_priv.h"
 #include "pool/volatile/volatile.h"
 
@@ -51,6 +52,9 @@ static int pool_open_parts(struct pool *pool, bool fresh)
 
 	if (!err)
 		err = pool_open_journal(pool, fresh);
+	/* Before anything else is removed. */
+	if (!err)
+		err = names_adopt(pool);
 	if (!err)
 		err = boxes_adopt(pool, fresh);
 	if (!err)
@@ -80,6 +84,7 @@ struct pool *pool_new(const struct pool_options *opts)
 	pool->size = opts->size;
 	pool->leases = opts->leases;
 	pool->count_files = opts->count_files;
+	pool->count_names = opts->count_names;
 	pool->page_size = sysconf(_SC_PAGESIZE);
 	return pool;
 }
@@ -178,6 +183,7 @@ void pool_close(struct pool *pool)
 	volatile_close(pool);
 	boxes_close(pool);
 	lru_free(pool->lru);
+	names_close(pool);
 	inodes_close(pool);
 	fd_cache_release(&pool->fds);
 	users_close(pool);
@@ -241,6 +247,7 @@ static void count_records(struct pool *pool, struct users *counts)
 {
 	boxes_count_users(pool, counts);
 	vranges_count_users(pool, counts);
+	names_count_users(pool, counts);
 }
 
 const char *pool_check(struct pool *pool)

@@ -38,6 +38,11 @@ struct pool_options {
 	 * what clients write themselves, only the file system could count.
 	 */
 	bool count_files;
+	/*
+	 * Inodes of plain files are counted to their owners.  In a detached
+	 * store with a limit (store.inodes).
+	 */
+	bool count_names;
 	bool fresh; /* first worker of this mount: no open files yet */
 	const struct pool_ops *ops;
 	void *arg; /* of @ops */

@@ -410,6 +410,164 @@ files_leave_room() {
 	as_root_in_every_mode files_leave_room -o size=16M
 }
 
+# names_of UID: names of plain files that are UID's.
+names_of() {
+	find "$POOL" -user "$1" | wc -l
+}
+
+# counted UID: what is counted is what there is.
+counted() {
+	[[ $(has "$1" inodes) == "$(names_of "$1")" ]]
+}
+
+# fill_names DIR WHAT: the attacker makes empty files until it may not; prints
+# why.
+fill_names() {
+	attacker bash -c 'for ((i = 0; i < 300; i++)); do
+		: >"$1/$2.$i" || break
+	done 2>&1 | sed "s/.*: //"' - "$1" "$2" 3>&-
+}
+
+inodes_of_one() {
+	local share d=$POOL/mine f
+
+	share=$(limit inodes share)
+	is 40 "$share"
+	attacker bash -ec 'mkdir "$1" && cd "$1" && mkdir d && mkfifo p &&
+		ln -s d s && echo text >f && ln f l' - "$d" 3>&-
+	is 6 "$(has "$ATTACKER" inodes)"
+	is "Disk quota exceeded" "$(fill_names "$d" n)"
+	is "$share" "$(has "$ATTACKER" inodes)"
+	is "$share" "$(names_of "$ATTACKER")"
+	for f in "mkdir $d/x" "mkfifo $d/x" "ln -s d $d/x" "ln $d/f $d/x"; do
+		# shellcheck disable=SC2086 # words
+		[[ $(attacker $f 2>&1) == *"quota exceeded"* ]] || fail "$f"
+	done
+	others_work
+	next_worker
+	is "$share" "$(has "$ATTACKER" inodes)"
+	is "Disk quota exceeded" "$(fill_names "$d" again)"
+	# a name that takes the place of another one
+	attacker mv "$d/n.0" "$d/n.1"
+	is $((share - 1)) "$(has "$ATTACKER" inodes)"
+	# one file: nothing happens
+	is 0 "$(attacker "$TOOLS/posixops" rename "$d/f" "$d/l")"
+	counted "$ATTACKER"
+	# root may give it more
+	: >"$d/roots"
+	ln "$d/roots" "$d/roots.too"
+	chown "$ATTACKER" "$d/roots"
+	is $((share + 1)) "$(has "$ATTACKER" inodes)"
+	chown -h "$OTHER" "$d/roots" "$d/s"
+	is 3 "$(has "$OTHER" inodes)"
+	is $((share - 2)) "$(has "$ATTACKER" inodes)"
+	next_worker
+	counted "$ATTACKER"
+	counted "$OTHER"
+	rm -r "$d"
+	wait_until 10 nobody_has_any
+}
+
+@test "inodes: one user makes all the files that it can" {
+	as_root_in_every_mode inodes_of_one \
+		-o allow_other,mode=1777,size=16M,nr_inodes=400,user_quota=10
+}
+
+inodes_come_back() {
+	local d=$POOL/mine
+
+	attacker mkdir "$d"
+	install -d -m 777 "$W/out"
+	# what is removed and open is there
+	background as_id "$ATTACKER" "$ATTACKER" timeout 60 bash -c '
+		exec 3>"$1/open" 4>"$1/two"
+		ln "$1/two" "$1/two.too"
+		rm "$1/open" "$1/two"
+		: >"$2/ready"
+		until [[ -e $3 ]]; do sleep 0.05; done' - \
+		"$d" "$W/out" "$W/go" 3>&-
+	wait_until 20 test -e "$W/out/ready"
+	is 3 "$(has "$ATTACKER" inodes)"
+	is 2 "$(names_of "$ATTACKER")"
+	next_worker
+	is 3 "$(has "$ATTACKER" inodes)"
+	: >"$W/go"
+	wait_until 20 counted "$ATTACKER"
+	is 2 "$(has "$ATTACKER" inodes)"
+	# what is purged, with one name and with three
+	attacker bash -ec 'cd "$1"; mkdir e
+		for f in one three; do
+			echo "$f" >$f
+			setfattr -n user.pool.volatile -v 1 $f
+		done
+		ln three e/three; ln three e/third' - "$d" 3>&-
+	is 7 "$(has "$ATTACKER" inodes)"
+	settled 2
+	purge 100
+	fails attacker ls "$d/one" 2>/dev/null
+	is 6 "$(has "$ATTACKER" inodes)"
+	attacker rmdir "$d/e"
+	# the last of its names is removed when somebody looks for it
+	fails attacker ls "$d/three" 2>/dev/null
+	wait_until 10 counted "$ATTACKER"
+	next_worker
+	is 2 "$(has "$ATTACKER" inodes)"
+	rm -r "$d"
+	wait_until 10 nobody_has_any
+}
+
+@test "inodes: what is removed or purged is given back" {
+	as_root_in_every_mode inodes_come_back \
+		-o allow_other,mode=1777,size=16M
+}
+
+inodes_over_kills() {
+	local i d=$POOL/mine
+
+	attacker mkdir "$d"
+	background as_id "$ATTACKER" "$ATTACKER" timeout 120 "$TOOLS/churn" \
+		"$d" "$W/stop"
+	for i in {1..20}; do
+		sleep 0.0"$i"
+		next_worker
+	done
+	: >"$W/stop"
+	wait "$BG_PID"
+	wait_until 10 counted "$ATTACKER"
+	rm -r "$d"
+	wait_until 10 nobody_has_any
+}
+
+@test "inodes: counts are exact when the worker was killed" {
+	as_root_in_every_mode inodes_over_kills \
+		-o allow_other,mode=1777,size=16M
+}
+
+inodes_reserve() {
+	local uid
+
+	for uid in 60001 60002 60003 60004; do
+		install -d -o "$uid" "$POOL/of.$uid"
+	done
+	for uid in 60001 60002 60003 60004; do
+		ATTACKER=$uid fill_names "$POOL/of.$uid" n
+	done >"$W/why"
+	is "Disk quota exceeded,Disk quota exceeded,No space left on device,$(
+		)No space left on device" "$(paste -sd , "$W/why")"
+	is 175 "$(limit inodes used)"
+	OTHER=0 others_work
+	touch "$POOL/root".{1..25}
+	fails touch "$POOL/root.26" 2>/dev/null
+	is 200 "$(limit inodes used)"
+	rm -r "$POOL/root".* "$POOL/of".*
+	wait_until 10 nobody_has_any
+}
+
+@test "inodes: the owner's reserve" {
+	as_root_in_every_mode inodes_reserve \
+		-o allow_other,mode=1777,size=16M,nr_inodes=200,user_quota=40
+}
+
 # everybody_takes: user after user takes boxes; prints what they heard at last.
 everybody_takes() {
 	local uid

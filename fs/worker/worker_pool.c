@@ -229,6 +229,8 @@ int worker_open_pool(struct worker *w)
 		.leases = !cached,
 		/* Nobody else can have files in a pool that others cannot use. */
 		.count_files = cached && worker_is_shared(w),
+		.count_names = worker_is_shared(w) && w->store->detached &&
+			       w->store->inodes,
 		.fresh = !w->shared->opened,
 		.ops = cached ? &cached_pool_ops : &passthrough_pool_ops,
 		.arg = w,

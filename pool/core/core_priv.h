@@ -5,7 +5,7 @@
  *
  *	struct pool ---> store, journal, lru		core's own
  *	            \--> boxes				pool/box/
- *	             \-> inodes				pool/inode/
+ *	             \-> inodes, names			pool/inode/
  *	              \> volatiles			pool/volatile/
  *	               > users			user.h
  */
@@ -50,12 +50,13 @@ struct pool {
 	struct inode_table *inodes;
 	struct volatiles *volatiles;
 	struct users *users; /* see user.h */
+	struct names *names; /* of pool/inode/; NULL: they are not counted */
 	struct pool_config config;
 	const struct pool_ops *ops; /* NULL until pool_open() is done */
 	void *arg; /* of @ops */
 	uint64_t size; /* bytes that users' content may take */
 	uint32_t page_size; /* bytes */
-	bool leases, count_files; /* see pool_options */
+	bool leases, count_files, count_names; /* see pool_options */
 	uint64_t limit; /* bytes; the present limit of the store, 0: none */
 	uint64_t refused; /* bytes; a lower one, as the store held more */
 	/*

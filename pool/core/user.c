@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 
 #include "pool/core/core_priv.h"
 #include "pool/lib/avl.h"
@@ -19,6 +20,7 @@
 struct user {
 	struct avl_node by_uid;
 	uid_t uid;
+	uint32_t names; /* see user_names() */
 	uint64_t sum; /* of held, whatever the items: 0 when it holds nothing */
 	uint64_t held[USER_ITEMS];
 };
@@ -58,6 +60,8 @@ static const struct {
 	[USER_TRANSACTIONS] = { "transactions", 1u << 20, 2, 256, 1 },
 	[USER_RANGES] = { "ranges", 1u << 20, 2, 192, 1 },
 	[USER_TEXT_BYTES] = { "text_bytes", 64u << 20, 1, 1, 1 },
+	/* As many as there may be files: nr_inodes=. */
+	[USER_INODES] = { "inodes", 0, 0, 1, 1 },
 	/* Half of the background requests that the kernel lets be under way:
 	 * one of asynchronous I/O is one of them, as each RELEASE is. */
 	[USER_WAITING] = { "waiting", 1u << 15, 1, 512, 1 },
@@ -239,7 +243,23 @@ uint64_t user_held(struct pool *pool, uid_t uid, enum user_item item)
 
 uint64_t user_total(const struct pool *pool, enum user_item item)
 {
+	struct statvfs st;
+
+	/* Those of the owner are not counted, and count. */
+	if (item == USER_INODES && pool->count_names && pool->store->inodes &&
+	    store_space(pool->store, &st) == 0)
+		return st.f_files - st.f_ffree;
 	return pool->users->total[item];
+}
+
+uint32_t *user_names(struct pool *pool, uid_t uid)
+{
+	struct user *u = user_find(pool->users, uid);
+
+	/* A bug of poolfs. */
+	if (!u)
+		abort();
+	return &u->names;
 }
 
 uint64_t user_max(const struct pool *pool, enum user_item item)
@@ -302,6 +322,7 @@ int users_open(struct pool *pool, uid_t owner)
 		users->max[i] = item_max(i, budget);
 	users->max[USER_BOX_BYTES] = pool->size;
 	users->max[USER_FILE_BYTES] = pool->size;
+	users->max[USER_INODES] = pool->count_names ? pool->store->inodes : 0;
 	pool->users = users;
 	pool->config.user_quota = USER_DEFAULT_QUOTA;
 	return 0;

@@ -13,6 +13,7 @@
  *
  * Counts are memory of the worker.  Each is the sum of records in the store,
  * or of what ends with the worker, so the next worker counts the same anew.
+ * Of inodes, which have no record each, the count itself is in the store.
  *
  * Locks: pool->lock (1) held by all callers.
  */
@@ -37,6 +38,9 @@ enum user_item {
 	USER_TRANSACTIONS, /* live, or being written, of the sender */
 	USER_RANGES, /* unpinned or purged, of who unpinned them */
 	USER_TEXT_BYTES, /* of control files that are open */
+	/* Names of plain files, of their owners: each takes an inode of tmpfs.
+	 * The pool's owner has none of them: see pool/inode/names.h. */
+	USER_INODES,
 	/* Those that no record says. */
 	USER_WAITING, /* requests that wait */
 	USER_WAITING_BYTES, /* their payloads */
@@ -81,9 +85,15 @@ int user_own(struct pool *pool, uid_t uid, enum user_item item, uint64_t n);
 /** user_is_owner - may @uid use the reserve? */
 bool user_is_owner(const struct pool *pool, uid_t uid);
 
-/* Of one user, and of all of them together. */
+/* Of one user, and of all of them together; of inodes, what there are. */
 uint64_t user_held(struct pool *pool, uid_t uid, enum user_item item);
 uint64_t user_total(const struct pool *pool, enum user_item item);
+
+/**
+ * user_names - where @uid, who holds something, has the number of its record of
+ * names; 0: none.
+ */
+uint32_t *user_names(struct pool *pool, uid_t uid);
 
 /** user_max - the most that all users together may hold. */
 uint64_t user_max(const struct pool *pool, enum user_item item);

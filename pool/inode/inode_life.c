@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "pool/inode/inode_priv.h"
+#include "pool/inode/names.h"
 
 static void inode_free(struct pool *pool, uint32_t inode)
 {
@@ -23,9 +24,8 @@ static void inode_free(struct pool *pool, uint32_t inode)
 
 	if (rec->flags & INODE_ORPHAN) {
 		inode_orphan_name(inode, name, sizeof(name));
-		space_unlinked(pool, t->orphanfd, name);
-		unlinkat(t->orphanfd, name,
-			 rec->flags & INODE_DIR ? AT_REMOVEDIR : 0);
+		name_unlink(pool, t->orphanfd, name,
+			    rec->flags & INODE_DIR ? AT_REMOVEDIR : 0);
 	}
 	inode_fd_close(pool, inode);
 	t->hooks->evict(pool, inode);

@@ -346,15 +346,14 @@ struct space {
 };
 /* Counts what is there.  Return: 0 or -errno. */
 int space_adopt(struct pool *pool);
+/* Are changes counted?  A name that is lost: see names.h. */
+bool space_counts(const struct pool *pool);
 /* What a file takes: nothing, if it is no regular one. */
 struct space space_of(struct pool *pool, int fd);
 struct space space_at(struct pool *pool, int dirfd, const char *path);
 struct space space_of_stat(const struct stat *st);
 /* A file took @before and takes @after. */
 void space_changed(struct pool *pool, struct space before, struct space after);
-/* The file at @path is about to be unlinked: subtracts it if that is its last
- * name. */
-void space_unlinked(struct pool *pool, int dirfd, const char *path);
 /*
  * May bytes [off, off+len) of the file at @fd be written?  Has reclaim make
  * room if not.  Return: 0, -ENOSPC, -EDQUOT.

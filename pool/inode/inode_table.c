@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "pool/inode/inode_priv.h"
+#include "pool/inode/names.h"
 #include "pool/store/remove.h"
 
 int inodes_open(struct pool *pool)
@@ -36,7 +37,7 @@ int inodes_open(struct pool *pool)
 	if (err)
 		return err;
 	pool_add_table(pool, &t->table);
-	return 0;
+	return names_open(pool);
 }
 
 static int inodes_adopt_root(struct pool *pool)
@@ -134,10 +135,16 @@ static void inodes_tidy_orphans(struct pool *pool)
 	if (!d)
 		return;
 	while ((e = readdir(d))) {
-		if (e->d_name[0] == '.' ||
-		    orphan_is_needed(pool, strtoul(e->d_name, NULL, 16)))
+		uint32_t inode = strtoul(e->d_name, NULL, 16);
+
+		if (e->d_name[0] == '.' || orphan_is_needed(pool, inode))
 			continue;
-		remove_tree(t->orphanfd, e->d_name);
+		/* One more name of a file that has others was counted. */
+		if (inode_valid(pool, inode) &&
+		    inode_rec(t, inode)->ino == e->d_ino)
+			name_unlink(pool, t->orphanfd, e->d_name, 0);
+		else
+			remove_tree(t->orphanfd, e->d_name);
 	}
 	closedir(d);
 }

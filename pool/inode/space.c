@@ -25,7 +25,7 @@
 #include "pool/inode/inode_priv.h"
 #include "pool/lib/cachestat.h"
 
-static bool space_counts(const struct pool *pool)
+bool space_counts(const struct pool *pool)
 {
 	return !pool->store->detached || pool->count_files;
 }
@@ -98,17 +98,6 @@ void space_changed(struct pool *pool, struct space before, struct space after)
 	else
 		t->blocks += after.blocks - before.blocks;
 	space_fit(pool);
-}
-
-void space_unlinked(struct pool *pool, int dirfd, const char *path)
-{
-	struct stat st;
-
-	if (space_counts(pool) &&
-	    fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    st.st_nlink == 1)
-		space_changed(pool, space_of_stat(&st),
-			      (struct space){ .uid = st.st_uid });
 }
 
 /*

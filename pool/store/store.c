@@ -269,8 +269,8 @@ void store_close(struct store *store)
 uint64_t store_tables_bytes(struct store *store)
 {
 	static const char *const names[] = {
-		"boxes", "transactions", "handles", "inodes",	  "ranges",
-		"texts", "journal",	 "events",  "config.json"
+		"boxes", "transactions", "handles", "inodes",	   "ranges",
+		"texts", "journal",	 "events",  "config.json", "users"
 	};
 	struct stat st;
 	uint64_t bytes = 0;

@@ -5,7 +5,8 @@
  *
  *	records: what the pool keeps for itself
  *	store		by what it is known: see store_id.c
- *	boxes transactions handles inodes ranges texts journal events config.json
+ *	boxes transactions handles inodes ranges texts users journal events
+ *	config.json
  *
  *	content: what users have written
  *	box/SERIAL	the region of a box, one file each

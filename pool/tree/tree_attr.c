@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "pool/inode/names.h"
 #include "pool/tree/tree.h"
 #include "pool/volatile/volatile_priv.h"
 
@@ -51,14 +52,24 @@ static int kill_sgid(const struct inode_path *p, const struct tree_attr *a)
 	return inode_path_chmod(p, st.st_mode & ~S_ISGID);
 }
 
-static int set_owner(const struct inode_path *p, const struct tree_attr *a)
+static int set_owner(struct pool *pool, const struct inode_path *p,
+		     const struct tree_attr *a)
 {
 	uid_t uid = a->set & TREE_SET_UID ? a->uid : (uid_t)-1;
 	gid_t gid = a->set & TREE_SET_GID ? a->gid : (gid_t)-1;
+	struct space before;
+	int err = 0;
 
-	return fchownat(p->dirfd, p->path, uid, gid, AT_SYMLINK_NOFOLLOW) < 0
-		       ? -errno
-		       : 0;
+	if (a->set & TREE_SET_UID)
+		err = names_chown_begin(pool, p->dirfd, p->path, uid);
+	if (err)
+		return err;
+	before = space_at(pool, p->dirfd, p->path);
+	if (fchownat(p->dirfd, p->path, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+		err = -errno;
+	names_chown_end(pool, !err);
+	space_changed(pool, before, space_at(pool, p->dirfd, p->path));
+	return err;
 }
 
 static int set_times(const struct inode_path *p, const struct tree_attr *a)
@@ -101,12 +112,8 @@ int tree_setattr(struct pool *pool, uint32_t inode, const struct tree_attr *a)
 
 	if (err)
 		return err;
-	if (a->set & (TREE_SET_UID | TREE_SET_GID)) {
-		struct space before = space_at(pool, p.dirfd, p.path);
-
-		err = set_owner(&p, a);
-		space_changed(pool, before, space_at(pool, p.dirfd, p.path));
-	}
+	if (a->set & (TREE_SET_UID | TREE_SET_GID))
+		err = set_owner(pool, &p, a);
 	/* After fchownat(), which clears set-ID bits. */
 	if (!err && a->set & TREE_SET_MODE)
 		err = inode_path_chmod(&p, a->mode);

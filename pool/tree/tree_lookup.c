@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "pool/inode/names.h"
 #include "pool/tree/tree.h"
 #include "pool/volatile/volatile_priv.h"
 
@@ -37,7 +38,7 @@ static int inode_adopt_name(struct pool *pool, uint32_t inode, uint32_t parent,
 	inode_moved(pool, &m);
 	vfile_renamed(pool, inode);
 	inode_orphan_name(inode, orphan, sizeof(orphan));
-	unlinkat(pool->inodes->orphanfd, orphan, 0);
+	name_unlink(pool, pool->inodes->orphanfd, orphan, 0);
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "pool/inode/names.h"
 #include "pool/tree/intent.h"
 #include "pool/tree/tree_priv.h"
 
@@ -81,6 +82,8 @@ struct making {
 	int fd; /* its descriptor, -1: none */
 	int32_t backing; /* passthrough id, 0: none */
 	uint32_t orphan; /* O_TMPFILE: its inode, else 0 */
+	bool again; /* an earlier worker may have made it */
+	bool taken; /* its name is counted to the caller */
 	struct statx stx; /* out */
 };
 
@@ -159,7 +162,22 @@ static int make_once(struct pool *pool, const struct op *op,
 static int make_as(struct pool *pool, const struct op *op,
 		   const struct inode_path *p, struct making *m)
 {
-	return retry_with_room(make_once(pool, op, p, m), tree_make_room(pool));
+	int err = retry_with_room(names_take(pool, op->uid, m->again),
+				  tree_make_room(pool));
+
+	m->taken = !err;
+	return err ? err
+		   : retry_with_room(make_once(pool, op, p, m),
+				     tree_make_room(pool));
+}
+
+/* It was not made after all. */
+static void make_failed(struct pool *pool, const struct op *op,
+			struct making *m)
+{
+	make_close(m);
+	if (m->taken)
+		names_put(pool, op->uid);
 }
 
 /* Attributes of the file that was opened, or of that at @p. */
@@ -201,9 +219,11 @@ static void make_commit(struct pool *pool, const struct op *op, uint32_t parent,
 
 	vfile_inherit(pool, inode, parent, m->stx.stx_mode);
 	rec->backing = m->backing;
+	names_made_begin(pool, op->token, op->uid);
 	journal_begin(&pool->journal, op->token);
 	inode_publish(pool, inode, m->open);
 	journal_commit(&pool->journal, inode);
+	names_made_end(pool);
 	inode_published(pool, inode);
 	inode_mem(pool->inodes, inode)->no_capability = true;
 	pool_fit_limit(pool);
@@ -247,6 +267,7 @@ static int tree_make(struct pool *pool, const struct op *op, uint32_t parent,
 	if (err)
 		return err;
 	err = intent_begin_name(pool, op, &intent, &p);
+	m->again = intent.again;
 	if (!err)
 		err = make_as(pool, op, &p, m);
 	if (err == -EEXIST && intent.again)
@@ -257,7 +278,7 @@ static int tree_make(struct pool *pool, const struct op *op, uint32_t parent,
 		err = make_record(pool, parent, name, &p, m, &i);
 	inode_path_release(&p);
 	if (err) {
-		make_close(m);
+		make_failed(pool, op, m);
 		return err;
 	}
 	make_commit(pool, op, parent, i, m);
@@ -333,7 +354,7 @@ static int create_nameless(struct pool *pool, const struct op *op,
 	if (err) {
 		inode_orphan_name(m->orphan, orphan, sizeof(orphan));
 		unlinkat(t->orphanfd, orphan, 0);
-		make_close(m);
+		make_failed(pool, op, m);
 		inode_unprepare(pool, m->orphan);
 		return err;
 	}

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pool/inode/names.h"
 #include "pool/tree/intent.h"
 
 /* Memory of a name and an inode of tmpfs, roughly. */
@@ -34,6 +35,27 @@ bool tree_make_room(struct pool *pool)
 
 /* --- linking --- */
 
+/*
+ * @op is about to link the file at @path.  The name is its owner's, and who
+ * makes it must have room for it.  @uid: out, whose it is.
+ */
+static int link_take(struct pool *pool, const struct op *op, int dirfd,
+		     const char *path, bool again, uid_t *uid)
+{
+	struct stat st;
+	int err = 0;
+
+	*uid = 0;
+	if (!pool->names)
+		return 0;
+	if (fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return again ? 0 : -errno;
+	*uid = st.st_uid;
+	if (!again && !user_is_owner(pool, op->uid))
+		err = user_may_charge(pool, op->uid, USER_INODES, 1);
+	return err ? err : names_take(pool, *uid, true);
+}
+
 /* Links an orphan, by moving its file from orphan/. */
 static int link_orphan(struct pool *pool, const struct op *op, uint32_t from,
 		       uint32_t parent, const char *name,
@@ -42,11 +64,20 @@ static int link_orphan(struct pool *pool, const struct op *op, uint32_t from,
 	struct inode_rec *rec = inode_rec(pool->inodes, from);
 	struct inode_move m;
 	char orphan[16];
+	uid_t uid = 0;
 	int err = inode_move_prepare(pool, &m, from, parent, name);
 
 	if (err)
 		return err;
 	inode_orphan_name(from, orphan, sizeof(orphan));
+	/* For a moment it has two. */
+	if (to->own)
+		err = link_take(pool, op, pool->inodes->orphanfd, orphan, true,
+				&uid);
+	if (err) {
+		inode_move_cancel(pool, &m);
+		return err;
+	}
 	/* In a deep directory in two steps: see tree_to_orphan(). */
 	err = to->own ? linkat(pool->inodes->orphanfd, orphan, to->dirfd,
 			       to->path, 0)
@@ -57,19 +88,22 @@ static int link_orphan(struct pool *pool, const struct op *op, uint32_t from,
 		/* The worker before may have moved it. */
 		if (err != -ENOENT ||
 		    !journal_intends(&pool->journal, op->token, NULL)) {
+			names_put(pool, uid);
 			inode_move_cancel(pool, &m);
 			return err;
 		}
 	}
+	names_made_begin(pool, op->token, uid);
 	journal_begin(&pool->journal, op->token);
 	inode_move_journal(pool, &m);
 	jset(&pool->journal, rec->flags, rec->flags & ~INODE_ORPHAN);
 	inode_journal_lookup(pool, from);
 	journal_commit(&pool->journal, 0);
+	names_made_end(pool);
 	inode_looked_up(pool, from);
 	inode_moved(pool, &m);
 	if (to->own)
-		unlinkat(pool->inodes->orphanfd, orphan, 0);
+		name_unlink(pool, pool->inodes->orphanfd, orphan, 0);
 	vfile_renamed(pool, from);
 	return 0;
 }
@@ -80,21 +114,30 @@ static int link_named(struct pool *pool, const struct op *op, uint32_t from,
 		      const char *name, const struct inode_path *to, bool again)
 {
 	struct inode_move m;
+	uid_t uid;
 	int err = inode_move_prepare(pool, &m, from, parent, name);
 
 	if (err)
 		return err;
-	store_fit_inodes(pool->store);
-	if (linkat(old->dirfd, old->path, to->dirfd, to->path, 0) < 0 &&
-	    !(errno == EEXIST && again)) {
-		err = -errno;
+	err = link_take(pool, op, old->dirfd, old->path, again, &uid);
+	if (!err) {
+		store_fit_inodes(pool->store);
+		if (linkat(old->dirfd, old->path, to->dirfd, to->path, 0) < 0 &&
+		    !(errno == EEXIST && again)) {
+			err = -errno;
+			names_put(pool, uid);
+		}
+	}
+	if (err) {
 		inode_move_cancel(pool, &m);
 		return err;
 	}
+	names_made_begin(pool, op->token, uid);
 	journal_begin(&pool->journal, op->token);
 	inode_move_journal(pool, &m);
 	inode_journal_lookup(pool, from);
 	journal_commit(&pool->journal, 0);
+	names_made_end(pool);
 	inode_looked_up(pool, from);
 	inode_moved(pool, &m);
 	return 0;
@@ -199,8 +242,7 @@ int tree_to_orphan(struct pool *pool, const struct inode_path *p,
 	/* A rename to another directory takes the kernel as long as both are
 	 * deep. */
 	if (p->own && dir)
-		return unlinkat(p->dirfd, p->path, AT_REMOVEDIR) < 0 ? -errno
-								     : 0;
+		return name_unlink(pool, p->dirfd, p->path, AT_REMOVEDIR);
 	if (p->own)
 		err = retry_with_room(link_to_orphan(p, orphanfd, orphan),
 				      store_spare_inodes(pool->store, 1) == 0);
@@ -252,10 +294,7 @@ void tree_lost_a_name(struct pool *pool, uint32_t inode)
 static int remove_unknown(struct pool *pool, const struct inode_path *p,
 			  bool dir)
 {
-	if (!dir)
-		space_unlinked(pool, p->dirfd, p->path);
-	return unlinkat(p->dirfd, p->path, dir ? AT_REMOVEDIR : 0) < 0 ? -errno
-								       : 0;
+	return name_unlink(pool, p->dirfd, p->path, dir ? AT_REMOVEDIR : 0);
 }
 
 static int tree_remove(struct pool *pool, const struct op *op, uint32_t parent,

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "pool/inode/names.h"
 #include "pool/tree/intent.h"
 
 /*
@@ -137,17 +138,22 @@ static bool rename_is_done(const struct renaming *r)
 
 static int rename_files(struct pool *pool, struct renaming *r)
 {
+	struct name_lost lost = { 0 };
 	int err = rename_save_victim(pool, r);
 
 	if (err)
 		return err;
-	if (!r->intent.what.victim && !(r->flags & RENAME_EXCHANGE))
-		space_unlinked(pool, r->to.dirfd, r->to.path);
+	/* The name of a victim in orphan/ is in place of the one it loses. */
+	if (!(r->flags & RENAME_EXCHANGE) &&
+	    (!r->intent.what.victim || rename_replaces(pool, r)))
+		name_lose_begin(pool, r->to.dirfd, r->to.path,
+				r->intent.what.ino, &lost);
 	if (renameat2(r->from.dirfd, r->from.path, r->to.dirfd, r->to.path,
-		      r->flags) == 0)
-		return 0;
-	err = -errno;
-	rename_restore_victim(pool, r);
+		      r->flags) < 0)
+		err = -errno;
+	name_lose_end(pool, &lost, !err);
+	if (err)
+		rename_restore_victim(pool, r);
 	return err;
 }
 

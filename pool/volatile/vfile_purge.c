@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pool/inode/names.h"
 #include "pool/volatile/volatile_priv.h"
 
 /* A purged file has to be made again by its user: the dearest of all. */
@@ -80,9 +81,10 @@ static int vfile_purge_file(struct pool *pool, uint32_t inode,
 	struct space before;
 
 	if (nlink == 1) {
-		space_unlinked(pool, p->dirfd, p->path);
-		if (unlinkat(p->dirfd, p->path, 0) < 0)
-			return -errno;
+		int err = name_unlink(pool, p->dirfd, p->path, 0);
+
+		if (err)
+			return err;
 		inode_set_dead(pool, inode);
 		return 0;
 	}
@@ -155,7 +157,7 @@ int vfile_sweep(struct pool *pool, uint32_t inode, int dirfd, const char *path)
 	if (!(rec->flags & INODE_ORPHAN))
 		err = vfile_to_orphan(pool, inode, dirfd, path);
 	else
-		err = unlinkat(dirfd, path, 0) < 0 ? -errno : 0;
+		err = name_unlink(pool, dirfd, path, 0);
 	if (!err)
 		inode_free_unused(pool, inode);
 	return err ? err : -ENOENT;

@@ -7,6 +7,7 @@ struct store store;
 struct pool *pool;
 
 struct op the_op;
+uid_t the_user;
 
 const struct op *as(uid_t uid, gid_t gid, pid_t pid)
 {
@@ -22,6 +23,7 @@ void pool_start(const char *dir, uint64_t size, bool fresh,
 	struct pool_options opts = { .store = &store,
 				     .size = size,
 				     .nr_nodes = 1,
+				     .count_names = the_user != 0,
 				     .fresh = fresh,
 				     .ops = ops };
 	struct wrongs wrongs = { 0 };
@@ -38,7 +40,8 @@ void pool_start(const char *dir, uint64_t size, bool fresh,
 	err = pool_open(&opts, &pool);
 	must(!err, "pool_open: %s", strerror(-err));
 	pool_lock(pool);
-	the_op = (struct op){ .umask = 022 };
+	the_op = (struct op){ .umask = 022, .uid = the_user };
+	user_set_max(pool, USER_INODES, the_user ? 1000 : 0);
 }
 
 void pool_stop(void)

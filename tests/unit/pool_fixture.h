@@ -23,6 +23,8 @@ extern struct store store;
 extern struct pool *pool;
 /* Whom what is asked for comes from. */
 extern struct op the_op;
+/* Who makes files, if it is not root: then these are counted. */
+extern uid_t the_user;
 
 /* The same, in another name. */
 const struct op *as(uid_t uid, gid_t gid, pid_t pid);

@@ -6,6 +6,7 @@
  * Where the request never comes again, because the pool is mounted anew, the
  * tree must be whole and everything in it must be possible to remove.
  */
+#include <ftw.h>
 #include <sched.h>
 #include <stdint.h>
 
@@ -93,6 +94,39 @@ static bool records_are_counted(void)
 	return all == t->nr_free;
 }
 
+static uint64_t nr_names;
+static bool lost; /* the request does not come again */
+
+static int add_name(const char *path, const struct stat *st, int type,
+		    struct FTW *level)
+{
+	nr_names += st->st_uid == the_user;
+	return 0;
+}
+
+/*
+ * As many as the user has in the store.  Where names are counted, the store ends
+ * with the mount, so requests do come again.
+ */
+static bool names_are_counted(void)
+{
+	char files[PATH_MAX], orphans[PATH_MAX];
+
+	if (!the_user || lost)
+		return true;
+	snprintf(files, sizeof(files), "%s/" STORE_FILES, dir);
+	snprintf(orphans, sizeof(orphans), "%s/orphan", dir);
+	nr_names = 0;
+	must(!nftw(files, add_name, 16, FTW_PHYS) &&
+		     !nftw(orphans, add_name, 16, FTW_PHYS),
+	     "nftw");
+	if (nr_names == user_held(pool, the_user, USER_INODES))
+		return true;
+	printf("# %" PRIu64 " names, %" PRIu64 " are counted\n", nr_names,
+	       user_held(pool, the_user, USER_INODES));
+	return false;
+}
+
 /* Return: the answer.  Any node may be given to what is made. */
 static int64_t ask_again(int64_t before)
 {
@@ -104,6 +138,7 @@ static int64_t ask_again(int64_t before)
 		printf("# %" PRId64 ", not %" PRId64 "\n", r, before);
 	expect(pool_intact(), "pool_check");
 	expect(records_are_counted(), "free records are miscounted");
+	expect(names_are_counted(), "names are miscounted");
 	if (now->how != SPARE)
 		must_be("carried out once", after);
 	return r;
@@ -133,8 +168,10 @@ static unsigned int take_apart(void)
 	tree_close_everything();
 	n = tree_forget_everything();
 	expect(pool_intact(), "pool_check");
+	expect(names_are_counted(), "names are miscounted");
 	tree_remove_everything(INODE_ROOT);
 	expect(pool_intact(), "pool_check");
+	expect(names_are_counted(), "names are miscounted");
 	return n;
 }
 
@@ -148,6 +185,7 @@ static void learn(void)
 	must(now->result == ANY ? result > 0 : result == now->result,
 	     "%s: %" PRId64, now->name, result);
 	expect(pool_intact(), "pool_check");
+	expect(names_are_counted(), "names are miscounted");
 	after = tree_dump();
 	references = take_apart();
 	at_end = tree_dump();
@@ -184,6 +222,7 @@ static void same_again(void)
 /* As after a power cut, with a store of the user's own. */
 static void another_mount(void)
 {
+	lost = true;
 	pool_start(dir, SIZE, true, NULL);
 	expect(pool_intact(), "pool_check");
 	if (now->op == op_purge_ranges || now->op == op_purge_front ||
@@ -192,6 +231,7 @@ static void another_mount(void)
 	take_apart();
 	must_be("at the end", at_end);
 	pool_stop();
+	lost = false;
 }
 
 static void kill_here(void (*then)(void))
@@ -262,6 +302,8 @@ static bool can_trace(void)
 int main(int argc, char **argv)
 {
 	scratch_new();
+	/* Root can make files of others. */
+	the_user = geteuid() ? 0 : 12345;
 	dir = scratch_dir("pool");
 	stay_on_one_core();
 	for (size_t i = 0; i < nr_scenarios; i += EVERY_SCENARIO) {
