@@ -6,6 +6,8 @@
 
 load helpers
 load boxes
+load posix
+load volatile
 
 teardown() {
 	clean_up
@@ -266,4 +268,124 @@ told_at_once() {
 	else
 		LIMIT=60000000 timeout 300 "$TOP/tests/soak/neighbour" 0.2 deep
 	fi
+}
+
+# ---- requests that go on in steps --------------------------------------------
+
+# memory_is_short: what is volatile is purged, again and again.
+memory_is_short() {
+	while sleep 0.05; do
+		purge 1000
+	done
+}
+
+purged_links() {
+	local i
+
+	cd "$POOL" || return
+	background memory_is_short
+	# the directory is removed at the line from standard input
+	is "ready 600 done" "$(echo | timeout 100 "$TOOLS/attack" purgedlinks \
+		"$POOL" 600 0 | paste -sd ' ' -)"
+	is "" "$(names_in . | sed 's/.pool box//')"
+	# a directory that takes the place of such a one, and a kill meanwhile
+	mkdir d e
+	echo text >d/f
+	echo other >e/other
+	for ((i = 0; i < 300; i++)); do
+		ln d/f "d/$i"
+	done
+	is ENOTEMPTY "$(posix rename e d)"
+	volatile d/f
+	wait_until 20 eval '[[ ! -e d/f ]]'
+	posix_into "$W/renamed" rename e d
+	! has_root || restart
+	wait "$BG_PID"
+	is 0 "$(<"$W/renamed")"
+	is "other" "$(names_in d)"
+	rm -r d
+	is "" "$(names_in . | sed 's/.pool box//')"
+}
+
+@test "a directory of many names of purged files is removed in steps" {
+	in_every_way purged_links
+}
+
+# memory FILE: size and memory, in MiB.
+memory() {
+	stat -c '%s %b' "$1" | awk '{ print $1 / 1048576, int($2 / 2048) }'
+}
+
+allocations() {
+	cd "$POOL" || return
+	timeout 60 fallocate -l 100M f
+	is "100 100" "$(memory f)"
+	is "$((100 << 20))" "$(tr -d '\1-\377' <f | wc -c)"
+	timeout 60 fallocate -o 100M -l 50M --keep-size f
+	is "100 150" "$(memory f)"
+	rm f
+	# what fails gives back what it had taken, and no more
+	head -c 60M /dev/zero >full
+	fails timeout 60 fallocate -l 250M f 2>"$W/why"
+	grep -q "No space left" "$W/why"
+	is "0 0" "$(memory f)"
+	printf 'content' | dd of=f bs=1 seek=33M conv=notrunc status=none
+	fails timeout 60 fallocate -o 5 -l 250M f 2>"$W/why"
+	is content "$(tail -c 7 f)"
+	(($(stat -c %b f) <= 4096)) || fail "$(memory f) is left"
+	timeout 60 fallocate -l 100M f
+	is "100 100" "$(memory f)"
+	is content "$(tail -c +$(((33 << 20) + 1)) f | head -c 7)"
+}
+
+@test "an allocation in steps is whole, or nothing of it" {
+	in_every_way allocations -o size=256M
+}
+
+# allocated PERCENT: whether a part of the pool is seen to be taken.
+part_is_taken() {
+	local n
+
+	while ! not_running "$BG_PID"; do
+		n=$(($(pool store.content) >> 20))
+		((n <= 50 || n >= 1450)) || return 0
+	done
+	return 1
+}
+
+allocation_meanwhile() {
+	local i seen=0
+
+	cd "$POOL" || return
+	# others are answered, and see that it goes on
+	for i in {1..10}; do
+		background timeout 60 fallocate -l 1500M f
+		! part_is_taken || seen=1
+		wait "$BG_PID"
+		is "1500 1500" "$(memory f)"
+		rm f
+		((seen == 0)) || break
+	done
+	is 1 "$seen"
+	# the worker is killed
+	for i in 1 3 5 7; do
+		background timeout 60 fallocate -l 1500M f
+		sleep "0.0$i"
+		restart
+		wait "$BG_PID"
+		is "1500 1500" "$(memory f)"
+		rm f
+	done
+	fallocate -l 300M full
+	for i in 1 4 7; do
+		background timeout 60 fallocate -l 1500M f
+		sleep "0.0$i"
+		restart
+		fails wait "$BG_PID"
+		is "0 0" "$(memory f)"
+	done
+}
+
+@test "others are served during an allocation, and it survives a kill" {
+	as_root_in_every_mode allocation_meanwhile -o size=1600M
 }

@@ -145,7 +145,7 @@ int box_inode_setattr(struct call *c, const struct stat *st, int to_set)
 	}
 	/* The job waits for the lock, and for this. */
 	box_setattr(c->w->pool, &c->op, box, inode, &attr);
-	return inode == BOX_TX || inode == BOX_SEND ? SETATTR_LATER : 0;
+	return inode == BOX_TX || inode == BOX_SEND ? REPLY_LATER : 0;
 }
 
 static size_t tx_followers(struct worker *w, struct box *box, uint64_t *next,

@@ -31,6 +31,9 @@ void plain_stat_of(const struct statx *x, struct stat *st);
  * -errno. */
 int plain_kill_suidgid(struct call *c, uint32_t ino);
 
+/** plain_give_up - a waiter's: it only replies. */
+void plain_give_up(struct waiter *wt, int error);
+
 /** plain_kill_sgid - clear what an access list that the caller sets or removes
  * clears.  Return: 0 or -errno. */
 int plain_kill_sgid(struct call *c, uint32_t ino);

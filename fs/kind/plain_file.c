@@ -56,6 +56,11 @@ int plain_kill_sgid(struct call *c, uint32_t ino)
 	return c->ctx->uid ? plain_kill(c, ino, TREE_KILL_SGID, S_ISGID) : 0;
 }
 
+void plain_give_up(struct waiter *wt, int error)
+{
+	fuse_reply_err(wt->req, error);
+}
+
 /* --- open and release --- */
 
 /* What OPEN and CREATE reply of the file. */
@@ -211,13 +216,58 @@ void plain_write(struct call *c, const void *buf, size_t size, off_t off,
 		fuse_reply_write(c->req, n);
 }
 
-int plain_fallocate(struct call *c, int mode, off_t off, off_t len)
+/* Return: as tree_fallocate(). */
+static int fallocate_some(struct call *c, int mode, off_t off, off_t len,
+			  struct tree_steps *steps)
 {
-	int err = tree_fallocate(c->w->pool, c->index, mode, off, len);
+	int err = tree_fallocate(c->w->pool, c->index, mode, off, len, steps);
 
 	/* FALLOCATE does not say whether the caller may keep the bits. */
 	if (!err && c->ctx->uid)
 		plain_kill_suidgid(c, c->index);
+	return err;
+}
+
+static bool fallocate_step(struct waiter *wt)
+{
+	struct call c = { .w = wt->worker,
+			  .req = wt->req,
+			  .ino = wt->handle,
+			  .index = wt->handle,
+			  .ctx = fuse_req_ctx(wt->req),
+			  .op = wt->op };
+	int err = fallocate_some(&c, wt->mode, wt->off, wt->len, &wt->steps);
+
+	if (err == -EINPROGRESS)
+		return false;
+	fuse_reply_err(wt->req, -err);
+	return true;
+}
+
+int plain_fallocate(struct call *c, int mode, off_t off, off_t len)
+{
+	struct waiter wt = { .req = c->req,
+			     .op = c->op,
+			     .handle = c->index,
+			     .off = off,
+			     .len = len,
+			     .mode = mode,
+			     .steady = true,
+			     .steps.again = c->w->request.resent,
+			     .retry = fallocate_step,
+			     .give_up = plain_give_up };
+	int err = fallocate_some(c, mode, off, len, &wt.steps), no;
+
+	if (err != -EINPROGRESS)
+		return err;
+	no = wait_for_step(c->w, &wt);
+	if (!no)
+		return REPLY_LATER;
+	/* It may not wait: all of it goes back now. */
+	wt.steps.err = no;
+	do
+		err = fallocate_some(c, mode, off, len, &wt.steps);
+	while (err == -EINPROGRESS);
 	return err;
 }
 
@@ -272,11 +322,6 @@ static bool pin_retry(struct waiter *wt)
 	return true;
 }
 
-static void pin_give_up(struct waiter *wt, int error)
-{
-	fuse_reply_err(wt->req, error);
-}
-
 /* Waits for a hole that is late.  Return: 0 or -errno: the caller must answer. */
 static int pin_wait(struct call *c, const struct poolfs_range *r)
 {
@@ -286,7 +331,7 @@ static int pin_wait(struct call *c, const struct poolfs_range *r)
 			     .off = r->offset,
 			     .len = r->length,
 			     .retry = pin_retry,
-			     .give_up = pin_give_up };
+			     .give_up = plain_give_up };
 
 	return wait_add(c->w, &c->w->waiters.pins, &wt);
 }

@@ -188,23 +188,86 @@ static int plain_unlink(struct call *c, const char *name)
 	return tree_unlink(c->w->pool, &c->op, c->index, name);
 }
 
+/* A request on names that goes on in steps: the names are its payload. */
+static int names_wait(struct call *c, struct waiter *wt, const char *names,
+		      size_t len)
+{
+	int err;
+
+	wt->req = c->req;
+	wt->op = c->op;
+	wt->handle = c->index;
+	wt->payload = (struct payload){ .mem = names, .len = len };
+	wt->steady = true;
+	wt->give_up = plain_give_up;
+	err = wait_for_step(c->w, wt);
+	return err ? err : REPLY_LATER;
+}
+
+static bool rmdir_step(struct waiter *wt)
+{
+	int err = tree_rmdir(wt->worker->pool, &wt->op, wt->handle,
+			     wt->payload.mem);
+
+	if (err == -EINPROGRESS)
+		return false;
+	fuse_reply_err(wt->req, -err);
+	return true;
+}
+
 /* EBUSY, as for a mount point. */
 static int plain_rmdir(struct call *c, const char *name)
 {
+	struct waiter wt = { .retry = rmdir_step };
+	int err;
+
 	if (is_fixed(c, c->index, name))
 		return -EBUSY;
-	return tree_rmdir(c->w->pool, &c->op, c->index, name);
+	err = tree_rmdir(c->w->pool, &c->op, c->index, name);
+	return err == -EINPROGRESS ? names_wait(c, &wt, name, strlen(name) + 1)
+				   : err;
+}
+
+/* The payload: both names, one behind the other. */
+static bool rename_step(struct waiter *wt)
+{
+	const char *name = wt->payload.mem;
+	int err = tree_rename(wt->worker->pool, &wt->op, wt->handle, name,
+			      wt->off, name + strlen(name) + 1, wt->mode);
+
+	if (err == -EINPROGRESS)
+		return false;
+	fuse_reply_err(wt->req, -err);
+	return true;
+}
+
+static int rename_wait(struct call *c, const char *name, uint64_t to,
+		       const char *to_name, unsigned int flags)
+{
+	struct waiter wt = { .retry = rename_step, .off = to, .mode = flags };
+	size_t len = strlen(name) + 1;
+	char names[2 * (INODE_NAME_MAX + 1)];
+
+	if (len > INODE_NAME_MAX + 1 || strlen(to_name) > INODE_NAME_MAX)
+		return -ENAMETOOLONG;
+	memcpy(names, name, len);
+	strcpy(names + len, to_name);
+	return names_wait(c, &wt, names, len + strlen(to_name) + 1);
 }
 
 static int plain_rename(struct call *c, const char *name, uint64_t to,
 			const char *to_name, unsigned int flags)
 {
+	int err;
+
 	if (inode_kind(to) != INODE_PLAIN)
 		return -EPERM;
 	if (is_fixed(c, c->index, name) || is_fixed(c, to, to_name))
 		return -EBUSY;
-	return tree_rename(c->w->pool, &c->op, c->index, name, to, to_name,
-			   flags);
+	err = tree_rename(c->w->pool, &c->op, c->index, name, to, to_name,
+			  flags);
+	return err == -EINPROGRESS ? rename_wait(c, name, to, to_name, flags)
+				   : err;
 }
 
 static ssize_t plain_readlink(struct call *c, char *buf, size_t size)

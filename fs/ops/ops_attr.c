@@ -80,6 +80,6 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 
 	if (err < 0)
 		fuse_reply_err(req, -err);
-	else if (err != SETATTR_LATER)
+	else if (err != REPLY_LATER)
 		op_getattr(req, ino, fi);
 }

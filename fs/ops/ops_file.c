@@ -76,9 +76,11 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off,
 {
 	struct call c = call_of(req, ino);
 
-	fuse_reply_err(req, c.ops->fallocate
-				    ? -c.ops->fallocate(&c, mode, off, len)
-				    : EOPNOTSUPP);
+	int err = c.ops->fallocate ? c.ops->fallocate(&c, mode, off, len)
+				   : -EOPNOTSUPP;
+
+	if (err != REPLY_LATER)
+		fuse_reply_err(req, -err);
 }
 
 void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,

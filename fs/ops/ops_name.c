@@ -64,8 +64,10 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct call c = call_of(req, parent);
+	int err = c.ops->rmdir ? c.ops->rmdir(&c, name) : -EPERM;
 
-	fuse_reply_err(req, c.ops->rmdir ? -c.ops->rmdir(&c, name) : EPERM);
+	if (err != REPLY_LATER)
+		fuse_reply_err(req, -err);
 }
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -124,9 +126,11 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 {
 	struct call c = call_of(req, parent);
 
-	fuse_reply_err(req, c.ops->rename ? -c.ops->rename(&c, name, to,
-							   to_name, flags)
-					  : EPERM);
+	int err = c.ops->rename ? c.ops->rename(&c, name, to, to_name, flags)
+				: -EPERM;
+
+	if (err != REPLY_LATER)
+		fuse_reply_err(req, -err);
 }
 
 void op_readlink(fuse_req_t req, fuse_ino_t ino)

@@ -29,14 +29,15 @@ struct call {
 
 struct dir_reply;
 
-#define SETATTR_LATER 1
+/* What waits, or goes on in steps, replies when it is done. */
+#define REPLY_LATER 1
 
 struct inode_ops {
 	/* Fills *@st, which is zeros before; only plain files fill st_ino.
 	 * Return: 0 or -errno. */
 	int (*getattr)(struct call *c, struct stat *st);
-	/* Return: 0: the caller replies with getattr's; SETATTR_LATER: it is
-	 * replied later; or -errno. */
+	/* Return: 0: the caller replies with getattr's; REPLY_LATER; or -errno.
+	 */
 	int (*setattr)(struct call *c, const struct stat *st, int to_set);
 	/* Return: 0 and *@child, or -errno. */
 	int (*lookup)(struct call *c, const char *name, uint64_t *child);
@@ -44,6 +45,7 @@ struct inode_ops {
 	void (*readdir)(struct call *c, struct dir_reply *d, off_t off);
 	int (*mkdir)(struct call *c, const char *name, mode_t mode,
 		     uint64_t *child);
+	/* Return: 0, REPLY_LATER or -errno; also rename and fallocate. */
 	int (*rmdir)(struct call *c, const char *name);
 	int (*unlink)(struct call *c, const char *name);
 	/* These reply themselves. */

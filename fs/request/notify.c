@@ -288,6 +288,13 @@ int notify_pollers(struct worker *w, uint64_t serial)
 	return notify_add(w, &job);
 }
 
+int notify_steps(struct worker *w)
+{
+	struct notify_job job = { .kind = NOTIFY_STEPS };
+
+	return notify_add(w, &job);
+}
+
 /* --- directories --- */
 
 void notify_listing(struct worker *w, uint64_t ino)

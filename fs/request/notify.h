@@ -32,6 +32,7 @@ enum notify_kind {
 	NOTIFY_LSEEK, /* write back a file's dirty pages, then answer */
 	NOTIFY_SETATTR, /* drop attributes that follow those of ino, answer */
 	NOTIFY_POLLERS, /* tell those who poll a box or .pool/events */
+	NOTIFY_STEPS, /* requests that go on in steps */
 };
 
 struct notify_job {
@@ -243,6 +244,11 @@ int notify_then_setattr(struct worker *w, fuse_req_t req, uint64_t ino);
  * there are no more.  Return: 0 or -ENOMEM.
  */
 int notify_pollers(struct worker *w, uint64_t serial);
+
+/* --- requests that go on in steps --- */
+
+/** notify_steps - wait_step() until there are no more.  Return: 0 or -ENOMEM. */
+int notify_steps(struct worker *w);
 
 /* --- directories --- */
 

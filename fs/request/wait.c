@@ -17,6 +17,7 @@ void waiters_init(struct worker *w)
 {
 	TAILQ_INIT(&w->waiters.events);
 	TAILQ_INIT(&w->waiters.pins);
+	TAILQ_INIT(&w->waiters.steps);
 }
 
 struct box_waits *box_waits(struct box *box)
@@ -109,7 +110,7 @@ int wait_add(struct worker *w, struct waiter_queue *queue,
 	/* Its INTERRUPT can have overtaken it while it was deferred.  libfuse
 	 * must not find that out below: it would use the request after the
 	 * call that ends it. */
-	if (fuse_req_interrupted(model->req))
+	if (!model->steady && fuse_req_interrupted(model->req))
 		return -EINTR;
 	err = wait_charge(w, model->op.uid, model->payload.len);
 	if (err)
@@ -125,7 +126,8 @@ int wait_add(struct worker *w, struct waiter_queue *queue,
 	wt->seen = w->waiters.pass;
 	w->waiters.nr++;
 	TAILQ_INSERT_TAIL(queue, wt, link);
-	fuse_req_interrupt_func(wt->req, wait_interrupted, wt);
+	if (!wt->steady)
+		fuse_req_interrupt_func(wt->req, wait_interrupted, wt);
 	return 0;
 
 no_memory:
@@ -140,6 +142,29 @@ static bool wait_retry(struct waiter *wt)
 		return false;
 	wait_remove(wt);
 	return true;
+}
+
+int wait_for_step(struct worker *w, const struct waiter *model)
+{
+	bool first = TAILQ_EMPTY(&w->waiters.steps);
+	int err = first ? notify_steps(w) : 0;
+
+	return err ? err : wait_add(w, &w->waiters.steps, model);
+}
+
+bool wait_step(struct worker *w)
+{
+	struct waiter *wt = TAILQ_FIRST(&w->waiters.steps);
+
+	if (!wt)
+		return false;
+	/* Each in turn. */
+	TAILQ_REMOVE(wt->queue, wt, link);
+	TAILQ_INSERT_TAIL(wt->queue, wt, link);
+	w->shared->handling = wt->op.token;
+	wait_retry(wt);
+	w->shared->handling = 0;
+	return !TAILQ_EMPTY(&w->waiters.steps);
 }
 
 void wait_wake_box(struct worker *w, struct box *box)
@@ -320,6 +345,7 @@ void wait_give_up_all(struct worker *w, int error)
 	w->closing = true;
 	wait_give_up_queue(&w->waiters.events, error);
 	wait_give_up_queue(&w->waiters.pins, error);
+	wait_give_up_queue(&w->waiters.steps, error);
 	while ((box = box_next(w->pool, box ? box_serial(box) : 0))) {
 		struct box_waits *bw = box_private(box);
 

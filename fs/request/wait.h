@@ -33,6 +33,9 @@ struct waiter {
 	uint32_t seen; /* the pass of wait_run_news() that has tried it */
 	bool commit; /* a sender's: queue the transaction at once */
 	bool moves_only; /* a sender's that does not wait for space */
+	bool steady; /* an INTERRUPT does not end it */
+	int mode; /* of an allocation */
+	struct tree_steps steps; /* the same */
 	struct payload payload; /* a sender's */
 	void *held; /* the payload's memory */
 	/* Tries again.  Return: true when it has answered. */
@@ -71,6 +74,7 @@ struct box_waits {
 struct waiters {
 	struct waiter_queue events;
 	struct waiter_queue pins; /* for holes that are late */
+	struct waiter_queue steps; /* for their next step */
 	bool pins_woken, pins_run; /* by the next pass; by this one */
 	uint32_t pass; /* of wait_run_news() */
 	uint64_t *woken; /* serials of boxes to look at */
@@ -96,6 +100,17 @@ struct box_waits *box_waits(struct box *box);
  */
 int wait_add(struct worker *w, struct waiter_queue *queue,
 	     const struct waiter *model);
+
+/**
+ * wait_for_step - the request being handled has done a part of its work, and
+ * does the rest in steps (@model's retry), as -EINPROGRESS says.  Others are
+ * handled between them.
+ * Return: as wait_add().
+ */
+int wait_for_step(struct worker *w, const struct waiter *model);
+
+/** wait_step - one step, of one such request.  Return: whether there are more. */
+bool wait_step(struct worker *w);
 
 /** wait_wake_box - requests that wait on @box may go on; see wait_run(). */
 void wait_wake_box(struct worker *w, struct box *box);

@@ -254,6 +254,19 @@ static bool notifier_pollers(struct worker *w, const struct notify_job *job)
 	return !more;
 }
 
+/* Return: false: there are more, and other jobs come first. */
+static bool notifier_steps(struct worker *w)
+{
+	bool more;
+
+	usleep(PAUSE_US);
+	pool_lock(w->pool);
+	more = wait_step(w);
+	wait_run(w);
+	pool_unlock(w->pool);
+	return !more;
+}
+
 /* --- for the threads --- */
 
 static void drop_box(struct dropper *d, const struct notify_job *job)
@@ -298,6 +311,12 @@ void notifier_do(struct worker *w, struct dropper *d, struct notify_job *job)
 		break;
 	case NOTIFY_SETATTR:
 		if (!notifier_setattr(w, job)) {
+			notify_again(dropper_queue(d), job);
+			return;
+		}
+		break;
+	case NOTIFY_STEPS:
+		if (!notifier_steps(w)) {
 			notify_again(dropper_queue(d), job);
 			return;
 		}

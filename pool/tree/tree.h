@@ -74,6 +74,10 @@ int tree_create(struct pool *pool, const struct op *op, uint32_t parent,
 
 int tree_unlink(struct pool *pool, const struct op *op, uint32_t parent,
 		const char *name);
+/*
+ * These go on in steps, so that others need not wait for all of it: after
+ * -EINPROGRESS the same call does the next one.
+ */
 int tree_rmdir(struct pool *pool, const struct op *op, uint32_t parent,
 	       const char *name);
 /* @flags: of renameat2(2). */
@@ -127,8 +131,20 @@ int tree_setattr(struct pool *pool, uint32_t inode, const struct tree_attr *a);
  */
 ssize_t tree_write(struct pool *pool, uint32_t inode, const void *buf,
 		   size_t len, off_t off);
+/* How far an allocation has come. */
+struct tree_steps {
+	uint64_t done; /* bytes from its start on that have memory */
+	int err; /* not 0: it has failed, and they are given back */
+	bool again; /* in: an earlier worker may have done some */
+};
+/**
+ * tree_fallocate - in steps, so that others need not wait for all of it.
+ * @steps: but for again, zeros at first.
+ * Return: 0; -EINPROGRESS: the same call does the next step; or -errno, with
+ * what was allocated given back.
+ */
 int tree_fallocate(struct pool *pool, uint32_t inode, int mode, off_t off,
-		   off_t len);
+		   off_t len, struct tree_steps *steps);
 off_t tree_lseek(struct pool *pool, uint32_t inode, off_t off, int whence);
 ssize_t tree_copy_range(struct pool *pool, uint32_t from, off_t off,
 			uint32_t to, off_t to_off, size_t len);

@@ -16,6 +16,8 @@
 
 /* Bytes of one tree_copy_range(), at most: as many as one read or write has. */
 #define COPY_MAX (1u << 20)
+/* Bytes of one step of an allocation. */
+#define FALLOCATE_STEP (16u << 20)
 
 static ssize_t write_some(int fd, const char *buf, size_t len, off_t off)
 {
@@ -63,28 +65,109 @@ ssize_t tree_write(struct pool *pool, uint32_t inode, const void *buf,
 	return n;
 }
 
-int tree_fallocate(struct pool *pool, uint32_t inode, int mode, off_t off,
-		   off_t len)
+/*
+ * Allocates @len of the @left bytes of @whole that are still to come.  For what
+ * no pool could hold, no room is made in vain.
+ */
+static int fallocate_some(struct pool *pool, int fd, int mode, off_t off,
+			  off_t len, off_t left, off_t whole)
 {
-	int fd = inode_fd(pool, inode, true);
-	struct space before;
-	uint64_t missing;
-	int err = 0;
+	struct space before = space_of(pool, fd);
+	int err = retry_with_room(
+		fallocate(fd, mode, off, len) < 0 ? -errno : 0,
+		(uint64_t)whole <= pool->size &&
+			pool_make_room(pool,
+				       space_missing(pool, fd, off, left)));
+
+	space_changed(pool, before, space_of(pool, fd));
+	return err;
+}
+
+/*
+ * One step of an allocation.  The size changes with the last one.  It ends where
+ * a huge page does.
+ */
+static int fallocate_step(struct pool *pool, int fd, int mode, off_t off,
+			  off_t len, struct tree_steps *steps)
+{
+	off_t at = off + steps->done, left = len - steps->done;
+	off_t n = FALLOCATE_STEP - at % FALLOCATE_STEP;
+	int err;
+
+	if (n > left)
+		n = left;
+	/* The store never holds more: in vain, and in many steps. */
+	if (left > n && (uint64_t)len / 2 > pool->size)
+		return -ENOSPC;
+	err = space_reserve(pool, fd, at, steps->done ? n : len);
+	if (!err)
+		err = fallocate_some(
+			pool, fd, n < left ? mode | FALLOC_FL_KEEP_SIZE : mode,
+			at, n, left, len);
+	if (err) {
+		steps->err = err;
+		if (steps->again)
+			steps->done = len;
+		return steps->done ? -EINPROGRESS : err;
+	}
+	steps->done += n;
+	return n < left ? -EINPROGRESS : 0;
+}
+
+/* Makes a hole of what has no content in [off, end), as tmpfs does itself when
+ * an allocation fails: what was allocated only is a hole to lseek(). */
+static void give_back(int fd, off_t off, off_t end, off_t page)
+{
+	off = off / page * page;
+	end = (end + page - 1) / page * page;
+	while (off < end) {
+		off_t hole = lseek(fd, off, SEEK_HOLE), data;
+
+		/* Behind the end there is no content. */
+		if (hole < 0)
+			hole = off;
+		if (hole >= end)
+			break;
+		data = lseek(fd, hole, SEEK_DATA);
+		if (data < 0 || data > end)
+			data = end;
+		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, hole,
+			  data - hole);
+		off = data;
+	}
+}
+
+/* One step back, of an allocation that has failed. */
+static int fallocate_back(struct pool *pool, int fd, off_t off,
+			  struct tree_steps *steps)
+{
+	uint64_t n = steps->done < FALLOCATE_STEP ? steps->done
+						  : FALLOCATE_STEP;
+	struct space before = space_of(pool, fd);
+
+	steps->done -= n;
+	give_back(fd, off + steps->done, off + steps->done + n,
+		  pool->page_size);
+	space_changed(pool, before, space_of(pool, fd));
+	return steps->done ? -EINPROGRESS : steps->err;
+}
+
+int tree_fallocate(struct pool *pool, uint32_t inode, int mode, off_t off,
+		   off_t len, struct tree_steps *steps)
+{
+	int fd = inode_fd(pool, inode, true), err;
 
 	if (fd < 0)
 		return fd;
-	if (!(mode & FALLOC_FL_PUNCH_HOLE))
-		err = space_reserve(pool, fd, off, len);
-	if (!err) {
-		before = space_of(pool, fd);
-		missing = space_missing(pool, fd, off, len);
-		err = retry_with_room(fallocate(fd, mode, off, len) < 0 ? -errno
-									: 0,
-				      pool_make_room(pool, missing));
-		space_changed(pool, before, space_of(pool, fd));
+	if (mode & ~FALLOC_FL_KEEP_SIZE)
+		err = fallocate_some(pool, fd, mode, off, len, len, len);
+	else if (steps->err)
+		err = fallocate_back(pool, fd, off, steps);
+	else
+		err = fallocate_step(pool, fd, mode, off, len, steps);
+	if (err != -EINPROGRESS)
 		vrange_remeasure(pool, inode, off / pool->page_size,
 				 (off + len) / pool->page_size + 1);
-	}
 	inode_fd_done(pool, inode, fd);
 	return err;
 }

@@ -190,33 +190,40 @@ int tree_link(struct pool *pool, const struct op *op, uint32_t from,
 
 /* --- removing --- */
 
-bool tree_dir_is_empty(struct pool *pool, const struct inode_path *p,
-		       uint32_t dir)
+/* Names that are removed in one step. */
+#define SWEEP_MAX 128
+
+int tree_dir_is_empty(struct pool *pool, const struct inode_path *p,
+		      uint32_t dir)
 {
 	int fd = openat(p->dirfd, p->path,
 			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NOATIME |
 				O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	int swept = 0, err = 0;
 	struct dirent *e;
-	bool empty = true;
 
 	if (!d) {
 		if (fd >= 0)
 			close(fd);
-		return false;
+		return -ENOTEMPTY;
 	}
 	/* A file that goes with its last name must not take it along. */
 	inode_mem(pool->inodes, dir)->children++;
-	while (empty && (e = readdir(d))) {
+	while (!err && (e = readdir(d))) {
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
 			continue;
-		empty = vfile_is_purged(pool, e->d_ino) &&
-			vfile_sweep(pool, inode_by_ino(pool->inodes, e->d_ino),
-				    fd, e->d_name) == -ENOENT;
+		if (!vfile_is_purged(pool, e->d_ino))
+			err = -ENOTEMPTY;
+		else if (swept++ == SWEEP_MAX)
+			err = -EINPROGRESS;
+		else if (vfile_sweep(pool, inode_by_ino(pool->inodes, e->d_ino),
+				     fd, e->d_name) != -ENOENT)
+			err = -ENOTEMPTY;
 	}
 	inode_mem(pool->inodes, dir)->children--;
 	closedir(d);
-	return empty;
+	return err;
 }
 
 /* In two steps.  -EEXIST: by the worker before. */
@@ -236,8 +243,12 @@ int tree_to_orphan(struct pool *pool, const struct inode_path *p,
 	int orphanfd = pool->inodes->orphanfd, err = -ENOSPC;
 	char orphan[16];
 
-	if (dir && !tree_dir_is_empty(pool, p, victim))
-		return -ENOTEMPTY;
+	if (dir) {
+		int full = tree_dir_is_empty(pool, p, victim);
+
+		if (full)
+			return full;
+	}
 	inode_orphan_name(victim, orphan, sizeof(orphan));
 	/* A rename to another directory takes the kernel as long as both are
 	 * deep. */

@@ -14,16 +14,17 @@
 bool tree_make_room(struct pool *pool);
 /*
  * Moves the file at @p, of inode @victim, to orphan/; a directory that is deep
- * is removed.  Return: 0 or -errno.
+ * is removed.  Return: 0 or -errno; -EINPROGRESS as tree_dir_is_empty().
  */
 int tree_to_orphan(struct pool *pool, const struct inode_path *p,
 		   uint32_t victim);
 /*
  * Is the directory @dir, at @p, empty?  Removes names of purged files, which do
- * not count.
+ * not count.  Return: 0; -ENOTEMPTY; -EINPROGRESS: some are removed, and there
+ * are more.
  */
-bool tree_dir_is_empty(struct pool *pool, const struct inode_path *p,
-		       uint32_t dir);
+int tree_dir_is_empty(struct pool *pool, const struct inode_path *p,
+		      uint32_t dir);
 /* The inode's file has lost a name, and not the one in its record. */
 void tree_lost_a_name(struct pool *pool, uint32_t inode);
 

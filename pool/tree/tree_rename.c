@@ -97,7 +97,7 @@ static int rename_save_victim(struct pool *pool, const struct renaming *r)
 	if (!victim || r->flags & RENAME_EXCHANGE)
 		return 0;
 	if (rename_replaces(pool, r))
-		return tree_dir_is_empty(pool, &r->to, victim) ? 0 : -ENOTEMPTY;
+		return tree_dir_is_empty(pool, &r->to, victim);
 	inode_orphan_name(victim, orphan, sizeof(orphan));
 	if (r->intent.again && faccessat(pool->inodes->orphanfd, orphan, F_OK,
 					 AT_SYMLINK_NOFOLLOW) == 0)

@@ -31,6 +31,10 @@
  *	statbox		reads the stat of a box with NR transactions
  *	deaddirs	NR removed directories that are open, deep in the pool;
  *			makes and removes another one
+ *	purgedlinks	NR names of a volatile file in one directory; when
+ *			somebody has had it purged, removes the directory
+ *	fallocate	NR bytes of memory, or as many as there may be, given
+ *			back by the end of their file
  *
  * It makes as many as it is let, up to NR, prints "ready" and their number, and
  * goes on until it is killed.  With a fourth argument it waits for a line from
@@ -44,6 +48,8 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
 #include <time.h>
 
 #include "fs/poolfs.h"
@@ -431,21 +437,95 @@ static void attack_full(void)
 	}
 }
 
+/* Return: how many names the file has. */
+static long link_many(void)
+{
+	struct stat st;
+	long n = 0;
+	int fd;
+
+	if (mkdir(path_of("%s", mine), 0700) < 0)
+		fail(mine);
+	fd = open(path_of("%s/file", mine), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, mine, sizeof(mine)) <= 0)
+		fail(mine);
+	for (; n < nr; n++) {
+		char *from = strdup(path_of("%s/file", mine));
+		int err = link(from, path_of("%s/%ld", mine, n));
+
+		free(from);
+		if (err)
+			break;
+	}
+	if (fsetxattr(fd, "user.pool.volatile", "1", 1, 0) < 0)
+		fail("volatile");
+	close(fd);
+	while (!stat(path_of("%s/file", mine), &st))
+		usleep(1000);
+	return n;
+}
+
+static void attack_purgedlinks(void)
+{
+	bool first = true;
+
+	while (first || more()) {
+		long n = link_many();
+
+		if (first)
+			ready(n);
+		first = false;
+		if (rmdir(path_of("%s", mine)) < 0)
+			fail("rmdir");
+	}
+}
+
+static void attack_fallocate(void)
+{
+	bool first = true;
+
+	while (first || more()) {
+		int fd = open(path_of("%s", mine), O_RDWR | O_CREAT | O_CLOEXEC,
+			      0600);
+
+		while (fd >= 0 && fallocate(fd, 0, 0, nr) < 0 && nr > PAGE)
+			nr /= 2;
+		if (first)
+			ready(nr);
+		first = false;
+		unlink(path_of("%s", mine));
+		close(fd);
+	}
+}
+
 static const struct kind {
 	const char *name;
 	void (*run)(void);
 } kinds[] = {
-	{ "boxes", attack_boxes },     { "handles", attack_handles },
-	{ "removed", attack_removed }, { "transactions", attack_transactions },
-	{ "ranges", attack_ranges },   { "pins", attack_pins },
-	{ "writers", attack_writers }, { "deep", attack_deep },
-	{ "chain", attack_chain },     { "control", attack_control },
-	{ "files", attack_files },     { "full", attack_full },
-	{ "pollers", attack_pollers }, { "moves", attack_moves },
-	{ "copy", attack_copy },       { "listplus", attack_listplus },
-	{ "split", attack_split },     { "acl", attack_acl },
-	{ "forgets", attack_forgets }, { "chmodsend", attack_chmodsend },
-	{ "statbox", attack_statbox }, { "deaddirs", attack_deaddirs },
+	{ "boxes", attack_boxes },
+	{ "handles", attack_handles },
+	{ "removed", attack_removed },
+	{ "transactions", attack_transactions },
+	{ "ranges", attack_ranges },
+	{ "pins", attack_pins },
+	{ "writers", attack_writers },
+	{ "deep", attack_deep },
+	{ "chain", attack_chain },
+	{ "control", attack_control },
+	{ "files", attack_files },
+	{ "full", attack_full },
+	{ "pollers", attack_pollers },
+	{ "moves", attack_moves },
+	{ "copy", attack_copy },
+	{ "listplus", attack_listplus },
+	{ "split", attack_split },
+	{ "acl", attack_acl },
+	{ "forgets", attack_forgets },
+	{ "chmodsend", attack_chmodsend },
+	{ "statbox", attack_statbox },
+	{ "deaddirs", attack_deaddirs },
+	{ "fallocate", attack_fallocate },
+	{ "purgedlinks", attack_purgedlinks },
 };
 
 int main(int argc, char **argv)

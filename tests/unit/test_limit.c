@@ -192,7 +192,7 @@ static void test_directory(void)
 	   "its last page can be written again");
 	ok(tree_fallocate(pool, file,
 			  FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-			  4 * page) == 0 &&
+			  4 * page, NULL) == 0 &&
 		   tree_write(pool, file, mem, page, MIB) == (ssize_t)page &&
 		   pool_used(pool) == MIB / page - 3,
 	   "what is punched can be had again");

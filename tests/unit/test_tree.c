@@ -117,7 +117,7 @@ static void change_all(uint32_t n)
 	for (a.set = TREE_SET_MODE; a.set <= TREE_KILL_SGID; a.set <<= 1)
 		tree_setattr(pool, n, &a);
 	tree_write(pool, n, "x", 1, 0);
-	tree_fallocate(pool, n, 0, 0, 4096);
+	tree_fallocate(pool, n, 0, 0, 4096, &(struct tree_steps){ 0 });
 	tree_setxattr(pool, &the_op, n, "user.x", "x", 1, 0);
 	tree_setxattr(pool, &the_op, n, "trusted.x", "x", 1, 0);
 	if (tree_open(pool, &the_op, n, O_RDWR | O_TRUNC, &opened) == 0)
