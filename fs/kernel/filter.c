@@ -122,6 +122,8 @@ static int filter_add_special(scmp_filter_ctx ctx,
 		/* passthrough */
 		{ "ioctl", 1, { EQUAL(1, wire_ioctl_open) } },
 		{ "ioctl", 1, { EQUAL(1, wire_ioctl_close) } },
+		/* on which node its own memory is: no nodes to move it to */
+		{ "move_pages", 2, { EQUAL(0, 0), EQUAL(3, 0) } },
 		/* to look at its own limits */
 		{ "prlimit64", 1, { EQUAL(2, 0) } },
 		/* "ready", and abort() */

@@ -274,6 +274,13 @@ void lru_set_placement(struct lru *lru, int (*nid_now)(void))
 	lru->nid_now = nid_now;
 }
 
+void lru_set_locate(struct lru *lru,
+		    void (*locate)(const char *mem, uint32_t nr, size_t page,
+				   int *nid))
+{
+	lru->locate = locate;
+}
+
 uint64_t lru_count(const struct lru *lru, int nid)
 {
 	return nid < 0 || nid >= lru->nr_nodes

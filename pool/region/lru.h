@@ -16,6 +16,7 @@
 #define POOLFS_POOL_REGION_LRU_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "pool/lib/extent_list.h"
@@ -54,6 +55,16 @@ void lru_set_fds(struct lru *lru, struct fd_cache *fds);
  *	node of the CPU that the thread runs on.
  */
 void lru_set_placement(struct lru *lru, int (*nid_now)(void));
+
+/**
+ * lru_set_locate - set the callback that names the nodes of @nr pages of @page
+ * bytes at @mem, which have memory; called with the region's lock held.  By
+ * default the kernel is asked.
+ * @nid: in and out; those that are not known stay as they are.
+ */
+void lru_set_locate(struct lru *lru,
+		    void (*locate)(const char *mem, uint32_t nr, size_t page,
+				   int *nid));
 
 /** lru_count - Available pages of a node, 0 for no such; takes no lock. */
 uint64_t lru_count(const struct lru *lru, int nid);

@@ -20,6 +20,8 @@ struct lru {
 	unsigned int page_shift;
 	int nr_nodes; /* NUMA */
 	int (*nid_now)(void); /* lru_set_placement(); NULL: getcpu() */
+	/* lru_set_locate(); NULL: move_pages() */
+	void (*locate)(const char *mem, uint32_t nr, size_t page, int *nid);
 	_Atomic uint64_t limit; /* pages */
 	_Atomic uint64_t memory; /* pages, Available + Used */
 	_Atomic uint64_t used;

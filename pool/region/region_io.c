@@ -72,8 +72,7 @@ static struct view view_locked(const struct region *region, uint64_t off,
 	return v;
 }
 
-/* Bytes [off, off+size) of the file.  Return: as mmap(). */
-static void *map_file(struct region *region, off_t off, size_t size)
+void *region_map_file(struct region *region, off_t off, size_t size)
 {
 	int fd = region_fd(region);
 	void *map = MAP_FAILED;
@@ -94,7 +93,7 @@ static bool map_locked(struct region *region)
 	if (region->map || region->map_failed ||
 	    region->lru->nr_maps >= REGION_MAPS_MAX)
 		return region->map;
-	map = map_file(region, 0, size);
+	map = region_map_file(region, 0, size);
 	if (map == MAP_FAILED) {
 		region->map_failed = true;
 	} else {
@@ -225,7 +224,7 @@ static void populate_small(struct region *region, const struct view *v)
 
 	if (size >= HUGE_WORTH)
 		return;
-	map = map_file(region, (off_t)v->first << shift, size);
+	map = region_map_file(region, (off_t)v->first << shift, size);
 	if (map == MAP_FAILED)
 		return;
 	if (madvise(map, size, MADV_NOHUGEPAGE) == 0)

@@ -62,6 +62,15 @@ int region_chunks_locked(struct region *region, uint32_t first, uint32_t end);
 /** region_idle_locked - free chunks of a range whose frames are all unused. */
 void region_idle_locked(struct region *region, uint32_t first, uint32_t end);
 
+/** region_map_file - bytes [off, off+size) of it.  Return: as mmap(). */
+void *region_map_file(struct region *region, off_t off, size_t size);
+/**
+ * region_nodes_locked - the NUMA nodes of pages [@first, @first + @nr), which all
+ * have memory.
+ * @written: by this thread, just now.
+ */
+void region_nodes_locked(struct region *region, uint32_t first, uint32_t nr,
+			 bool written, uint8_t *nid);
 /** region_seek - lseek() in its file.  Return: an offset or -errno. */
 off_t region_seek(struct region *region, off_t off, int whence);
 

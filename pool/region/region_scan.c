@@ -17,38 +17,76 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* Marks pages [first, end) populated.  Return: newly marked, or -ENOMEM. */
-static int64_t mark_locked(struct region *region, uint32_t first, uint32_t end)
+#define PAGE_LEAST 4096 /* no machine has smaller pages */
+
+/* Of @nr pages, the first ones that are on the same node. */
+static uint32_t same_node(const uint8_t *nid, uint32_t nr)
 {
-	struct lru *lru = region->lru;
-	struct frame_table *t = &lru->table;
-	int nid = lru_nid_now(lru);
-	uint64_t found = 0, available = 0;
+	uint32_t n = 1;
+
+	while (n < nr && nid[n] == nid[0])
+		n++;
+	return n;
+}
+
+/* Is a page of it not marked populated? */
+static bool any_unknown(const struct frame_table *t, const struct span *s)
+{
+	for (uint32_t i = 0; i < s->nr; i++)
+		if (!(t->frames[s->f + i].bits & FRAME_POPULATED))
+			return true;
+	return false;
+}
+
+/* Of one chunk.  Return: newly marked, of which *@available become Available. */
+static uint64_t mark_span_locked(struct region *region, const struct span *s,
+				 bool written, uint64_t *available)
+{
+	struct frame_table *t = &region->lru->table;
+	uint8_t nid[EXTENT_BYTES / PAGE_LEAST];
+	uint64_t found = 0;
 	uint32_t i, j, n;
+
+	if (!any_unknown(t, s))
+		return 0;
+	region_nodes_locked(region, s->page, s->nr, written, nid);
+	for (i = 0; i < s->nr; i += n) {
+		uint32_t f = s->f + i;
+
+		n = region_run(region, f, s->nr - i);
+		if (t->frames[f].bits & FRAME_POPULATED)
+			continue;
+		n = same_node(nid + i, n);
+		for (j = 0; j < n; j++)
+			t->frames[f + j].nid = nid[i];
+		found += n;
+		frames_change(t, f, n, 0, FRAME_POPULATED);
+		if (frame_state(t, f) == PAGE_FREE) {
+			lru_add(region->lru, f, n);
+			*available += n;
+		}
+	}
+	return found;
+}
+
+/*
+ * Marks pages [first, end) populated.
+ * @written: by this thread, just now.
+ * Return: newly marked, or -ENOMEM.
+ */
+static int64_t mark_locked(struct region *region, uint32_t first, uint32_t end,
+			   bool written)
+{
+	uint64_t found = 0, available = 0;
 	struct span s;
 
 	if (region_chunks_locked(region, first, end))
 		return -ENOMEM;
 	for (s = region_span_back(region, first, end); s.nr;
-	     s = region_span_back(region, first, s.page)) {
-		for (i = 0; i < s.nr; i += n) {
-			uint32_t f = s.f + i;
-
-			n = region_run(region, f, s.nr - i);
-			if (t->frames[f].bits & FRAME_POPULATED)
-				continue;
-			for (j = 0; j < n; j++)
-				t->frames[f + j].nid = nid;
-			found += n;
-			frames_change(t, f, n, 0, FRAME_POPULATED);
-			if (frame_state(t, f) == PAGE_FREE) {
-				lru_add(lru, f, n);
-				available += n;
-			}
-		}
-	}
+	     s = region_span_back(region, first, s.page))
+		found += mark_span_locked(region, &s, written, &available);
 	atomic_fetch_add(&region->available, available);
-	atomic_fetch_add(&lru->memory, available);
+	atomic_fetch_add(&region->lru->memory, available);
 	return found;
 }
 
@@ -90,7 +128,7 @@ int region_scan_locked(struct region *region, uint32_t first, uint32_t end)
 		hole = (hole + mask) >> shift;
 		if (hole > end)
 			hole = end;
-		found = mark_locked(region, data >> shift, hole);
+		found = mark_locked(region, data >> shift, hole, false);
 		if (found < 0)
 			return found;
 		first = hole;
@@ -117,7 +155,7 @@ void region_wrote_locked(struct region *region, uint32_t first, uint32_t end)
 	unsigned int shift = region->lru->table.shift;
 	uint64_t in_chunk = (1u << shift) - 1, stop;
 
-	if (first >= end || mark_locked(region, first, end) <= 0)
+	if (first >= end || mark_locked(region, first, end, true) <= 0)
 		return;
 	stop = ((end - 1) | in_chunk) + 1;
 	if (stop > region->pages)

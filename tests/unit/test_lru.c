@@ -5,6 +5,7 @@
  */
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "pool/region/region_priv.h"
 #include "tests/unit/tap.h"
@@ -368,6 +369,75 @@ static void test_end_first(void)
 	finish();
 }
 
+/* --- where memory is that somebody else has made --- */
+
+static uint32_t asked;
+
+/* Each page says it. */
+static void by_content(const char *mem, uint32_t nr, size_t page, int *node)
+{
+	asked++;
+	for (uint32_t i = 0; i < nr; i++)
+		node[i] = mem[i * page] - '0';
+}
+
+/* @nodes: a character a page; '-': it has no memory. */
+static void adopt(const char *nodes,
+		  void (*locate)(const char *mem, uint32_t nr, size_t page,
+				 int *node))
+{
+	int fd = new_file();
+
+	must(!ftruncate(fd, (off_t)PAGES * page_size), "ftruncate");
+	for (int i = 0; nodes[i]; i++)
+		if (nodes[i] != '-')
+			must(pwrite(fd, &nodes[i], 1, (off_t)i * page_size) ==
+				     1,
+			     "pwrite");
+	lru = lru_new(2, UINT64_MAX);
+	must(lru, "lru_new");
+	lru_set_placement(lru, nid_now);
+	lru_set_locate(lru, locate);
+	nid = 1;
+	region = region_new(lru, fd, (uint64_t)PAGES * page_size, NULL, NULL);
+	must(region, "region_new");
+}
+
+static void test_adopted_nodes(void)
+{
+	int fd;
+
+	asked = 0;
+	adopt("0011-0110-1", by_content);
+	ok(lru_count(lru, 0) == 4 && lru_count(lru, 1) == 5 && intact(),
+	   "pages of an adopted file are on their own nodes");
+	ok(asked == 3, "one question a piece: %u", asked);
+	ok(lru_shrink(lru, 1, 100, true, NULL) == 5 &&
+		   region_page_state(region, 1) == PAGE_AVAILABLE &&
+		   region_page_state(region, 2) == PAGE_FREE &&
+		   region_page_state(region, 10) == PAGE_FREE &&
+		   lru_count(lru, 0) == 4 && intact(),
+	   "a scan of one takes those of that");
+	put(20, 4);
+	ok(lru_count(lru, 1) == 4 && asked == 3 && intact(),
+	   "what is written is where it is written, and nobody is asked");
+	fd = region_fd(region);
+	must(pwrite(fd, "0", 1, 30l * page_size) == 1, "pwrite");
+	region_fd_done(region, fd);
+	must(!region_rescan(region), "rescan");
+	ok(lru_count(lru, 0) == 5 && lru_count(lru, 1) == 4 && intact(),
+	   "what others have written is looked for");
+	finish();
+	/* All memory of a machine with one node is on that. */
+	adopt("xxx-xx", NULL);
+	ok(lru_count(lru, 0) + lru_count(lru, 1) == 5 && intact(),
+	   "the kernel is asked");
+	ok(lru_count(lru, 0) == 5 ||
+		   !access("/sys/devices/system/node/node1", F_OK),
+	   "and knows");
+	finish();
+}
+
 int main(void)
 {
 	page_size = sysconf(_SC_PAGESIZE);
@@ -379,5 +449,6 @@ int main(void)
 	test_busy();
 	test_two_regions();
 	test_end_first();
+	test_adopted_nodes();
 	return done();
 }
