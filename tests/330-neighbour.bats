@@ -241,6 +241,7 @@ many_things() {
 # large_requests: as much as the kernel passes on of what a client asks for.
 large_requests() {
 	costs_the_same copy 1 64 100
+	costs_the_same listplus 32 4096 20
 }
 
 @test "a request does a bounded part of what it asks for" {

@@ -19,17 +19,21 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fuse_reply_err(req, ENOSYS);
 }
 
+/* Bytes of an answer, at most: since Linux 6.16 clients may ask for more. */
+#define LISTING_MAX (64u << 10)
+
 static void list_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		     bool plus)
 {
 	struct call c = call_of(req, ino);
-	struct dir_reply d = { .req = req, .size = size, .plus = plus };
+	struct dir_reply d = { .req = req, .plus = plus };
 
 	if (!c.ops->readdir) {
 		fuse_reply_err(req, ENOTDIR);
 		return;
 	}
-	d.buf = malloc(size);
+	d.size = size < LISTING_MAX ? size : LISTING_MAX;
+	d.buf = malloc(d.size);
 	if (!d.buf) {
 		fuse_reply_err(req, ENOMEM);
 		return;

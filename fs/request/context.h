@@ -49,8 +49,9 @@ struct forget_note {
 	} entry[2];
 };
 
-/* What the last READDIRPLUS has looked up: see forget.c. */
-#define LISTED_MAX 1024
+/* What the last READDIRPLUS has looked up, at most: see forget.c.  Others wait
+ * meanwhile. */
+#define LISTED_MAX 128
 struct listed_note {
 	uint64_t unique;
 	uint32_t nr;
