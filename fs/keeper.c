@@ -30,6 +30,7 @@
 #include "fs/request/buffer.h"
 #include "fs/request/context.h"
 #include "fs/supervise.h"
+#include "pool/pool.h"
 #include "pool/store/left.h"
 #include "pool/store/store.h"
 #include "shrinker/clock.h"
@@ -113,8 +114,22 @@ static void keeper_forked(void *arg)
 		close(k->ready_fd);
 }
 
+/* Bytes of files that users may have who share root's pool. */
+static uint64_t keeper_user_share(const struct options *o)
+{
+	uint32_t quota = o->user_quota ? o->user_quota : USER_DEFAULT_QUOTA;
+
+	if (geteuid() != 0 || !options_shared(o) || quota == 100)
+		return 0;
+	return user_percent(o->size, quota);
+}
+
 static int keeper_prepare(struct keeper *k)
 {
+	const struct store_limits limits = {
+		.options = k->options->limits,
+		.share = keeper_user_share(k->options),
+	};
 	char why[256];
 	int err;
 
@@ -138,7 +153,7 @@ static int keeper_prepare(struct keeper *k)
 	/* Where all processes of a mount were killed, nobody has removed it. */
 	stores_left(true, NULL, NULL);
 	err = store_open(&k->store, k->options->store, k->options->size,
-			 k->options->limits, why, sizeof(why));
+			 &limits, why, sizeof(why));
 	if (err)
 		say("%s", why);
 	else if (k->options->store)

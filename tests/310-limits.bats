@@ -401,6 +401,114 @@ gave_back() {
 	pool_stop
 }
 
+# tmpfs counts what clients write past the worker.
+passthrough_is_counted() {
+	local uid
+
+	is tmpfs "$(pool store.files_counted_by)"
+	for uid in 1001 1002 1003; do
+		mkdir "$POOL/d$uid"
+		chown "$uid" "$POOL/d$uid"
+	done
+	[[ $(megabytes 1001 append_as) == "4 "*quota* ]]
+	is 4194304 "$(has 1001 file_bytes)"
+	kill_worker
+	is 4194304 "$(has 1001 file_bytes)"
+	[[ $(megabytes 1001 append_as) == "0 "*quota* ]]
+	# whoever writes: it is the owner's share
+	fails dd if=/dev/zero of="$POOL/d1001/f" bs=4K count=1 oflag=append \
+		conv=notrunc status=none 2>/dev/null
+	# what is there can be written again; others go on
+	as 1001 dd if=/dev/zero of="$POOL/d1001/f" bs=1M count=4 conv=notrunc \
+		status=none
+	is "4 " "$(megabytes 1002 append_as | cut -c1-2)"
+	# root has no share, and regions are root's
+	mkdir "$POOL/box/r"
+	truncate -s 8M "$POOL/box/r/data"
+	for uid in 1 2 3 4 5 6; do
+		timeout 60 "$TOOLS/sendtx" --nonblock --size 1M "$POOL/box/r/send"
+	done
+	rm "$POOL"/box/r/tx/*
+	rmdir "$POOL/box/r"
+	# a purged, a cut and a removed file give back; so does one without a name
+	as 1001 fallocate -p -o 0 -l 1M "$POOL/d1001/f"
+	is $((3 << 20)) "$(has 1001 file_bytes)"
+	as 1001 truncate -s 2M "$POOL/d1001/f"
+	is $((1 << 20)) "$(has 1001 file_bytes)"
+	exec {fd}<"$POOL/d1001/f"
+	rm "$POOL/d1001/f"
+	is $((1 << 20)) "$(has 1001 file_bytes)"
+	exec {fd}<&-
+	wait_until 10 gave_back 1001
+	as 1001 sh -c "head -c 1M /dev/zero >$POOL/d1001/v"
+	setfattr -n user.pool.volatile -v 1 "$POOL/d1001/v"
+	make_purge
+	wait_until 10 gave_back 1001
+	# a file that is given away moves to the other share, if it has room
+	as 1001 sh -c "head -c 2M /dev/zero >$POOL/d1001/f"
+	fails chown 1002 "$POOL/d1001/f" 2>/dev/null
+	chown 1003 "$POOL/d1001/f"
+	is "0 $((2 << 20))" "$(has 1001 file_bytes) $(has 1003 file_bytes)"
+}
+
+make_purge() {
+	echo "0 0 100000" >"$(echo "$POOL"/.pool/shrinker/volatile-files-*/scan)"
+}
+
+share_is_changed() {
+	local uid
+
+	# for who has files, and for who gets the first one later
+	is 4194304 "$(has 1002 file_bytes)"
+	echo '{"user_quota": 50}' >"$POOL/.pool/config"
+	rm "$POOL/d1001/f"
+	for uid in 1004 1005; do
+		mkdir "$POOL/d$uid"
+		chown "$uid" "$POOL/d$uid"
+	done
+	[[ $(megabytes 1002 append_as) == "4 "*quota* ]]
+	rm "$POOL/d1002/f"
+	kill_worker
+	mkdir "$POOL/d1006"
+	chown 1006 "$POOL/d1006"
+	[[ $(megabytes 1006 append_as) == "8 "*quota* ]]
+	rm "$POOL/d1006/f"
+	[[ $(megabytes 1004 append_as) == "8 "*quota* ]]
+	echo '{"user_quota": 10}' >"$POOL/.pool/config"
+	[[ $(megabytes 1005 append_as) == "1 "*quota* ]]
+	[[ $(megabytes 1004 append_as) == "0 "*quota* ]]
+	is 8388608 "$(has 1004 file_bytes)"
+	is 0 "$(pool store.content | awk '{ print ($1 > 16777216) }')"
+}
+
+@test "in passthrough mode plain files have a share where tmpfs counts them" {
+	need fuse root passthrough tmpfs_quota
+	pool_start --mode=passthrough -o allow_other,size=16M
+	passthrough_is_counted
+	share_is_changed
+	pool_stop
+}
+
+@test ".pool/stats says who counts bytes of plain files to users" {
+	local counts=nobody
+
+	need fuse root
+	! has_tmpfs_quota || counts=tmpfs
+	pool_start --mode=cached -o allow_other,size=16M
+	is worker "$(pool store.files_counted_by)"
+	pool_stop
+	for options in size=16M allow_other,size=16M,user_quota=100; do
+		pool_start --mode="${MODES%% *}" -o "$options"
+		[[ $MODES == cached ]] ||
+			is nobody "$(pool store.files_counted_by)"
+		pool_stop
+	done
+	has_passthrough || return 0
+	pool_start --mode=passthrough -o allow_other,size=16M
+	is "$counts" "$(pool store.files_counted_by)"
+	pool_stop
+}
+
 # ---- the limit that the worker lives in ----------------------------------
 
 # within CMD...: in the memory group GROUP, for good.

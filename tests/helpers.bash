@@ -442,6 +442,18 @@ has_passthrough() {
 	linux_has 6 9 && has_capability 21 # CAP_SYS_ADMIN
 }
 
+# Whether the kernel's tmpfs has quotas is seen on a tmpfs of its own.
+has_tmpfs_quota() {
+	local dir status=0
+
+	has_root || return
+	dir=$(mktemp -d)
+	mount -t tmpfs -o usrquota,usrquota_block_hardlimit=1M none "$dir" \
+		2>/dev/null && umount "$dir" || status=1
+	rmdir "$dir"
+	return $status
+}
+
 has_psi() {
 	[[ -r /proc/pressure/memory ]] &&
 		cat /proc/pressure/memory >/dev/null 2>&1

@@ -13,6 +13,7 @@
 #include "fs/kernel/filter.h"
 
 #include <errno.h>
+#include <linux/quota.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -104,6 +105,9 @@ static int filter_add_list(scmp_filter_ctx ctx, uint32_t action,
 		.datum_b = (value)                                       \
 	}
 
+/* Argument 1 of quotactl_fd, for users. */
+#define QUOTA(command) EQUAL(1, (uint32_t)(command) << SUBCMDSHIFT | USRQUOTA)
+
 /* Calls that are allowed with some arguments only. */
 static int filter_add_special(scmp_filter_ctx ctx,
 			      const struct filter_options *o)
@@ -124,6 +128,9 @@ static int filter_add_special(scmp_filter_ctx ctx,
 		{ "ioctl", 1, { EQUAL(1, wire_ioctl_close) } },
 		/* on which node its own memory is: no nodes to move it to */
 		{ "move_pages", 2, { EQUAL(0, 0), EQUAL(3, 0) } },
+		/* users' shares of the store: see pool/store/store_quota.c */
+		{ "quotactl_fd", 1, { QUOTA(Q_GETNEXTQUOTA) } },
+		{ "quotactl_fd", 1, { QUOTA(Q_SETQUOTA) } },
 		/* to look at its own limits */
 		{ "prlimit64", 1, { EQUAL(2, 0) } },
 		/* "ready", and abort() */

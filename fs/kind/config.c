@@ -108,6 +108,7 @@ static int config_set(struct worker *w, const struct config *cfg, uint32_t keys)
 	pool_config(w->pool)->box_size = (cfg->box_size + mask) & ~mask;
 	pool_config(w->pool)->sender_quota = cfg->sender_quota;
 	pool_config(w->pool)->user_quota = cfg->user_quota;
+	store_set_share(w->store, user_share(w->pool, USER_FILE_BYTES));
 	w->config_keys = keys;
 	return 0;
 }

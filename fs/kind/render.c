@@ -13,6 +13,7 @@
 #include "fs/kind/metrics.h"
 #include "fs/kind/text.h"
 #include "fs/request/memory.h"
+#include "pool/store/store.h"
 #include "pool/tree/tree.h"
 #include "shrinker/reclaim.h"
 #include "shrinker/shrinker.h"
@@ -52,6 +53,14 @@ static json_t *stats_bytes(const struct pool_stat *ps)
 			 (json_int_t)(ps->pages.available * page));
 }
 
+/* Who keeps a user from having more in plain files than its share. */
+static const char *stats_files_counted_by(struct worker *w)
+{
+	if (w->mode == MODE_CACHED && options_shared(w->options))
+		return "worker";
+	return w->store->counts_users ? "tmpfs" : "nobody";
+}
+
 static json_t *stats_store(struct worker *w)
 {
 	uint64_t size = w->options->size, limit, left;
@@ -62,10 +71,10 @@ static json_t *stats_store(struct worker *w)
 	left = memory_left(w, &limit);
 	if (left < size && s.content + left < size)
 		size = s.content + left;
-	j = json_pack("{s:I,s:I,s:I,s:I}", "content", (json_int_t)s.content,
+	j = json_pack("{s:I,s:I,s:I,s:I,s:s}", "content", (json_int_t)s.content,
 		      "limit", (json_int_t)s.limit, "records",
-		      (json_int_t)s.records, "effective_size",
-		      (json_int_t)size);
+		      (json_int_t)s.records, "effective_size", (json_int_t)size,
+		      "files_counted_by", stats_files_counted_by(w));
 	if (limit != HEADROOM_NONE)
 		json_object_set_new(j, "memory_limit",
 				    json_integer((json_int_t)limit));
@@ -131,18 +140,35 @@ static json_t *stats_limits(struct worker *w)
 	return limits;
 }
 
+/* The worker counts bytes of files in cached mode only. */
+static uint64_t stats_user_held(struct worker *w, uid_t uid,
+				enum user_item item)
+{
+	uid_t next = uid;
+	uint64_t bytes;
+
+	if (item != USER_FILE_BYTES || w->mode == MODE_CACHED)
+		return user_held(w->pool, uid, item);
+	/* Of root it would say the regions, too. */
+	if (!uid || store_next_user(w->store, &next, &bytes) || next != uid)
+		return 0;
+	return bytes;
+}
+
 #define STATS_USERS_MAX 256 /* users of one text */
 
 static void stats_user(struct worker *w, json_t *users, uid_t uid)
 {
 	json_t *items = json_object();
+	uint64_t held;
 	char name[16];
 
-	for (int i = 0; i < USER_ITEMS; i++)
-		if (user_held(w->pool, uid, i))
-			json_object_set_new(
-				items, user_item_name(i),
-				json_integer(user_held(w->pool, uid, i)));
+	for (int i = 0; i < USER_ITEMS; i++) {
+		held = stats_user_held(w, uid, i);
+		if (held)
+			json_object_set_new(items, user_item_name(i),
+					    json_integer(held));
+	}
 	snprintf(name, sizeof(name), "%u", uid);
 	if (json_object_size(items))
 		json_object_set(users, name, items);
@@ -154,6 +180,7 @@ static json_t *stats_users(struct worker *w, uid_t uid)
 {
 	json_t *users = json_object();
 	const struct user *u = NULL;
+	uint64_t bytes;
 
 	if (!user_is_owner(w->pool, uid)) {
 		stats_user(w, users, uid);
@@ -162,6 +189,11 @@ static json_t *stats_users(struct worker *w, uid_t uid)
 	while (json_object_size(users) < STATS_USERS_MAX &&
 	       (u = user_next(w->pool, u)))
 		stats_user(w, users, user_uid(u));
+	/* Who has nothing but files. */
+	for (uid = 1; json_object_size(users) < STATS_USERS_MAX && uid &&
+		      store_next_user(w->store, &uid, &bytes) == 0;
+	     uid++)
+		stats_user(w, users, uid);
 	return users;
 }
 

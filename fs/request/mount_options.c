@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool options_shared(const struct options *o)
+{
+	return strstr(o->kernel, "allow_other");
+}
+
 const char *mode_name(enum io_mode mode)
 {
 	return mode == MODE_PASSTHROUGH ? "passthrough"

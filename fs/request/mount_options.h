@@ -38,6 +38,9 @@ struct options {
 	int nr_psi;
 };
 
+/** options_shared - may others than who mounts use it? */
+bool options_shared(const struct options *o);
+
 /** mode_name - "auto", "passthrough" or "cached". */
 const char *mode_name(enum io_mode mode);
 

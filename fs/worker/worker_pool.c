@@ -213,11 +213,6 @@ static void on_reclaim_event(void *arg, const struct reclaim_event *ev)
 		notify_pressure(w);
 }
 
-static bool worker_is_shared(const struct worker *w)
-{
-	return strstr(w->options->kernel, "allow_other");
-}
-
 int worker_open_pool(struct worker *w)
 {
 	bool cached = w->mode == MODE_CACHED;
@@ -228,9 +223,9 @@ int worker_open_pool(struct worker *w)
 		.nr_nodes = shrinker_nr_nodes(),
 		.leases = !cached,
 		/* Nobody else can have files in a pool that others cannot use. */
-		.count_files = cached && worker_is_shared(w),
-		.count_names = worker_is_shared(w) && w->store->detached &&
-			       w->store->inodes,
+		.count_files = cached && options_shared(w->options),
+		.count_names = options_shared(w->options) &&
+			       w->store->detached && w->store->inodes,
 		.fresh = !w->shared->opened,
 		.ops = cached ? &cached_pool_ops : &passthrough_pool_ops,
 		.arg = w,

@@ -272,11 +272,14 @@ void user_set_max(struct pool *pool, enum user_item item, uint64_t max)
 	pool->users->max[item] = max;
 }
 
+uint64_t user_percent(uint64_t max, uint32_t percent)
+{
+	return max / 100 * percent + max % 100 * percent / 100;
+}
+
 uint64_t user_share(const struct pool *pool, enum user_item item)
 {
-	uint64_t max = user_max(pool, item), quota = pool->config.user_quota;
-
-	return max / 100 * quota + max % 100 * quota / 100;
+	return user_percent(user_max(pool, item), pool->config.user_quota);
 }
 
 const struct user *user_next(const struct pool *pool, const struct user *after)

@@ -99,6 +99,8 @@ uint32_t *user_names(struct pool *pool, uid_t uid);
 uint64_t user_max(const struct pool *pool, enum user_item item);
 /** user_set_max - an item whose maximum does not follow the pool's size. */
 void user_set_max(struct pool *pool, enum user_item item, uint64_t max);
+/** user_percent - @percent of @max. */
+uint64_t user_percent(uint64_t max, uint32_t percent);
 /** user_share - the most that one user but the owner may hold. */
 uint64_t user_share(const struct pool *pool, enum user_item item);
 

@@ -138,7 +138,8 @@ static int store_has_one_part(struct store *store, int fd)
 
 /* Finds or makes both parts.  Return: 0 or -errno. */
 static int store_find(struct store *store, const char *dir, uint64_t size,
-		      const char *limits, char *why, int why_size)
+		      const struct store_limits *limits, char *why,
+		      int why_size)
 {
 	int fd;
 
@@ -177,18 +178,18 @@ static int store_lay_out(struct store *store)
 
 /* Locks the store against a second pool, looks whether it may be adopted, probes
  * it, and lays it out. */
-static int store_take(struct store *store, const char *limits, char *why,
+static int store_take(struct store *store, const char *options, char *why,
 		      int why_size)
 {
 	struct store_id id = { .temporary = store->temporary };
 	bool is_new = !store->detached;
 	int err = 0;
 
-	if (limits && !store->detached) {
+	if (options && !store->detached) {
 		store_say(why, why_size,
 			  "-o %s: only for a store of the pool's own, which "
 			  "takes CAP_SYS_ADMIN and no --store",
-			  limits);
+			  options);
 		return -EINVAL;
 	}
 	/* Children of the keeper inherit the descriptor, and the lock. */
@@ -226,7 +227,7 @@ static int store_take(struct store *store, const char *limits, char *why,
 }
 
 int store_open(struct store *store, const char *dir, uint64_t size,
-	       const char *limits, char *why, int why_size)
+	       const struct store_limits *limits, char *why, int why_size)
 {
 	int err;
 
@@ -237,7 +238,8 @@ int store_open(struct store *store, const char *dir, uint64_t size,
 		store_say(why, why_size, "cannot make the store: %s",
 			  strerror(-err));
 	if (!err)
-		err = store_take(store, limits, why, why_size);
+		err = store_take(store, limits ? limits->options : NULL, why,
+				 why_size);
 	if (err)
 		store_close(store);
 	return err;

@@ -41,7 +41,20 @@ struct store {
 	bool inodes_exact; /* the user gave it */
 	uint64_t inodes_set; /* the limit of its file system; 0: not known */
 	bool inodes_stale; /* its file system lets users have more by now */
+	bool counts_users; /* its file system counts bytes by owner */
+	uint64_t share; /* bytes that a user may have; 0: no such limit */
+	uint64_t share_mounted; /* of users that tmpfs does not know yet */
 	bool copied; /* files have other numbers than their records say */
+};
+
+/** What a store of the pool's own may hold. */
+struct store_limits {
+	/* Comma-separated options of tmpfs (nr_inodes=N, usrquota...), or NULL;
+	 * -EINVAL for another store. */
+	const char *options;
+	/* Bytes of files that each user but root may have, if the kernel's tmpfs
+	 * has quotas and @options name none; 0: no such limit. */
+	uint64_t share;
 };
 
 /**
@@ -50,15 +63,14 @@ struct store {
  *	the caller may not mount, a new 0700 directory on $XDG_RUNTIME_DIR or
  *	/dev/shm.
  * @size: bytes the pool may hold.
- * @limits: comma-separated options of tmpfs for a detached store (nr_inodes=N,
- *	usrquota...), or NULL; -EINVAL for another store.
+ * @limits: of a detached store, or NULL: none but @size.
  * @why, @why_size: out, on failure, a sentence that says what is wrong and what
  *	to do; the buffer's bytes.
  * Return: 0; -EWOULDBLOCK: another pool uses it; -EUCLEAN: it may not be
  * adopted; or -errno of the system calls.
  */
 int store_open(struct store *store, const char *dir, uint64_t size,
-	       const char *limits, char *why, int why_size);
+	       const struct store_limits *limits, char *why, int why_size);
 
 /**
  * store_set_limit - let its file system hold @bytes of content.
@@ -82,6 +94,32 @@ static inline void store_fit_inodes(struct store *store)
 	if (store->inodes_stale)
 		store_spare_inodes(store, 0);
 }
+
+/**
+ * store_set_share - each user but root may have @bytes of files from now on.
+ * Does nothing where store_limits.share was not in force.
+ */
+void store_set_share(struct store *store, uint64_t bytes);
+
+/** store_limit_user - before @uid gets a file: see store_admit_user(). */
+void store_limit_user(struct store *store, uint32_t uid);
+
+/**
+ * store_admit_user - to be called before @uid gets a file.  The kernel gives
+ * who has none yet the share of the mount.
+ */
+static inline void store_admit_user(struct store *store, uint32_t uid)
+{
+	if (store->share != store->share_mounted)
+		store_limit_user(store, uid);
+}
+
+/**
+ * store_next_user - what a user has in files, of root with the regions.
+ * @uid: in and out, the first user who is not below it.
+ * Return: 0; -ENOENT: there is none; -EOPNOTSUPP: they are not counted; or -errno.
+ */
+int store_next_user(struct store *store, uint32_t *uid, uint64_t *bytes);
 
 /**
  * store_count_regions - to be called by a new worker.  Return: 0 or -errno.

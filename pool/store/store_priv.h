@@ -17,13 +17,14 @@ __attribute__((format(printf, 3, 4))) void store_say(char *why, int why_size,
 /* --- store_tmpfs.c --- */
 
 /*
- * They mount the two parts of a store of the pool's own.  @limits: options that
- * the user gave, or NULL.
+ * They mount the two parts of a store of the pool's own.  @limits: as
+ * store_open().
  * Return: the root; -EPERM or -ENOSYS where that cannot be; or another -errno,
  * and a sentence in @why if there is more to say.
  */
-int store_mount_content(struct store *store, uint64_t size, const char *limits,
-			char *why, int why_size);
+int store_mount_content(struct store *store, uint64_t size,
+			const struct store_limits *limits, char *why,
+			int why_size);
 int store_mount_records(uint64_t size);
 
 /* --- store_id.c: the file "store", by which a store is known --- */
@@ -47,6 +48,11 @@ bool store_id_is_here(int dirfd, const struct store_id *id);
 /* Removes all that is in a temporary store; what says that it is one goes last.
  * Return: 0 or -errno. */
 int store_empty(int dirfd);
+
+/* --- store_quota.c --- */
+
+/* Root has no limit.  Return: whether bytes are counted by owner. */
+bool store_quota_spare_root(struct store *store);
 
 /* --- store_check.c --- */
 

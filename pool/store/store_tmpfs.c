@@ -94,10 +94,10 @@ static int fs_set_user(struct store *store, int fs, char *item, char *why,
 	return err;
 }
 
-static int fs_set_limits(struct store *store, int fs, const char *limits,
+static int fs_set_limits(struct store *store, int fs, const char *options,
 			 char *why, int why_size)
 {
-	char *list = strdup(limits ? limits : "");
+	char *list = strdup(options ? options : "");
 	char *rest = list, *item;
 	int err = list ? 0 : -ENOMEM;
 
@@ -150,8 +150,17 @@ static uint64_t default_inodes(uint64_t size)
 	return pages > 0 && nr > (uint64_t)pages / 2 ? (uint64_t)pages / 2 : nr;
 }
 
-int store_mount_content(struct store *store, uint64_t size, const char *limits,
-			char *why, int why_size)
+/* Not every kernel's tmpfs has quotas. */
+static bool fs_set_share(int fs, uint64_t share)
+{
+	return share && fs_set(fs, "usrquota", NULL) == 0 &&
+	       fs_set_number(fs, "usrquota_block_hardlimit", share) == 0;
+}
+
+/* Return: as store_mount_content(). */
+static int mount_content(struct store *store, uint64_t size,
+			 const char *options, uint64_t share, char *why,
+			 int why_size)
 {
 	int fs = fsopen("tmpfs", FSOPEN_CLOEXEC), err;
 
@@ -164,8 +173,32 @@ int store_mount_content(struct store *store, uint64_t size, const char *limits,
 		err = fs_set_number(fs, "nr_inodes",
 				    store->inodes + CONTENT_INODES + 1);
 	if (!err)
-		err = fs_set_limits(store, fs, limits, why, why_size);
-	return fs_mount(fs, err);
+		err = fs_set_limits(store, fs, options, why, why_size);
+	store->share = !err && fs_set_share(fs, share) ? share : 0;
+	store->share_mounted = store->share;
+	store->contentfd = fs_mount(fs, err);
+	store->counts_users = store->contentfd >= 0 &&
+			      store_quota_spare_root(store);
+	return store->contentfd;
+}
+
+int store_mount_content(struct store *store, uint64_t size,
+			const struct store_limits *limits, char *why,
+			int why_size)
+{
+	const char *options = limits ? limits->options : NULL;
+	uint64_t share = limits ? limits->share : 0;
+	int fd;
+
+	if (options && strstr(options, "usrquota"))
+		share = 0;
+	fd = mount_content(store, size, options, share, why, why_size);
+	if (!store->share || (fd >= 0 && store->counts_users))
+		return fd;
+	/* Without what this kernel has refused after all. */
+	if (fd >= 0)
+		close(fd);
+	return mount_content(store, size, options, 0, why, why_size);
 }
 
 int store_mount_records(uint64_t size)

@@ -64,6 +64,8 @@ static int set_owner(struct pool *pool, const struct inode_path *p,
 		err = names_chown_begin(pool, p->dirfd, p->path, uid);
 	if (err)
 		return err;
+	if (a->set & TREE_SET_UID)
+		store_admit_user(pool->store, uid);
 	before = space_at(pool, p->dirfd, p->path);
 	if (fchownat(p->dirfd, p->path, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
 		err = -errno;

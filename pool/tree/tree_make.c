@@ -154,6 +154,7 @@ static int make_once(struct pool *pool, const struct op *op,
 	if (err)
 		return err;
 	store_fit_inodes(pool->store);
+	store_admit_user(pool->store, op->uid);
 	err = make_in_store(pool->inodes, p, m);
 	cred_back(pool->inodes, op, mask);
 	return err;
