@@ -80,6 +80,13 @@ static int vrange_pages_of(struct pool *pool, uint32_t inode, uint64_t off,
 	return *first > size || *end > size ? -EINVAL : 0;
 }
 
+/* May @uid make one more range of the file? */
+static bool vrange_fits_file(struct pool *pool, uint32_t inode, uid_t uid)
+{
+	return user_is_owner(pool, uid) ||
+	       inode_mem(pool->inodes, inode)->nr_ranges < VRANGES_OF_FILE;
+}
+
 int vrange_unpin(struct pool *pool, const struct op *op, uint32_t inode,
 		 uint64_t off, uint64_t len)
 {
@@ -96,8 +103,7 @@ int vrange_unpin(struct pool *pool, const struct op *op, uint32_t inode,
 	if (v && v->first <= first && v->end >= end)
 		return 0;
 	/* One that is joined with others is not one more. */
-	if (!v && !user_is_owner(pool, op->uid) &&
-	    inode_mem(pool->inodes, inode)->nr_ranges >= VRANGES_OF_FILE)
+	if (!v && !vrange_fits_file(pool, inode, op->uid))
 		return -EDQUOT;
 	new = vrange_new(pool, op->uid, &err);
 	if (!v && !new)
@@ -201,6 +207,8 @@ int vrange_pin(struct pool *pool, const struct op *op, uint32_t inode,
 		return -EINPROGRESS;
 	/* Other pins need no record: who has none left can still pin. */
 	if (vrange_is_split(pool->volatiles, inode, first, end)) {
+		if (!vrange_fits_file(pool, inode, op->uid))
+			return -EDQUOT;
 		spare = vrange_new(pool, op->uid, &err);
 		if (!spare)
 			return err;

@@ -399,6 +399,23 @@ static void test_limit(void)
 	ok(vrange_pin(pool, as(7, 7, 0), f, 0, 0) == 0 && pool_intact() &&
 		   vrange_unpin(pool, as(7, 7, 0), f, 0, p) == 0,
 	   "a pin of all of them makes room");
+
+	must(vrange_unpin(pool, as(7, 7, 0), f, 0, 0) == 0, "unpin");
+	for (err = 0, n = 0; !err; n++)
+		err = vrange_pin(pool, as(7, 7, 0), f, (2 * n + 1) * p, p);
+	ok(err == -EDQUOT && n == nr && pool_intact(),
+	   "pins that split one make no more than so many");
+	restart(false);
+	ok(vrange_pin(pool, as(7, 7, 0), f, (2 * n + 1) * p, p) == -EDQUOT &&
+		   vrange_state(pool, f, (2 * n + 1) * p, p) ==
+			   VRANGE_STATE_UNPINNED,
+	   "nor for the next worker, and nothing is pinned");
+	ok(vrange_pin(pool, as(7, 7, 0), f, 0, p) == 0 &&
+		   vrange_pin(pool, as(7, 7, 0), f, (2 * n + 1) * p, p) == 0,
+	   "another pin works, and makes room for one");
+	ok(vrange_pin(pool, as(0, 0, 0), f, (2 * n + 3) * p, p) == 0 &&
+		   pool_intact(),
+	   "the owner of the pool may split it further");
 	tree_forget_everything();
 	tree_remove_everything(INODE_ROOT);
 }
