@@ -157,6 +157,31 @@ all_for_it() {
 	in_every_way all_for_it -o size=64M
 }
 
+# The pool has 1G, and its group 256M.
+not_for_the_group() {
+	cd "$POOL"
+	cache
+	fails fallocate -l 600M big 2>/dev/null
+	cache_is 20
+	fallocate -l 20M big
+	cache_is 20
+}
+
+@test "nor does what would not fit the pool's cgroup" {
+	need root cgroup
+	local group way program=$POOLFS
+
+	tmp
+	group=$(cgroup_new 256M)
+	POOLFS=$POOL_TMP/inside
+	printf '#!/bin/bash\necho $$ >"%s"\nexec "%s" "$@"\n' \
+		"$group/cgroup.procs" "$program" >"$POOLFS"
+	chmod 755 "$POOLFS"
+	for way in $MODES; do
+		in_way "root/$way" not_for_the_group -o size=1G --min-free 1M
+	done
+}
+
 # say NAME CMD...: NAME, and whether it works, or which error it has.
 say() {
 	local name=$1
@@ -217,11 +242,19 @@ without_inodes() {
 }
 
 as_on_tmpfs() {
-	without_inodes "$POOL" >"$W/here"
-	without_inodes "$PLAIN_TMPFS" >"$W/there"
-	sed -i '/^ *box$/d; /fill[0-9]*$/d' "$W/here" "$W/there"
-	diff "$W/there" "$W/here"
-	((${#n} > 1)) || fail "$n files"
+	local deep
+
+	deep=$(printf 'a/%.0s' {1..70})
+	for dir in "" "$deep"; do
+		mkdir -p "$POOL/$dir" "$PLAIN_TMPFS/$dir"
+		without_inodes "$POOL/$dir" >"$W/here"
+		without_inodes "$PLAIN_TMPFS/$dir" >"$W/there"
+		sed -i '/^ *box$/d; /fill[0-9]*$/d' "$W/here" "$W/there"
+		diff "$W/there" "$W/here"
+		((n > 9)) || fail "$n files"
+		rm -rf "${POOL:?}"/[a-z]* "${PLAIN_TMPFS:?}"/[a-z]* 2>/dev/null ||
+			true
+	done
 }
 
 @test "without an inode left, all that works on tmpfs works" {
@@ -232,8 +265,8 @@ as_on_tmpfs() {
 	export PLAIN_TMPFS
 	for way in $MODES; do
 		mkdir -p "$PLAIN_TMPFS"
-		mount -t tmpfs -o nr_inodes=100,mode=777 plain "$PLAIN_TMPFS"
-		in_way "root/$way" as_on_tmpfs -o nr_inodes=100
+		mount -t tmpfs -o nr_inodes=200,mode=777 plain "$PLAIN_TMPFS"
+		in_way "root/$way" as_on_tmpfs -o nr_inodes=200
 		umount "$PLAIN_TMPFS"
 	done
 }

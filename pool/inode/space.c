@@ -255,7 +255,7 @@ static int space_take(struct pool *pool, int fd, uint64_t len)
 }
 
 /* So much is looked at before anything is reclaimed for it. */
-#define LOOK_FIRST (128u << 10)
+#define LOOK_FIRST (1u << 20)
 
 int space_reserve(struct pool *pool, int fd, off_t off, size_t len)
 {

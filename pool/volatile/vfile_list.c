@@ -182,7 +182,7 @@ void vfile_remeasure(struct pool *pool, uint32_t inode)
 }
 
 /* With system calls for those only that count as mapped. */
-#define FILES_LOOKED_AT 1024
+#define FILES_LOOKED_AT 256
 
 bool vfiles_look(struct pool *pool)
 {

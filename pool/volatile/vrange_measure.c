@@ -23,7 +23,7 @@
 #include "pool/volatile/volatile_priv.h"
 
 #define MEASURED_AT_ONCE 32 /* by vrange_remeasure_some() */
-#define RANGES_LOOKED_AT 4096 /* by vranges_look() */
+#define RANGES_LOOKED_AT 1024 /* by vranges_look() */
 
 /* --- the list --- */
 
