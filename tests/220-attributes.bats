@@ -411,3 +411,101 @@ numbers() {
 @test "inode numbers are as steady as on tmpfs" {
 	same_as_tmpfs numbers
 }
+
+# ---- mappings ----------------------------------------------------------------
+
+# mapped: what happens to the mapping, with the file closed.
+map_writer() {
+	coproc WRITER { exec "$TOOLS/mapwrite" "$1" 1M; }
+	read -r -t 20 _ <&"${WRITER[0]}"
+}
+
+store() {
+	echo >&"${WRITER[1]}"
+	read -r -t 20 _ <&"${WRITER[0]}"
+}
+
+unmap() {
+	local pid=$WRITER_PID
+
+	eval "exec ${WRITER[1]}>&-"
+	wait "$pid"
+}
+
+# Somebody else looks each time: nothing that the kernel keeps is old.
+mapped_attributes() {
+	cd "$POOL"
+	touch -d @1000000000 old
+	is 1000000000 "$(stat -c %Y old)"
+	map_writer f
+	is "1048576 0" "$(stat -c '%s %b' f)"
+	store
+	is 2048 "$(stat -c %b f)"
+	touch -d @1000000000 f
+	is 1000000000 "$(stat -c %Y f)"
+	store
+	is 1048576 "$(tar -cSf - f | tar -xOf - | tr -d '\0' | wc -c |
+		awk '{ print $1 * 4096 }')"
+	unmap
+	((MODE == cached)) || [[ $(stat -c %Y f) -gt 1000000000 ]]
+	is 2048 "$(stat -c %b f)"
+	# of a file whose attributes are kept
+	is "1000000000 0" "$(stat -c '%Y %b' old)"
+	map_writer old
+	store
+	is "1048576 2048" "$(stat -c '%s %b' old)"
+	[[ $(stat -c %Y old) -gt 1000000000 ]]
+	unmap
+}
+
+@test "attributes follow what a mapping writes, open or closed" {
+	in_every_way mapped_attributes
+}
+
+# A linker that maps its output, and make, which looks at it.
+linked_by_mapping() {
+	local i
+
+	cd "$POOL"
+	for i in 1 2 3; do
+		touch -d @1000000000 out
+		stat out >/dev/null
+		map_writer out
+		store
+		unmap
+		: >source
+		touch -d "1 second ago" source
+		[[ out -nt source ]]
+		rm out
+	done
+}
+
+@test "what a linker has written through a mapping is newer than its sources" {
+	in_every_way linked_by_mapping
+}
+
+# free CMD...: does it make no request?
+free() {
+	local before between after
+
+	before=$(json requests "$POOL/.pool/stats")
+	between=$(json requests "$POOL/.pool/stats")
+	"$@" >/dev/null
+	after=$(json requests "$POOL/.pool/stats")
+	((after - between == between - before))
+}
+
+# Once nobody can write any more, attributes cost no request.
+kept_again() {
+	cd "$POOL"
+	echo text >f
+	wait_until 5 free stat f
+	exec 5<f
+	wait_until 5 free stat f
+	exec 5<&-
+	wait_until 5 free stat f
+}
+
+@test "attributes of a file that nobody can write are kept" {
+	in_every_way kept_again
+}

@@ -17,6 +17,7 @@
 #include "fs/poolfs.h"
 #include "fs/request/buffer.h"
 #include "fs/request/memory.h"
+#include "fs/request/notify.h"
 #include "pool/tree/tree.h"
 
 /* Supplementary groups of a caller that are looked at.  A caller in more groups
@@ -95,6 +96,9 @@ void plain_open(struct call *c, struct fuse_file_info *fi)
 		fuse_reply_err(c->req, -err);
 		return;
 	}
+	/* Who has the file open holds its inode: this waits for nobody. */
+	if (opened.first_writer)
+		notify_attributes(w, c->ino);
 	out = plain_how(w, fi->flags, &opened);
 	reply_open(c, out.fh, out.flags, out.backing_id);
 	memory_trim(w);

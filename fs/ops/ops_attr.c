@@ -55,6 +55,7 @@ void op_statx(struct worker *w)
 	int err;
 
 	if (inode_kind(c.ino) == INODE_PLAIN) {
+		inode_check_writers(w->pool, c.index);
 		err = plain_statx(w, c.index, &stx);
 	} else {
 		struct stat st;

@@ -15,6 +15,9 @@ int call_getattr(struct call *c, struct stat *st)
 	memset(st, 0, sizeof(*st));
 	if (!c->ops->getattr)
 		return -ENOENT;
+	/* Before the attributes are had, which may be kept if all have gone. */
+	if (inode_kind(c->ino) == INODE_PLAIN)
+		inode_check_writers(c->w->pool, c->index);
 	err = c->ops->getattr(c, st);
 	if (inode_kind(c->ino) == INODE_PLAIN)
 		return err;
@@ -24,12 +27,6 @@ int call_getattr(struct call *c, struct stat *st)
 	return err;
 }
 
-/*
- * A mapping that is written to changes the times of an open file, and the
- * kernel does not know.
- */
-#define MAPPED_TIMEOUT 1.0
-
 double attr_timeout(struct worker *w, uint64_t ino, mode_t mode)
 {
 	enum inode_kind kind = inode_kind(ino);
@@ -37,9 +34,9 @@ double attr_timeout(struct worker *w, uint64_t ino, mode_t mode)
 	/* A write clears these bits, and its answer cannot say so. */
 	if (kind == INODE_PLAIN && S_ISREG(mode) && mode & (S_ISUID | S_ISGID))
 		return 0;
-	if (kind == INODE_PLAIN && w->mode == MODE_PASSTHROUGH &&
-	    inode_opens(w->pool, ino))
-		return MAPPED_TIMEOUT;
+	/* A mapping changes times and blocks, and the kernel does not know. */
+	if (kind == INODE_PLAIN && inode_is_written(w->pool, ino))
+		return 0;
 	return kind == INODE_BOX + BOX_TX || kind == INODE_FIXED ? 0
 								 : LONG_TIMEOUT;
 }

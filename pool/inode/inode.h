@@ -70,6 +70,16 @@ uint32_t inode_generation(struct pool *pool, uint32_t inode);
  */
 int inode_stat(struct pool *pool, uint32_t inode, struct statx *out);
 
+/**
+ * inode_check_writers - in passthrough mode clients write to an inode's file without
+ * a request, also through mappings that outlive the last close.  Have they all gone
+ * since it was opened for writing?  Then inode_is_written() is false, until it is
+ * opened so again.
+ */
+void inode_check_writers(struct pool *pool, uint32_t inode);
+/** inode_is_written - may its attributes change without a request? */
+bool inode_is_written(struct pool *pool, uint32_t inode);
+
 /** inode_opens - open files on it; 0 for no such inode. */
 uint32_t inode_opens(struct pool *pool, uint32_t inode);
 

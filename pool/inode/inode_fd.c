@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "pool/inode/inode_priv.h"
+#include "pool/lib/lease.h"
 
 /* A client that has opened a file goes on when its mode forbids it to the owner
  * later; as an ordinary user, the worker is that owner. */
@@ -97,6 +98,28 @@ int inode_opendir(struct pool *pool, uint32_t inode)
 	fd = inode_openat(pool, inode, &p, O_RDONLY | O_DIRECTORY);
 	inode_path_release(&p);
 	return fd;
+}
+
+bool inode_is_written(struct pool *pool, uint32_t inode)
+{
+	return inode_valid(pool, inode) &&
+	       inode_rec(pool->inodes, inode)->flags & INODE_WRITTEN;
+}
+
+void inode_check_writers(struct pool *pool, uint32_t inode)
+{
+	struct inode_path p;
+	int fd;
+
+	if (!inode_is_written(pool, inode) || inode_path(pool, inode, &p))
+		return;
+	fd = inode_openat(pool, inode, &p, O_RDONLY | O_NOATIME);
+	inode_path_release(&p);
+	if (fd < 0)
+		return;
+	if (lease_take(fd, F_RDLCK))
+		inode_rec(pool->inodes, inode)->flags &= ~INODE_WRITTEN;
+	close(fd);
 }
 
 int inode_stat(struct pool *pool, uint32_t inode, struct statx *out)

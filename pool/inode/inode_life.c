@@ -81,7 +81,7 @@ bool inodes_forget_some(struct pool *pool)
 		t->forget_hand = i + 1 < t->table.nr ? i + 1 : INODE_ROOT + 1;
 		/* Flags are what only the record says. */
 		if (!inode_valid(pool, i) || is_referenced(t, i) ||
-		    inode_rec(t, i)->flags & ~INODE_DIR)
+		    inode_rec(t, i)->flags & ~(INODE_DIR | INODE_WRITTEN))
 			continue;
 		inode_free_of(pool, i);
 		freed++;

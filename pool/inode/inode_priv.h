@@ -30,8 +30,10 @@ enum inode_state {
 #define INODE_VOLATILE (1u << 3) /* user.pool.volatile */
 #define INODE_PURGED (1u << 4) /* its file is empty; its names must not show */
 #define INODE_RANGES (1u << 5) /* it has unpinned or purged ranges */
+/* Clients may write to it without a request: see inode_check_writers(). */
+#define INODE_WRITTEN (1u << 6)
 
-#define INODE_FLAGS ((1u << 6) - 1) /* all of them */
+#define INODE_FLAGS ((1u << 7) - 1) /* all of them */
 
 #define INODE_NAME_INLINE 75
 #define INODE_NAME_MORE 120

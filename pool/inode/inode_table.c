@@ -81,6 +81,7 @@ static int inodes_adopt_records(struct pool *pool, bool fresh)
 			/* They were those of the mount before. */
 			rec->nlookup = rec->opens = 0;
 			rec->backing = 0;
+			rec->flags &= ~INODE_WRITTEN;
 		}
 		t->nr_inodes++;
 		t->chunk_inodes[i / INODE_CHUNK]++;

@@ -92,7 +92,7 @@ static const char *inode_rec_wrong(struct inode_table *t, struct inode_view *v,
 	if (rec->flags & ~INODE_FLAGS ||
 	    (rec->flags & INODE_DEAD && rec->flags != INODE_DEAD) ||
 	    (rec->flags & INODE_DIR &&
-	     rec->flags & (INODE_PURGED | INODE_RANGES)))
+	     rec->flags & (INODE_PURGED | INODE_RANGES | INODE_WRITTEN)))
 		return "has impossible flags";
 	if (rec->stamp > COUNT_MAX)
 		return "was closed at an impossible time";

@@ -57,6 +57,8 @@ struct tree_opened {
 	 * through the worker.
 	 */
 	bool setid;
+	/* From now on clients may write to it without a request. */
+	bool first_writer;
 };
 
 /**

@@ -220,6 +220,8 @@ static void make_commit(struct pool *pool, const struct op *op, uint32_t parent,
 
 	vfile_inherit(pool, inode, parent, m->stx.stx_mode);
 	rec->backing = m->backing;
+	if (m->open && pool->leases)
+		rec->flags |= INODE_WRITTEN;
 	names_made_begin(pool, op->token, op->uid);
 	journal_begin(&pool->journal, op->token);
 	inode_publish(pool, inode, m->open);

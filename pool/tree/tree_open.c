@@ -104,10 +104,22 @@ static void open_tell(struct pool *pool, uint32_t inode, int flags,
 		out->setid = open_is_setid(backing, flags, stx.stx_mode);
 }
 
+/* Return: whether the kernel may keep attributes that are about to change. */
+static bool open_writes(struct pool *pool, struct inode_rec *rec, int flags)
+{
+	bool was = rec->flags & INODE_WRITTEN;
+
+	if (!pool->leases || (flags & O_ACCMODE) == O_RDONLY)
+		return false;
+	rec->flags |= INODE_WRITTEN;
+	return !was;
+}
+
 int tree_open(struct pool *pool, const struct op *op, uint32_t inode, int flags,
 	      struct tree_opened *out)
 {
 	struct inode_rec *rec;
+	bool first, again;
 	int64_t done;
 	int err;
 
@@ -116,7 +128,9 @@ int tree_open(struct pool *pool, const struct op *op, uint32_t inode, int flags,
 	rec = inode_rec(pool->inodes, inode);
 	if (rec->flags & (INODE_DEAD | INODE_PURGED))
 		return -ESTALE;
-	if (!journal_replayed(&pool->journal, op->token, &done)) {
+	again = journal_replayed(&pool->journal, op->token, &done);
+	first = open_writes(pool, rec, flags);
+	if (!again) {
 		err = flags & O_TRUNC ? 0 : vfile_take_back(pool, inode);
 		if (!err)
 			err = ensure_backing(pool, inode);
@@ -130,6 +144,8 @@ int tree_open(struct pool *pool, const struct op *op, uint32_t inode, int flags,
 		open_commit(pool, op, inode);
 	}
 	open_tell(pool, inode, flags, out);
+	/* The worker before may have told nobody. */
+	out->first_writer = first || (again && inode_is_written(pool, inode));
 	return 0;
 }
 

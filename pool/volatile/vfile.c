@@ -22,9 +22,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <unistd.h>
 
+#include "pool/lib/lease.h"
 #include "pool/volatile/volatile_priv.h"
 
 bool vfile_is_purgeable(const struct inode_rec *rec)
@@ -81,19 +81,6 @@ bool vfile_error_is_missing(int err)
 	return err == -ENOENT || err == -ESTALE || err == -ENOTDIR;
 }
 
-/*
- * Takes a write lease (fcntl(2), F_SETLEASE).  The kernel grants it if and only
- * if no other descriptor or mapping of the file exists.  A mapping outlives its
- * file's last close, and no request tells of its end.
- */
-static bool vfile_lease(int fd)
-{
-	/* An open meanwhile breaks the lease, with SIGIO by default, which
-	 * would kill the worker.  SIGURG is ignored. */
-	return fcntl(fd, F_SETSIG, SIGURG) == 0 &&
-	       fcntl(fd, F_SETLEASE, F_WRLCK) == 0;
-}
-
 int vfile_purge_open(struct pool *pool, uint32_t inode, struct inode_path *p)
 {
 	int fd;
@@ -102,7 +89,7 @@ int vfile_purge_open(struct pool *pool, uint32_t inode, struct inode_path *p)
 	fd = inode_openat(pool, inode, p, O_RDWR);
 	pool->inodes->busy--;
 	/* In cached mode a file that is mapped counts as open. */
-	if (fd < 0 || !pool->leases || vfile_lease(fd))
+	if (fd < 0 || !pool->leases || lease_take(fd, F_WRLCK))
 		return fd;
 	close(fd);
 	return -EBUSY;

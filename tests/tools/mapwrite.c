@@ -1,64 +1,44 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Stores into a mapping of a file, whose descriptor is closed by then.
+ * mapwrite FILE SIZE
  *
- *	mapwrite FILE LENGTH [TIMES]
- *
- * TIMES times it maps the first LENGTH bytes, writes a byte of each page, and
- * unmaps them.  Exit status: 0; 1: a call has failed; 3: SIGBUS, and the page
- * is printed.
+ * Makes FILE SIZE bytes long, maps it shared and closes it.  Prints "mapped".  For
+ * each line of standard input it stores into each page of the mapping, has that
+ * written out, and prints "stored".  The mapping goes at the end of standard input.
  */
 #include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-static volatile size_t at;
-
-static void on_sigbus(int sig)
-{
-	char text[64];
-	int n = snprintf(text, sizeof(text), "SIGBUS at page %zu\n", at);
-
-	if (write(STDOUT_FILENO, text, n) == n)
-		_exit(3);
-	_exit(1);
-}
-
-static int map_once(const char *path, size_t len, char byte)
-{
-	int fd = open(path, O_RDWR);
-	size_t page = sysconf(_SC_PAGESIZE);
-	volatile char *map;
-
-	if (fd < 0)
-		return -1;
-	map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
-	if (map == MAP_FAILED)
-		return -1;
-	for (at = 0; at < len / page; at++)
-		map[at * page] = byte;
-	return munmap((void *)map, len);
-}
+#include "tests/tools/lib/tool.h"
 
 int main(int argc, char **argv)
 {
-	int times;
+	char line[16], value = 1;
+	size_t size, page = sysconf(_SC_PAGESIZE);
+	char *map;
+	int fd;
 
-	if (argc < 3) {
-		fprintf(stderr, "usage: mapwrite FILE LENGTH [TIMES]\n");
-		return 2;
+	if (argc != 3)
+		usage("FILE SIZE");
+	size = to_size(argv[2]);
+	fd = open(argv[1], O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	if (fd < 0)
+		fail(argv[1]);
+	if (ftruncate(fd, size) < 0)
+		fail("ftruncate");
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		fail("mmap");
+	close(fd);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	puts("mapped");
+	while (fgets(line, sizeof(line), stdin)) {
+		for (size_t at = 0; at < size; at += page)
+			map[at] = value;
+		value++;
+		if (msync(map, size, MS_SYNC) < 0)
+			fail("msync");
+		puts("stored");
 	}
-	times = argc > 3 ? atoi(argv[3]) : 1;
-	signal(SIGBUS, on_sigbus);
-	for (int i = 0; i < times; i++)
-		if (map_once(argv[1], strtoull(argv[2], NULL, 0),
-			     'a' + i % 26)) {
-			perror(argv[1]);
-			return 1;
-		}
 	return 0;
 }
