@@ -13,6 +13,7 @@
 
 #include "fs/kind/kind.h"
 #include "fs/request/listing.h"
+#include "fs/request/offset.h"
 
 static const char *const box_names[BOX_INODES] = {
 	[BOX_DATA] = "data", [BOX_SEND] = "send", [BOX_RECV] = "recv",
@@ -232,9 +233,9 @@ static void box_dir_readdir(struct call *c, struct dir_reply *d, off_t off)
 	if (!box || box_removed(box))
 		return;
 	for (off_t i = off - 2 + BOX_DATA; i < BOX_INODES; i++)
-		if (!dir_add(d, box_names[i], inode_of_box(box, i),
-			     box_inode_is_dir(i) ? S_IFDIR : S_IFREG,
-			     i + 3 - BOX_DATA))
+		if (!dir_add_inode(d, box_names[i], inode_of_box(box, i),
+				   box_inode_is_dir(i) ? S_IFDIR : S_IFREG,
+				   i + 3 - BOX_DATA))
 			return;
 }
 
@@ -269,16 +270,21 @@ static void box_tx_readdir(struct call *c, struct dir_reply *d, off_t off)
 {
 	struct box *box = box_by_serial(c->w->pool, c->index);
 	struct box_waits *bw = box ? box_waits(box) : NULL;
-	uint64_t id = off - 2;
+	uint64_t id, oldest;
 	struct tx_info tx;
 	char name[24];
 
 	if (bw)
 		bw->unlisted = false;
-	while (box && tx_next(c->w->pool, box, id, &tx) == 0) {
+	if (!box || tx_next(c->w->pool, box, 0, &tx))
+		return;
+	oldest = tx.id;
+	id = offset_id(off, oldest);
+	while (tx_next(c->w->pool, box, id, &tx) == 0) {
 		id = tx.id;
 		snprintf(name, sizeof(name), "%" PRIu64, id);
-		if (!dir_add(d, name, inode_of_tx(&tx), S_IFREG, id + 2))
+		if (!dir_add_inode(d, name, inode_of_tx(&tx), S_IFREG,
+				   offset_of_id(id, oldest)))
 			return;
 	}
 }

@@ -6,6 +6,7 @@
 #include "fs/kind/fixed.h"
 #include "fs/kind/kind.h"
 #include "fs/request/listing.h"
+#include "fs/request/offset.h"
 
 /* As /tmp: any user may make a box, only its owner may remove it. */
 static int boxes_getattr(struct call *c, struct stat *st)
@@ -30,13 +31,14 @@ static int boxes_lookup(struct call *c, const char *name, uint64_t *child)
 
 static void boxes_readdir(struct call *c, struct dir_reply *d, off_t off)
 {
-	uint64_t serial = off - 2;
-	struct box *box;
+	struct box *box = box_next(c->w->pool, 0);
+	uint64_t oldest = box ? box_serial(box) : 1;
+	uint64_t serial = offset_id(off, oldest);
 
 	while ((box = box_next(c->w->pool, serial))) {
 		serial = box_serial(box);
-		if (!dir_add(d, box_name(box), inode_of_box(box, BOX_DIR),
-			     S_IFDIR, serial + 2))
+		if (!dir_add_inode(d, box_name(box), inode_of_box(box, BOX_DIR),
+				   S_IFDIR, offset_of_id(serial, oldest)))
 			return;
 	}
 }

@@ -51,8 +51,9 @@ static void fixed_list(const struct fixed_entry *e, struct dir_reply *d,
 {
 	for (off_t i = 2; e->name; e++, i++)
 		if (i >= off &&
-		    !dir_add(d, e->name, inode_number(INODE_FIXED, e->fixed),
-			     e->type, i + 1))
+		    !dir_add_inode(d, e->name,
+				   inode_number(INODE_FIXED, e->fixed), e->type,
+				   i + 1))
 			return;
 }
 

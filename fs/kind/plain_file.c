@@ -127,6 +127,7 @@ void plain_create(struct call *c, const char *name, mode_t mode,
 		return;
 	}
 	out = plain_how(w, fi->flags, &opened);
+	stx.stx_ino = inode_shown_plain(stx.stx_ino);
 	plain_stat_of(&stx, &st);
 	e = (struct wire_entry){
 		.ino = opened.inode,

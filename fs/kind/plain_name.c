@@ -23,10 +23,15 @@
 #include "fs/request/listing.h"
 #include "pool/tree/tree.h"
 
-/* In a listing of the root box and .pool come first, at offsets that no file
- * system uses (INT64_MAX itself is the end of some). */
-#define OFF_FIXED (INT64_MAX - 16)
+/*
+ * In a listing of the root box and .pool come first.  Their offsets are for
+ * 32-bit programs, too.  A name of the store that has such an offset, after two
+ * billion others in the directory, has one instead that no file system uses
+ * (INT64_MAX itself is the end of some).
+ */
+#define OFF_FIXED (INT32_MAX - 16)
 #define OFF_FIXED_END (OFF_FIXED + 8)
+#define OFF_MOVED (INT64_MAX - 16)
 
 /* Is @name in @parent box or .pool, and so not for plain files? */
 static bool is_fixed(const struct call *c, uint64_t parent, const char *name)
@@ -61,6 +66,8 @@ int plain_statx(const struct worker *w, uint32_t ino, struct statx *stx)
 {
 	int err = inode_stat(w->pool, ino, stx);
 
+	if (!err)
+		stx->stx_ino = inode_shown_plain(stx->stx_ino);
 	if (!err && ino == INODE_ROOT && w->options->list_control &&
 	    stx->stx_nlink > 1)
 		stx->stx_nlink += 2; /* box and .pool */
@@ -311,19 +318,34 @@ struct listed {
 	char name[];
 };
 
+static bool lists_fixed(const struct call *c)
+{
+	return c->index == INODE_ROOT && c->w->options->list_control;
+}
+
+static off_t off_shown(const struct call *c, off_t off)
+{
+	return lists_fixed(c) && off >= OFF_FIXED && off <= OFF_FIXED_END
+		       ? off - OFF_FIXED + OFF_MOVED
+		       : off;
+}
+
 static bool list_add(struct call *c, struct dir_reply *d,
 		     const struct listed *e)
 {
 	bool dot = !strcmp(e->name, ".") || !strcmp(e->name, "..");
+	off_t off;
 
 	if (!dot && vfile_is_purged(c->w->pool, e->ino))
 		return true;
 	/* A store from elsewhere may have such a name, which nobody can reach. */
 	if (is_fixed(c, c->index, e->name))
 		return true;
+	off = off_shown(c, e->off);
 	if (d->plus && !dot)
-		return list_plus(c, d, e->name, e->off);
-	return dir_add(d, e->name, e->ino, DTTOIF(e->type), e->off);
+		return list_plus(c, d, e->name, off);
+	return dir_add(d, e->name, inode_shown_plain(e->ino), DTTOIF(e->type),
+		       off);
 }
 
 /*
@@ -375,13 +397,16 @@ static off_t list_fixed(struct call *c, struct dir_reply *d, off_t off)
 	const char *name;
 	uint64_t ino;
 
-	if (c->index != INODE_ROOT || !c->w->options->list_control ||
-	    (off && (off < OFF_FIXED || off > OFF_FIXED_END)))
+	if (!lists_fixed(c))
+		return off;
+	if (off >= OFF_MOVED && off - OFF_MOVED <= OFF_FIXED_END - OFF_FIXED)
+		return off - OFF_MOVED + OFF_FIXED;
+	if (off && (off < OFF_FIXED || off > OFF_FIXED_END))
 		return off;
 	if (off)
 		i = off - OFF_FIXED;
 	for (; fixed_root_entry(i, &name, &ino); i++)
-		if (!dir_add(d, name, ino, S_IFDIR, OFF_FIXED + i + 1))
+		if (!dir_add_inode(d, name, ino, S_IFDIR, OFF_FIXED + i + 1))
 			return -1;
 	return 0;
 }

@@ -76,8 +76,9 @@ static int shrinker_list(const struct shrinker_info *info, void *arg)
 	if (info->id + 3ll <= s->off)
 		return 0;
 	shrinker_dir_name(info, name, sizeof(name));
-	return !dir_add(s->d, name, inode_number(INODE_SHRINKER, info->id),
-			S_IFDIR, info->id + 3);
+	return !dir_add_inode(s->d, name,
+			      inode_number(INODE_SHRINKER, info->id), S_IFDIR,
+			      info->id + 3);
 }
 
 static void shrinkers_readdir(struct call *c, struct dir_reply *d, off_t off)
@@ -117,12 +118,14 @@ static int shrinker_lookup(struct call *c, const char *name, uint64_t *child)
 static void shrinker_readdir(struct call *c, struct dir_reply *d, off_t off)
 {
 	if (off < 3 &&
-	    !dir_add(d, "count", inode_number(INODE_SHRINKER_COUNT, c->index),
-		     S_IFREG, 3))
+	    !dir_add_inode(d, "count",
+			   inode_number(INODE_SHRINKER_COUNT, c->index),
+			   S_IFREG, 3))
 		return;
 	if (off < 4)
-		dir_add(d, "scan", inode_number(INODE_SHRINKER_SCAN, c->index),
-			S_IFREG, 4);
+		dir_add_inode(d, "scan",
+			      inode_number(INODE_SHRINKER_SCAN, c->index),
+			      S_IFREG, 4);
 }
 
 const struct inode_ops shrinker_ops = {

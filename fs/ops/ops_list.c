@@ -26,7 +26,7 @@ static void list_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		     bool plus)
 {
 	struct call c = call_of(req, ino);
-	struct dir_reply d = { .req = req, .plus = plus };
+	struct dir_reply d = { .req = req, .pool = c.w->pool, .plus = plus };
 
 	if (!c.ops->readdir) {
 		fuse_reply_err(req, ENOTDIR);

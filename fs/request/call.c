@@ -21,8 +21,7 @@ int call_getattr(struct call *c, struct stat *st)
 	err = c->ops->getattr(c, st);
 	if (inode_kind(c->ino) == INODE_PLAIN)
 		return err;
-	/* All aliases of a send are one file. */
-	st->st_ino = inode_number(inode_kind(c->ino), c->index);
+	st->st_ino = inode_shown(c->w->pool, c->ino);
 	st->st_blksize = 4096;
 	return err;
 }

@@ -21,6 +21,17 @@
  * sender that waits in write() holds its inode's lock; another one that opens
  * with O_TRUNC, as a shell's > does, needs that lock, and could not even be
  * killed while it waits for it.
+ *
+ * What stat() and listings show (st_ino, d_ino) fits into 32 bits, for programs
+ * that have no more:
+ *
+ *	31  28 27  24 23                                            0
+ *	+-----+------+----------------------------------------------+
+ *	| 0xf | kind | index: a slot instead of a serial or an id   |
+ *	+-----+------+----------------------------------------------+
+ *
+ * Plain files have the numbers that the store's file system gave them; it counts
+ * from 1, and what it would have given from 0xf0000000 on lies 2^28 higher.
  */
 #ifndef POOLFS_FS_REQUEST_INODE_H
 #define POOLFS_FS_REQUEST_INODE_H
@@ -84,6 +95,31 @@ static inline uint64_t inode_of_tx(const struct tx_info *tx)
 {
 	return inode_number(INODE_TX,
 			    (uint64_t)tx->slot << 32 | (uint32_t)tx->id);
+}
+
+#define INODE_SHOWN 0xf0000000u
+#define INODE_SHOWN_SHIFT 24
+_Static_assert(INODE_KINDS <= 16, "a kind has 4 bits");
+
+/** inode_shown - st_ino of @ino, which is not a plain file. */
+static inline uint32_t inode_shown(struct pool *pool, uint64_t ino)
+{
+	enum inode_kind kind = inode_kind(ino);
+	uint64_t index = inode_index(ino);
+
+	if (kind == INODE_TX)
+		index >>= 32;
+	else if (kind >= INODE_BOX)
+		index = box_slot(box_by_serial(pool, index));
+	return INODE_SHOWN | (uint32_t)kind << INODE_SHOWN_SHIFT |
+	       (uint32_t)index;
+}
+
+/** inode_shown_plain - of a plain file that has @number in the store. */
+static inline uint64_t inode_shown_plain(uint64_t number)
+{
+	return number < INODE_SHOWN ? number
+				    : number + (UINT32_MAX - INODE_SHOWN + 1);
 }
 
 static inline uint64_t inode_of_box(const struct box *box, enum box_inode inode)

@@ -2,6 +2,8 @@
 /* Replies to READDIR: see listing.h. */
 #include "fs/request/listing.h"
 
+#include "fs/request/inode.h"
+
 bool dir_add(struct dir_reply *d, const char *name, uint64_t ino, mode_t type,
 	     off_t next)
 {
@@ -32,9 +34,15 @@ bool dir_add_plus(struct dir_reply *d, const char *name,
 	return true;
 }
 
+bool dir_add_inode(struct dir_reply *d, const char *name, uint64_t ino,
+		   mode_t type, off_t next)
+{
+	return dir_add(d, name, inode_shown(d->pool, ino), type, next);
+}
+
 bool dir_add_dots(struct dir_reply *d, uint64_t self, off_t off)
 {
-	if (off < 1 && !dir_add(d, ".", self, S_IFDIR, 1))
+	if (off < 1 && !dir_add_inode(d, ".", self, S_IFDIR, 1))
 		return false;
-	return off >= 2 || dir_add(d, "..", self, S_IFDIR, 2);
+	return off >= 2 || dir_add_inode(d, "..", self, S_IFDIR, 2);
 }

@@ -12,8 +12,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct pool;
+
 struct dir_reply {
 	fuse_req_t req;
+	struct pool *pool;
 	char *buf;
 	size_t size, used; /* bytes */
 	bool plus; /* with attributes: READDIRPLUS */
@@ -22,7 +25,7 @@ struct dir_reply {
 
 /**
  * dir_add - one entry.
- * @ino: 0: the kernel must look it up.
+ * @ino: as stat() shows it; 0: the kernel must look it up.
  * @type: S_IF*.
  * @next: the offset that goes on behind it.
  *
@@ -30,6 +33,10 @@ struct dir_reply {
  */
 bool dir_add(struct dir_reply *d, const char *name, uint64_t ino, mode_t type,
 	     off_t next);
+
+/** dir_add_inode - as dir_add(), for @ino as in inode.h, not a plain file. */
+bool dir_add_inode(struct dir_reply *d, const char *name, uint64_t ino,
+		   mode_t type, off_t next);
 
 /** dir_add_dots - "." and "..", offsets 1 and 2, if @off is before them. */
 bool dir_add_dots(struct dir_reply *d, uint64_t self, off_t off);

@@ -110,9 +110,9 @@ static void on_range_purged(void *arg, uint32_t ino, uint64_t off, uint64_t len,
 	inode_stat(w->pool, ino, &stx);
 	events_add(&w->events, "purge",
 		   json_pack("{s:I,s:I,s:I,s:I}", "ino",
-			     (json_int_t)stx.stx_ino, "offset", (json_int_t)off,
-			     "length", (json_int_t)len, "pages",
-			     (json_int_t)pages));
+			     (json_int_t)inode_shown_plain(stx.stx_ino),
+			     "offset", (json_int_t)off, "length",
+			     (json_int_t)len, "pages", (json_int_t)pages));
 	notify_events(w);
 	wait_wake_pins(w);
 	notify_range_purged(w, ino, off, len);

@@ -67,6 +67,9 @@ struct box *box_next(struct pool *pool, uint64_t serial);
 
 const char *box_name(const struct box *box);
 uint64_t box_serial(const struct box *box);
+/** box_slot - below 2^20, the same in each worker; used again after the box.
+ * 0: @box is NULL. */
+uint32_t box_slot(const struct box *box);
 uint64_t box_size(const struct box *box);
 bool box_removed(const struct box *box);
 void box_getattr(const struct box *box, enum box_inode inode,

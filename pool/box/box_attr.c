@@ -19,6 +19,11 @@ uint64_t box_serial(const struct box *box)
 	return box->serial;
 }
 
+uint32_t box_slot(const struct box *box)
+{
+	return box ? box->slot : 0;
+}
+
 uint64_t box_size(const struct box *box)
 {
 	return box->rec->size;

@@ -167,6 +167,7 @@ static int mount_content(struct store *store, uint64_t size,
 	if (fs < 0)
 		return -errno;
 	store->huge = fs_set(fs, "huge", "within_size") == 0;
+	fs_set(fs, "inode64", NULL); /* never the same number twice */
 	store->inodes = default_inodes(size);
 	err = fs_set_number(fs, "size", size);
 	if (!err)
