@@ -568,6 +568,67 @@ inodes_reserve() {
 		-o allow_other,mode=1777,size=16M,nr_inodes=200,user_quota=40
 }
 
+# fill_attributes FILE: with 20,000 bytes each, until it may not; says why.
+fill_attributes() {
+	attacker bash -c 'for i in {1..100}; do
+		setfattr -n "user.$i" -v "$(printf %020000d 0)" "$1" || exit
+	done 2>&1 | sed "s/.*: //"' - "$1" 3>&-
+}
+
+inodes_of_attributes() {
+	attacker touch "$POOL/a"
+	is "No space left on device" "$(fill_attributes "$POOL/a")"
+	(($(limit inodes used) <= 175))
+	fails attacker setfattr -n user.long -v "$(printf %060000d 0)" \
+		"$POOL/a" 2>"$W/why"
+	grep -q "No space" "$W/why"
+	# one that is the same already
+	attacker setfattr -n user.1 -v "$(printf %020000d 0)" "$POOL/a"
+	OTHER=0 others_work
+	touch "$POOL/root".{1..25}
+	rm "$POOL/a" "$POOL/root".*
+	nobody_has_any
+}
+
+@test "inodes: attributes that are as large as many files" {
+	linux_has 6 6 || skip_or_fail "tmpfs has no user. attributes"
+	as_root_in_every_mode inodes_of_attributes \
+		-o allow_other,mode=1777,size=16M,nr_inodes=200,user_quota=40
+}
+
+# users_in N: of an access control list, which has 4 entries more.
+users_in() {
+	seq -s , -f 'u:%.0f:r' 2001 $((2000 + $1))
+}
+
+# too_long OPTION...: setfacl as the user in AS has no room.
+too_long() {
+	fails $AS setfacl "$@" "$POOL/d" 2>"$W/why"
+	grep -q "No space left" "$W/why"
+}
+
+access_lists() {
+	local AS=attacker
+
+	attacker mkdir "$POOL/d"
+	attacker setfacl -m "$(users_in 28)" "$POOL/d"
+	attacker setfacl -d -m "$(users_in 28)" "$POOL/d"
+	too_long -m "$(users_in 29)"
+	too_long -d -m "$(users_in 29)"
+	attacker mkdir "$POOL/d/sub"
+	is 28 "$(getfacl -cnp "$POOL/d/sub" | grep -c '^user:2')"
+	is 28 "$(getfacl -cnp "$POOL/d/sub" | grep -c '^default:user:2')"
+	setfacl -m "$(users_in 100)" "$POOL/d/sub"
+	is 100 "$(getfacl -cnp "$POOL/d/sub" | grep -c '^user:2')"
+	# what others make would have copies of it
+	AS=
+	too_long -d -m "$(users_in 100)"
+}
+
+@test "access control lists, which no limit counts, are short" {
+	as_root_in_every_mode access_lists -o allow_other,mode=1777
+}
+
 # everybody_takes: user after user takes boxes; prints what they heard at last.
 everybody_takes() {
 	local uid

@@ -215,6 +215,13 @@ int names_take(struct pool *pool, uid_t uid, bool again)
 	return err ? err : names_charge(pool, uid, 1);
 }
 
+int names_may_take(struct pool *pool, uid_t uid, uint64_t n)
+{
+	if (!names_counts(pool, uid))
+		return 0;
+	return user_may_charge(pool, uid, USER_INODES, n);
+}
+
 void names_put(struct pool *pool, uid_t uid)
 {
 	if (names_counts(pool, uid))

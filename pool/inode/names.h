@@ -47,6 +47,13 @@ void names_count_users(struct pool *pool, struct users *counts);
  * left; -ENOMEM.
  */
 int names_take(struct pool *pool, uid_t uid, bool again);
+/**
+ * names_may_take - may @uid take @n inodes that are not counted to it?  tmpfs
+ * takes them for attributes, too.
+ * Return: 0; -EDQUOT: with its names it would have more than its share;
+ * -ENOSPC: only the owner's reserve is left.
+ */
+int names_may_take(struct pool *pool, uid_t uid, uint64_t n);
 /** names_put - it was not made. */
 void names_put(struct pool *pool, uid_t uid);
 /**

@@ -2,6 +2,9 @@
 /*
  * Extended attributes of plain files.
  *
+ * tmpfs takes an inode of nr_inodes= for each KiB of them (Linux 6.6), which
+ * keeps them bounded, but nothing for access control lists: those are short.
+ *
  * States: none; attributes are those of the store's files.
  * Locks: pool->lock (1) held by all callers.
  * Reclaim: does not run here.
@@ -9,12 +12,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "pool/inode/inode_priv.h"
+#include "pool/inode/names.h"
 #include "pool/tree/tree.h"
+
+#define ACL_PREFIX "system.posix_acl_"
+#define ACL_DEFAULT ACL_PREFIX "default"
+/* Bytes of an access control list; more than so many entries are too many. */
+#define ACL_ENTRIES 32
+#define ACL_MAX (4 + ACL_ENTRIES * 8)
+/* Bytes of other attributes that tmpfs takes an inode for. */
+#define XATTR_INODE 1024
 
 /* Kernels before 6.13 have no *at() calls for them: through /proc. */
 struct xattr_path {
@@ -101,6 +114,43 @@ static int xattr_refuse(const struct xattr_path *x, const char *name, int flags)
 	return 0;
 }
 
+/* Who may have more may have it for one file, but what others make below a
+ * directory has copies of its default list. */
+static int acl_refuse(struct pool *pool, uid_t uid, const char *name,
+		      size_t size)
+{
+	bool copied = pool->count_names && !strcmp(name, ACL_DEFAULT);
+
+	if (size <= ACL_MAX || (user_is_owner(pool, uid) && !copied))
+		return 0;
+	return -ENOSPC;
+}
+
+static bool xattr_is(const struct xattr_path *x, const char *name,
+		     const void *value, size_t size)
+{
+	char *now = malloc(size + 1);
+	bool is = now && getxattr(x->path, name, now, size + 1) == size &&
+		  !memcmp(now, value, size);
+
+	free(now);
+	return is;
+}
+
+/* May @uid take memory for it? */
+static int xattr_room(struct pool *pool, uid_t uid, const struct xattr_path *x,
+		      const char *name, const void *value, size_t size)
+{
+	int err;
+
+	if (!strncmp(name, ACL_PREFIX, strlen(ACL_PREFIX)))
+		return acl_refuse(pool, uid, name, size);
+	err = names_may_take(pool, uid,
+			     (strlen(name) + size) / XATTR_INODE + 1);
+	/* The worker before may have done it already. */
+	return err && xattr_is(x, name, value, size) ? 0 : err;
+}
+
 int tree_setxattr(struct pool *pool, const struct op *op, uint32_t inode,
 		  const char *name, const void *value, size_t size, int flags)
 {
@@ -110,7 +160,9 @@ int tree_setxattr(struct pool *pool, const struct op *op, uint32_t inode,
 
 	if (err)
 		return err;
-	err = pool_grow(pool, size, true);
+	err = xattr_room(pool, op->uid, &x, name, value, size);
+	if (!err)
+		err = pool_grow(pool, size, true);
 	if (err) {
 		close(x.fd);
 		return err;
