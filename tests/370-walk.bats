@@ -130,6 +130,15 @@ as_listed() {
 	done
 }
 
+# as_stated DIR...: each name is listed with the inode and the type that stat has.
+as_stated() {
+	local dir
+
+	for dir; do
+		is 0 "$(posix opendir "$dir" unlike | cut -d ' ' -f 2)"
+	done
+}
+
 hidden() {
 	local name
 
@@ -139,6 +148,7 @@ hidden() {
 		awk '{ print $2, $3 + $4 }')"
 	as_listed . d d/e .hidden box box/mail box/mail/tx .pool .pool/shrinker \
 		.pool/shrinker/*
+	as_stated . d d/e many
 	for name in box .pool; do
 		is "EEXIST EISDIR EISDIR" "$(posix mkdir "$name" 0755 \
 			open "$name" w,creat unlink "$name")"
@@ -164,6 +174,7 @@ shown() {
 	is ".pool box d f" "$(names_in .)"
 	is "box d f" "$(echo *)"
 	as_listed . d box .pool
+	as_stated . d box box/a box/a/tx .pool .pool/shrinker{,/*}
 	# also for one who reads a few at a time, or from the beginning again
 	is "6 6" "$(posix opendir . readdir 1 readdir 1 readdir 2 readdir 99 \
 		rewinddir readdir 99 | awk '{ print $2 + $3 + $4 + $5, $NF }')"

@@ -25,6 +25,21 @@ static const struct inode_ops *const ops_of_fixed[FIXED_END] = {
 
 static const struct inode_ops no_ops;
 
+uint64_t kind_parent(uint64_t ino)
+{
+	uint64_t kind = inode_kind(ino), index = inode_index(ino);
+
+	if (kind == INODE_BOX + BOX_TX)
+		return inode_number(INODE_BOX + BOX_DIR, index);
+	if (kind == INODE_BOX + BOX_DIR)
+		return inode_number(INODE_FIXED, FIXED_BOXES);
+	if (kind == INODE_SHRINKER)
+		return inode_number(INODE_FIXED, FIXED_SHRINKERS);
+	return index == FIXED_SHRINKERS
+		       ? inode_number(INODE_FIXED, FIXED_CONTROL)
+		       : INODE_ROOT;
+}
+
 const struct inode_ops *kind_ops(uint64_t ino)
 {
 	const struct inode_ops *ops = NULL;

@@ -25,4 +25,8 @@ extern const struct inode_ops events_ops; /* .pool/events */
  */
 const struct inode_ops *kind_ops(uint64_t ino);
 
+/** kind_parent - the directory that directory @ino, which is none of plain_ops,
+ * is in. */
+uint64_t kind_parent(uint64_t ino);
+
 #endif

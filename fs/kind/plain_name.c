@@ -330,6 +330,17 @@ static off_t off_shown(const struct call *c, off_t off)
 		       : off;
 }
 
+/* Above the root is the root, and not what the store has there. */
+static uint64_t list_ino(const struct call *c, const struct listed *e)
+{
+	struct statx stx;
+
+	if (c->index == INODE_ROOT && !strcmp(e->name, "..") &&
+	    !plain_statx(c->w, INODE_ROOT, &stx))
+		return stx.stx_ino;
+	return inode_shown_plain(e->ino);
+}
+
 static bool list_add(struct call *c, struct dir_reply *d,
 		     const struct listed *e)
 {
@@ -344,8 +355,7 @@ static bool list_add(struct call *c, struct dir_reply *d,
 	off = off_shown(c, e->off);
 	if (d->plus && !dot)
 		return list_plus(c, d, e->name, off);
-	return dir_add(d, e->name, inode_shown_plain(e->ino), DTTOIF(e->type),
-		       off);
+	return dir_add(d, e->name, list_ino(c, e), DTTOIF(e->type), off);
 }
 
 /*

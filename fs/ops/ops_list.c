@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "fs/kind/plain.h"
 #include "fs/request/listing.h"
+#include "pool/tree/tree.h"
 
 /*
  * After this answer the kernel sends neither OPENDIR nor RELEASEDIR any more,
@@ -21,6 +23,17 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 /* Bytes of an answer, at most: since Linux 6.16 clients may ask for more. */
 #define LISTING_MAX (64u << 10)
+
+/* As stat shows it. */
+static uint64_t parent_of(const struct call *c)
+{
+	uint64_t parent = kind_parent(c->ino);
+	struct statx stx;
+
+	if (parent != INODE_ROOT)
+		return inode_shown(c->w->pool, parent);
+	return plain_statx(c->w, parent, &stx) ? INODE_ROOT : stx.stx_ino;
+}
 
 static void list_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		     bool plus)
@@ -40,7 +53,7 @@ static void list_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	}
 	if (inode_kind(ino) == INODE_PLAIN)
 		c.ops->readdir(&c, &d, off);
-	else if (dir_add_dots(&d, ino, off))
+	else if (dir_add_dots(&d, ino, parent_of(&c), off))
 		c.ops->readdir(&c, &d, off < 2 ? 2 : off);
 	fuse_reply_buf(req, d.buf, d.used);
 	if (d.changing)

@@ -40,9 +40,10 @@ bool dir_add_inode(struct dir_reply *d, const char *name, uint64_t ino,
 	return dir_add(d, name, inode_shown(d->pool, ino), type, next);
 }
 
-bool dir_add_dots(struct dir_reply *d, uint64_t self, off_t off)
+bool dir_add_dots(struct dir_reply *d, uint64_t self, uint64_t parent,
+		  off_t off)
 {
 	if (off < 1 && !dir_add_inode(d, ".", self, S_IFDIR, 1))
 		return false;
-	return off >= 2 || dir_add_inode(d, "..", self, S_IFDIR, 2);
+	return off >= 2 || dir_add(d, "..", parent, S_IFDIR, 2);
 }

@@ -38,8 +38,12 @@ bool dir_add(struct dir_reply *d, const char *name, uint64_t ino, mode_t type,
 bool dir_add_inode(struct dir_reply *d, const char *name, uint64_t ino,
 		   mode_t type, off_t next);
 
-/** dir_add_dots - "." and "..", offsets 1 and 2, if @off is before them. */
-bool dir_add_dots(struct dir_reply *d, uint64_t self, off_t off);
+/**
+ * dir_add_dots - "." and "..", offsets 1 and 2, if @off is before them.
+ * @parent: as stat shows it.
+ */
+bool dir_add_dots(struct dir_reply *d, uint64_t self, uint64_t parent,
+		  off_t off);
 
 /** dir_add_plus - as dir_add(), with what a look-up replies; that counts as one
  * look-up. */

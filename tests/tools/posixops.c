@@ -40,6 +40,8 @@
  *	cd DIR			getcwd
  *	opendir DIR		is current, too
  *	readdir COUNT		reads so many names; how many there were
+ *	unlike			reads to the end; how many have another inode
+ *				or type than stat says
  *	rewinddir		closedir
  *	names			how many names readdir has given since the
  *				last opendir, and a sum of them, in any order
@@ -457,6 +459,30 @@ static void op_readdir(char **arg)
 	say(errno ? -1 : (long)got);
 }
 
+/* In the root of a file system ".." is the root. */
+static void op_unlike(char **arg)
+{
+	struct stat here, st;
+	struct dirent *entry;
+	long wrong = 0;
+
+	if (fstat(dirfd(dir), &here)) {
+		say(-1);
+		return;
+	}
+	errno = 0;
+	while ((entry = readdir(dir))) {
+		if (fstatat(dirfd(dir), entry->d_name, &st,
+			    AT_SYMLINK_NOFOLLOW))
+			break;
+		if (st.st_dev != here.st_dev)
+			st = here;
+		wrong += entry->d_ino != st.st_ino ||
+			 entry->d_type != IFTODT(st.st_mode);
+	}
+	say(errno ? -1 : wrong);
+}
+
 static void op_rewinddir(char **arg)
 {
 	rewinddir(dir);
@@ -496,29 +522,53 @@ static void op_exec(char **arg)
 }
 
 static const struct op ops[] = {
-	{ "create", 3, op_create },	  { "link-fd", 1, op_link_fd },
-	{ "rename2", 3, op_rename2 },	  { "mknod", 4, op_mknod },
-	{ "readlink", 1, op_readlink },	  { "cd", 1, op_cd },
-	{ "getcwd", 0, op_getcwd },	  { "bind", 1, op_bind },
-	{ "connect", 1, op_connect },	  { "accept", 0, op_accept },
-	{ "fallocate", 3, op_fallocate }, { "seek-data", 1, op_seek_data },
-	{ "seek-hole", 1, op_seek_hole }, { "copy", 4, op_copy },
-	{ "sendfile", 2, op_sendfile },	  { "resize", 2, op_resize },
-	{ "map-rw", 1, op_map_rw },	  { "map-private", 1, op_map_private },
-	{ "poke", 2, op_poke },		  { "msync", 1, op_msync },
-	{ "munmap", 1, op_munmap },	  { "fstat", 0, op_fstat },
-	{ "stat", 1, op_stat },		  { "blocks", 0, op_blocks },
-	{ "access", 2, op_access },	  { "fchmod", 1, op_fchmod },
-	{ "chown", 3, op_chown },	  { "umask", 1, op_umask },
-	{ "btime", 1, op_btime },	  { "setxattr", 4, op_setxattr },
-	{ "getxattr", 3, op_getxattr },	  { "fgetxattr", 2, op_fgetxattr },
-	{ "listxattr", 2, op_listxattr }, { "removexattr", 2, op_removexattr },
-	{ "flock", 1, op_flock },	  { "lock", 3, op_lock },
-	{ "lock-wait", 3, op_lock_wait }, { "ofd-lock", 3, op_ofd_lock },
-	{ "get-lock", 3, op_get_lock },	  { "opendir", 1, op_opendir },
-	{ "readdir", 1, op_readdir },	  { "rewinddir", 0, op_rewinddir },
-	{ "closedir", 0, op_closedir },	  { "names", 0, op_names },
-	{ "exec", 1, op_exec },		  { NULL, 0, NULL },
+	{ "create", 3, op_create },
+	{ "link-fd", 1, op_link_fd },
+	{ "rename2", 3, op_rename2 },
+	{ "mknod", 4, op_mknod },
+	{ "readlink", 1, op_readlink },
+	{ "cd", 1, op_cd },
+	{ "getcwd", 0, op_getcwd },
+	{ "bind", 1, op_bind },
+	{ "connect", 1, op_connect },
+	{ "accept", 0, op_accept },
+	{ "fallocate", 3, op_fallocate },
+	{ "seek-data", 1, op_seek_data },
+	{ "seek-hole", 1, op_seek_hole },
+	{ "copy", 4, op_copy },
+	{ "sendfile", 2, op_sendfile },
+	{ "resize", 2, op_resize },
+	{ "map-rw", 1, op_map_rw },
+	{ "map-private", 1, op_map_private },
+	{ "poke", 2, op_poke },
+	{ "msync", 1, op_msync },
+	{ "munmap", 1, op_munmap },
+	{ "fstat", 0, op_fstat },
+	{ "stat", 1, op_stat },
+	{ "blocks", 0, op_blocks },
+	{ "access", 2, op_access },
+	{ "fchmod", 1, op_fchmod },
+	{ "chown", 3, op_chown },
+	{ "umask", 1, op_umask },
+	{ "btime", 1, op_btime },
+	{ "setxattr", 4, op_setxattr },
+	{ "getxattr", 3, op_getxattr },
+	{ "fgetxattr", 2, op_fgetxattr },
+	{ "listxattr", 2, op_listxattr },
+	{ "removexattr", 2, op_removexattr },
+	{ "flock", 1, op_flock },
+	{ "lock", 3, op_lock },
+	{ "lock-wait", 3, op_lock_wait },
+	{ "ofd-lock", 3, op_ofd_lock },
+	{ "get-lock", 3, op_get_lock },
+	{ "opendir", 1, op_opendir },
+	{ "readdir", 1, op_readdir },
+	{ "unlike", 0, op_unlike },
+	{ "rewinddir", 0, op_rewinddir },
+	{ "closedir", 0, op_closedir },
+	{ "names", 0, op_names },
+	{ "exec", 1, op_exec },
+	{ NULL, 0, NULL },
 };
 
 int main(int argc, char **argv)
