@@ -55,7 +55,8 @@ populated() {
 	setfacl -m u:1234:r -m m::rw .hidden/file
 	setfacl -d -m g:1234:rx d/e/f
 	volatile cache cache/v
-	find . -exec touch -h -d @1000000000 {} +
+	find . \( -path ./box -o -path ./.pool \) -prune -o \
+		-exec touch -h -d @1000000000 {} +
 	BEFORE=$(taken)
 }
 
@@ -185,6 +186,44 @@ shown() {
 
 @test "with list_control they are listed" {
 	in_every_way shown -o list_control
+}
+
+# ended CMD...: it may complain, but comes to an end.
+ended() {
+	local status=0
+
+	timeout -k 1 120 "$@" >"$W/said" 2>&1 || status=$?
+	((status < 124)) || fail "$* gave $status"
+}
+
+walked_through() {
+	local to walker
+
+	populated
+	to=$(mktemp -d "$REFERENCE/copy.XXXXXX")
+	for walker in "grep -r needle box .pool" "grep -r needle ." \
+		"cp -a . $to" "cp -r box .pool $to" "tar -cf $W/tar ." \
+		"rsync -aHAX . $to" "du -a ." "getfattr -R -d ."; do
+		# shellcheck disable=SC2086 # words
+		ended $walker
+		nothing_taken
+	done
+	# what has happened is told, and then it ends
+	timeout 60 cp -P .pool/events "$W/events"
+	grep -q '"mount"' "$W/events"
+	is "" "$(timeout 60 dd if=box/mail/recv iflag=nofollow status=none)"
+	is "0: 0:" "$(ops open box/mail/recv r,nofollow,nonblock read 4096 |
+		cut -d ' ' -f 2) $(ops open box/mail/recv r,nofollow read 10 |
+		cut -d ' ' -f 2)"
+	kill_worker
+	is "" "$(timeout 60 dd if=box/mail/recv iflag=nofollow status=none)"
+	nothing_taken
+	is 14 "$(timeout 60 sed 1q box/mail/recv | json size)"
+}
+
+@test "cp -a, grep -r, tar, rsync of box and .pool take nothing, and end" {
+	tools grep cp tar rsync du getfattr
+	walking walked_through -o list_control
 }
 
 # Somebody has put names into a store that cannot be reached.

@@ -82,6 +82,10 @@ static void recv_read(struct call *c, size_t size, off_t off,
 		fuse_reply_err(c->req, EBADF);
 		return;
 	}
+	if (call_walks(fi)) {
+		fuse_reply_buf(c->req, NULL, 0);
+		return;
+	}
 	if (recv_some(c->w, c->req, &c->op, fi->fh, size) == 0)
 		return;
 	if (fi->flags & O_NONBLOCK) {

@@ -78,6 +78,10 @@ static void events_read_file(struct call *c, size_t size, off_t off,
 
 	if (events_some(c->w, c->req, &c->op, fi->fh, size) == 0)
 		return;
+	if (call_walks(fi)) {
+		fuse_reply_buf(c->req, NULL, 0);
+		return;
+	}
 	if (fi->flags & O_NONBLOCK)
 		err = -EAGAIN;
 	else

@@ -11,7 +11,9 @@
 #ifndef POOLFS_FS_REQUEST_CALL_H
 #define POOLFS_FS_REQUEST_CALL_H
 
+#include <fcntl.h>
 #include <fuse_lowlevel.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 
 #include "fs/request/context.h"
@@ -112,6 +114,16 @@ double attr_timeout(struct worker *w, uint64_t ino, mode_t mode);
  */
 int entry_of(const struct call *c, const struct inode_ops *ops, uint64_t child,
 	     struct fuse_entry_param *e);
+
+/**
+ * call_walks - the file was opened by a program that walks over directories, as
+ * cp -a and grep -r do: it shall find an end, and take nothing.  Programs that are
+ * given a name follow links.
+ */
+static inline bool call_walks(const struct fuse_file_info *fi)
+{
+	return fi->flags & O_NOFOLLOW;
+}
 
 /**
  * reply_open - to OPEN.
