@@ -521,6 +521,42 @@ inodes_come_back() {
 		-o allow_other,mode=1777,size=16M
 }
 
+# What has a record, and no name: directories 80 levels down, and purged files.
+records_without_files() {
+	local share d=$POOL/mine
+
+	share=$(limit inodes share)
+	background as_id "$ATTACKER" "$ATTACKER" timeout 60 "$TOOLS/attack" \
+		deaddirs "$POOL" 2000 >"$W/said"
+	wait_until 50 grep -q ready "$W/said"
+	# the attacker had to have room for one more
+	(($(awk '/ready/ { print $2 }' "$W/said") <= share - 80))
+	(($(has "$ATTACKER" inodes) >= share - 1))
+	others_work
+	next_worker
+	(($(has "$ATTACKER" inodes) >= share - 1))
+	(($(json tree.records "$POOL/.pool/stats") < 2 * share))
+	others_work
+	kill -TERM "$BG_PID" # of timeout, which passes it on
+	wait "$BG_PID" || :
+	rm -r "$POOL"/deaddirs.*
+	wait_until 20 nobody_has_any
+	# the kernel knows this one
+	attacker bash -ec 'mkdir "$1"; echo text >"$1/f"; cat "$1/f"
+		setfattr -n user.pool.volatile -v 1 "$1/f"' - "$d" 3>&-
+	settled 1
+	purge 100
+	wait_until 20 eval '[[ ! -e $POOL/mine/f ]]'
+	wait_until 20 counted "$ATTACKER"
+	rm -r "$d"
+	wait_until 10 nobody_has_any
+}
+
+@test "inodes: what is removed deep down and open is counted" {
+	as_root_in_every_mode records_without_files \
+		-o allow_other,mode=1777,size=16M,nr_inodes=2000,user_quota=10
+}
+
 inodes_over_kills() {
 	local i d=$POOL/mine
 

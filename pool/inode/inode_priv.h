@@ -25,7 +25,7 @@ enum inode_state {
 };
 
 #define INODE_ORPHAN (1u << 0) /* its file is orphan/INODE */
-#define INODE_DEAD (1u << 1) /* its file is removed */
+#define INODE_DEAD (1u << 1) /* its file is removed; ORPHAN: see tree_name.c */
 #define INODE_DIR (1u << 2)
 #define INODE_VOLATILE (1u << 3) /* user.pool.volatile */
 #define INODE_PURGED (1u << 4) /* its file is empty; its names must not show */

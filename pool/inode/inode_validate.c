@@ -90,7 +90,8 @@ static const char *inode_rec_wrong(struct inode_table *t, struct inode_view *v,
 	const struct inode_rec *rec = inode_rec(t, i);
 
 	if (rec->flags & ~INODE_FLAGS ||
-	    (rec->flags & INODE_DEAD && rec->flags != INODE_DEAD) ||
+	    (rec->flags & INODE_DEAD &&
+	     rec->flags & ~(INODE_DEAD | INODE_ORPHAN)) ||
 	    (rec->flags & INODE_DIR &&
 	     rec->flags & (INODE_PURGED | INODE_RANGES | INODE_WRITTEN)))
 		return "has impossible flags";

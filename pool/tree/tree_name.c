@@ -236,6 +236,63 @@ static int link_to_orphan(const struct inode_path *p, int orphanfd,
 	return unlinkat(p->dirfd, p->path, 0) < 0 ? -errno : 0;
 }
 
+/*
+ * A directory that is in no place at all has no inode of tmpfs, but a record
+ * while the kernel has references.  So an empty file of its owner is in orphan/
+ * until it is forgotten, and nothing need be counted: nr_inodes= and quotas
+ * count that one.
+ */
+int tree_make_stand_in(struct pool *pool, const struct inode_path *p,
+		       uint32_t victim)
+{
+	int orphanfd = pool->inodes->orphanfd, err = 0;
+	char orphan[16];
+	struct stat st;
+
+	if (fstatat(p->dirfd, p->path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	inode_orphan_name(victim, orphan, sizeof(orphan));
+	/* It has one inode more for a moment. */
+	err = retry_with_room(mknodat(orphanfd, orphan, S_IFREG, 0) < 0 ? -errno
+									: 0,
+			      store_spare_inodes(pool->store, 1) == 0);
+	if (err && err != -EEXIST)
+		return err;
+	if (st.st_uid == geteuid() ||
+	    fchownat(orphanfd, orphan, st.st_uid, -1, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	err = -errno;
+	unlinkat(orphanfd, orphan, 0);
+	return err;
+}
+
+uint32_t tree_flags_removed(struct pool *pool, uint32_t victim)
+{
+	uint32_t flags = inode_rec(pool->inodes, victim)->flags;
+	char orphan[16];
+	struct stat st;
+
+	inode_orphan_name(victim, orphan, sizeof(orphan));
+	return flags & INODE_DIR &&
+			       fstatat(pool->inodes->orphanfd, orphan, &st,
+				       AT_SYMLINK_NOFOLLOW) == 0 &&
+			       !S_ISDIR(st.st_mode)
+		       ? INODE_DEAD | INODE_ORPHAN
+		       : flags | INODE_ORPHAN;
+}
+
+static int remove_deep_dir(struct pool *pool, const struct inode_path *p,
+			   uint32_t victim, const char *orphan)
+{
+	int err = tree_make_stand_in(pool, p, victim);
+
+	if (!err && unlinkat(p->dirfd, p->path, AT_REMOVEDIR) < 0) {
+		err = -errno;
+		unlinkat(pool->inodes->orphanfd, orphan, 0);
+	}
+	return err;
+}
+
 int tree_to_orphan(struct pool *pool, const struct inode_path *p,
 		   uint32_t victim)
 {
@@ -253,45 +310,32 @@ int tree_to_orphan(struct pool *pool, const struct inode_path *p,
 	/* A rename to another directory takes the kernel as long as both are
 	 * deep. */
 	if (p->own && dir)
-		return name_unlink(pool, p->dirfd, p->path, AT_REMOVEDIR);
-	if (p->own)
+		err = remove_deep_dir(pool, p, victim, orphan);
+	else if (p->own)
 		err = retry_with_room(link_to_orphan(p, orphanfd, orphan),
 				      store_spare_inodes(pool->store, 1) == 0);
-	if (err == -ENOSPC || err == -EMLINK)
+	if (err == -ENOSPC || err == -EMLINK || err == -EDQUOT)
 		err = renameat(p->dirfd, p->path, orphanfd, orphan) < 0 ? -errno
 									: 0;
 	return err;
 }
 
-static void removed_to_orphan(struct pool *pool, const struct op *op,
-			      uint32_t victim)
+static void removed(struct pool *pool, const struct op *op, uint32_t victim)
 {
 	struct inode_rec *rec = inode_rec(pool->inodes, victim);
+	uint32_t flags = tree_flags_removed(pool, victim);
 	struct inode_move m;
 
 	inode_move_nowhere(pool, &m, victim);
+	if (flags & INODE_DEAD)
+		inode_evict(pool, victim);
 	journal_begin(&pool->journal, op->token);
 	inode_move_journal(pool, &m);
-	jset(&pool->journal, rec->flags, rec->flags | INODE_ORPHAN);
+	jset(&pool->journal, rec->flags, flags);
 	journal_commit(&pool->journal, 0);
 	inode_moved(pool, &m);
-	vfile_renamed(pool, victim);
-	inode_free_unused(pool, victim);
-}
-
-/* The same for a directory that is in no place at all. */
-static void removed_dir(struct pool *pool, const struct op *op, uint32_t victim)
-{
-	struct inode_rec *rec = inode_rec(pool->inodes, victim);
-	struct inode_move m;
-
-	inode_move_nowhere(pool, &m, victim);
-	inode_evict(pool, victim);
-	journal_begin(&pool->journal, op->token);
-	inode_move_journal(pool, &m);
-	jset(&pool->journal, rec->flags, INODE_DEAD);
-	journal_commit(&pool->journal, 0);
-	inode_moved(pool, &m);
+	if (!(flags & INODE_DEAD))
+		vfile_renamed(pool, victim);
 	inode_free_unused(pool, victim);
 }
 
@@ -316,7 +360,6 @@ static int tree_remove(struct pool *pool, const struct op *op, uint32_t parent,
 	struct stat st;
 	uint32_t other = 0;
 	int64_t done;
-	bool deep;
 	int err;
 
 	INODES_BUSY(pool);
@@ -345,15 +388,12 @@ static int tree_remove(struct pool *pool, const struct op *op, uint32_t parent,
 	else
 		err = remove_unknown(pool, &p, dir);
 out:
-	deep = p.own;
 	inode_path_release(&p);
 	if (err == -ENOENT &&
 	    journal_intends(&pool->journal, op->token, &intent.what))
 		err = 0; /* done by the worker before */
-	if (!err && intent.what.victim && dir && deep)
-		removed_dir(pool, op, intent.what.victim);
-	else if (!err && intent.what.victim)
-		removed_to_orphan(pool, op, intent.what.victim);
+	if (!err && intent.what.victim)
+		removed(pool, op, intent.what.victim);
 	if (!err && other)
 		tree_lost_a_name(pool, other);
 	return err;

@@ -19,6 +19,15 @@ bool tree_make_room(struct pool *pool);
 int tree_to_orphan(struct pool *pool, const struct inode_path *p,
 		   uint32_t victim);
 /*
+ * The directory at @p, of inode @victim, is about to be in no place at all: makes
+ * the file in orphan/ that stands for it.  Return: 0 or -errno.
+ */
+int tree_make_stand_in(struct pool *pool, const struct inode_path *p,
+		       uint32_t victim);
+/* What its record's flags become: it was moved to orphan/, or such a file is
+ * there. */
+uint32_t tree_flags_removed(struct pool *pool, uint32_t victim);
+/*
  * Is the directory @dir, at @p, empty?  Removes names of purged files, which do
  * not count.  Return: 0; -ENOTEMPTY; -EINPROGRESS: some are removed, and there
  * are more.

@@ -96,8 +96,11 @@ static int rename_save_victim(struct pool *pool, const struct renaming *r)
 
 	if (!victim || r->flags & RENAME_EXCHANGE)
 		return 0;
-	if (rename_replaces(pool, r))
-		return tree_dir_is_empty(pool, &r->to, victim);
+	if (rename_replaces(pool, r)) {
+		int err = tree_dir_is_empty(pool, &r->to, victim);
+
+		return err ? err : tree_make_stand_in(pool, &r->to, victim);
+	}
 	inode_orphan_name(victim, orphan, sizeof(orphan));
 	if (r->intent.again && faccessat(pool->inodes->orphanfd, orphan, F_OK,
 					 AT_SYMLINK_NOFOLLOW) == 0)
@@ -115,10 +118,11 @@ static void rename_restore_victim(struct pool *pool, const struct renaming *r)
 	uint32_t victim = r->intent.what.victim;
 	char orphan[16];
 
-	if (!victim || r->flags & RENAME_EXCHANGE || rename_replaces(pool, r))
+	if (!victim || r->flags & RENAME_EXCHANGE)
 		return;
 	inode_orphan_name(victim, orphan, sizeof(orphan));
-	if (inode_rec(pool->inodes, victim)->flags & INODE_DIR)
+	if (inode_rec(pool->inodes, victim)->flags & INODE_DIR &&
+	    !rename_replaces(pool, r))
 		renameat(pool->inodes->orphanfd, orphan, r->to.dirfd,
 			 r->to.path);
 	else
@@ -144,8 +148,7 @@ static int rename_files(struct pool *pool, struct renaming *r)
 	if (err)
 		return err;
 	/* The name of a victim in orphan/ is in place of the one it loses. */
-	if (!(r->flags & RENAME_EXCHANGE) &&
-	    (!r->intent.what.victim || rename_replaces(pool, r)))
+	if (!(r->flags & RENAME_EXCHANGE) && !r->intent.what.victim)
 		name_lose_begin(pool, r->to.dirfd, r->to.path,
 				r->intent.what.ino, &lost);
 	if (renameat2(r->from.dirfd, r->from.path, r->to.dirfd, r->to.path,
@@ -184,23 +187,21 @@ static void rename_commit(struct pool *pool, const struct op *op,
 	const struct journal_intent *n = &r->intent.what;
 	struct inode_rec *rec = inode_rec(pool->inodes, n->victim);
 	bool orphaned = n->victim && !(r->flags & RENAME_EXCHANGE);
-	bool dead = orphaned && rename_replaces(pool, r);
+	uint32_t flags = orphaned ? tree_flags_removed(pool, n->victim) : 0;
 
-	if (dead)
+	if (flags & INODE_DEAD)
 		inode_evict(pool, n->victim);
 	journal_begin(&pool->journal, op->token);
 	for (int i = 0; i < r->nr_moves; i++)
 		inode_move_journal(pool, &r->moves[i]);
 	if (orphaned)
-		jset(&pool->journal, rec->flags,
-		     dead ? INODE_DEAD : rec->flags | INODE_ORPHAN);
+		jset(&pool->journal, rec->flags, flags);
 	journal_commit(&pool->journal, 0);
 	for (int i = 0; i < r->nr_moves; i++)
 		inode_moved(pool, &r->moves[i]);
-	if (dead) {
-		inode_free_unused(pool, n->victim);
-	} else if (orphaned) {
-		vfile_renamed(pool, n->victim);
+	if (orphaned) {
+		if (!(flags & INODE_DEAD))
+			vfile_renamed(pool, n->victim);
 		inode_free_unused(pool, n->victim);
 	} else if (r->other && r->other != n->victim) {
 		tree_lost_a_name(pool, r->other);

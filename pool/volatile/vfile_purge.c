@@ -70,9 +70,10 @@ static int vfile_to_orphan(struct pool *pool, uint32_t inode, int dirfd,
 }
 
 /*
- * Removes a file with one name.  Of a file with more, the other names are not
- * known: it is emptied, and vfile_sweep() removes each name when it is looked
- * up.
+ * Removes a file with one name, to which the kernel has no reference.  Else it is
+ * emptied and stays in orphan/, so that what is left of it is counted to
+ * somebody; and if it has other names, which are not known, vfile_sweep()
+ * removes each when it is looked up.
  */
 static int vfile_purge_file(struct pool *pool, uint32_t inode,
 			    const struct inode_path *p, int fd, uint32_t nlink)
@@ -80,7 +81,7 @@ static int vfile_purge_file(struct pool *pool, uint32_t inode,
 	struct inode_rec *rec = inode_rec(pool->inodes, inode);
 	struct space before;
 
-	if (nlink == 1) {
+	if (nlink == 1 && !rec->nlookup) {
 		int err = name_unlink(pool, p->dirfd, p->path, 0);
 
 		if (err)
@@ -91,8 +92,9 @@ static int vfile_purge_file(struct pool *pool, uint32_t inode,
 	before = space_of(pool, fd);
 	vfile_unlist(pool, inode);
 	vrange_drop_all(pool, inode);
-	rec->flags |= INODE_PURGED;
+	pool->volatiles->nr_files -= !!(rec->flags & INODE_VOLATILE);
 	pool->volatiles->nr_purged++;
+	rec->flags = (rec->flags & ~INODE_VOLATILE) | INODE_PURGED;
 	if (!(rec->flags & INODE_ORPHAN))
 		vfile_to_orphan(pool, inode, p->dirfd, p->path);
 	if (ftruncate(fd, 0) < 0)
