@@ -5,7 +5,10 @@
 load helpers
 load boxes
 
-teardown() { clean_up; }
+teardown() {
+	core_pattern_back
+	clean_up
+}
 
 # where: a mount point that poolfs was not asked to use yet; noted.
 where() {
@@ -121,7 +124,8 @@ holds_little() {
 		is $none "$(of "$pid" CapInh)"
 		is $none "$(of "$pid" CapAmb)"
 		is 0077 "$(of "$pid" Umask)"
-		grep -q '^Max core file size  *0  *0 ' "/proc/$pid/limits"
+		grep -q '^Max core file size  *[01]  *[01] ' "/proc/$pid/limits"
+		has_root && is 00000000 "$(<"/proc/$pid/coredump_filter")"
 		# what makes the files of /proc root's: it cannot be traced
 		is 0 "$(stat -c %u "/proc/$pid/status")"
 		if has_root; then
@@ -235,6 +239,61 @@ leaves_no_core() {
 	touch "$POOL_TMP/start"
 	ulimit -c unlimited
 	each_pool leaves_no_core
+}
+
+# core_program: from now on the machine gives cores to a program, which keeps
+# them in $CORES, also those of processes that have changed their user.
+core_program() {
+	CORES=$POOL_TMP/cores
+	mkdir "$CORES"
+	printf '%s\n' '#!/bin/sh' "exec cat >$CORES/\$1" >"$POOL_TMP/core"
+	chmod 755 "$POOL_TMP/core"
+	WAS=("$(</proc/sys/kernel/core_pattern)"
+		"$(</proc/sys/fs/suid_dumpable)")
+	echo "|$POOL_TMP/core %p" >/proc/sys/kernel/core_pattern &&
+		echo 2 >/proc/sys/fs/suid_dumpable
+}
+
+core_pattern_back() {
+	[[ ${WAS[*]:-} ]] || return 0
+	echo "${WAS[0]}" >/proc/sys/kernel/core_pattern
+	echo "${WAS[1]}" >/proc/sys/fs/suid_dumpable
+	WAS=()
+}
+
+# bats test_tags=alone
+@test "a program that takes cores is given none of a worker" {
+	need fuse root
+	linux_has 6 9 || skip_or_fail "no restarts"
+	local mode
+	tmp
+	core_program 2>/dev/null || skip_or_fail "no core_pattern"
+	ulimit -S -c 0
+	bash -c 'kill -TRAP $$' || true
+	wait_until 2 eval '[[ $(ls "$CORES") ]]' ||
+		skip_or_fail "the kernel's programs run elsewhere"
+	rm "$CORES"/*
+	for mode in $MODES; do
+		pool_start --mode="$mode" -o allow_other,mode=1777
+		# the worker takes the user's credentials for that
+		as_user timeout 60 touch "$POOL/theirs"
+		WORKER=$(pool_pid worker)
+		kill -TRAP "$WORKER"
+		wait_until 10 restarted
+		[[ ! -e $CORES/$WORKER ]]
+		pool_stop
+	done
+	# with a hard limit that is lower it may be given one, without memory
+	ulimit -H -c 0
+	pool_start -o allow_other,mode=1777
+	as_user timeout 60 touch "$POOL/theirs"
+	mkdir "$POOL/box/a"
+	"$TOOLS/sendtx" --text a-very-secret-text "$POOL/box/a/send"
+	WORKER=$(pool_pid worker)
+	kill -TRAP "$WORKER"
+	wait_until 10 restarted
+	fails grep -qs secret "$CORES/$WORKER"
+	pool_stop
 }
 
 # inherits_nothing: with descriptor 9 a locked file, 8 a FIFO, at start.

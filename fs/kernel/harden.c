@@ -43,16 +43,35 @@ static void harden_oom_score(void)
 	fclose(f);
 }
 
+/*
+ * A core file would have everybody's content in it.  A limit of 0 is one for
+ * files: a program that takes them (a pipe in core_pattern) is given all of it
+ * then, but nothing at 1, which is too little for a file.  See core(5).  And
+ * PR_SET_DUMPABLE lasts until the worker takes a user's credentials: it is
+ * fs.suid_dumpable then.  Where a core is taken all the same, by a socket, there
+ * is no memory in it.
+ */
+static void harden_core(void)
+{
+	const struct rlimit little = { 1, 1 }, none = { 0, 0 };
+	FILE *f = fopen("/proc/self/coredump_filter", "we");
+
+	/* Not above a hard limit of 0. */
+	if (setrlimit(RLIMIT_CORE, &little) < 0)
+		setrlimit(RLIMIT_CORE, &none);
+	if (f) {
+		fputs("0\n", f);
+		fclose(f);
+	}
+}
+
 void harden_process(void)
 {
-	const struct rlimit none = { 0, 0 };
-
 	harden_files();
 	/* It would keep a file system from being unmounted. */
 	if (chdir("/") < 0)
 		perror("poolfs: cannot leave the directory");
-	/* It would have everybody's content in it. */
-	setrlimit(RLIMIT_CORE, &none);
+	harden_core();
 	harden_oom_score();
 	prctl(PR_SET_DUMPABLE, 0);
 }
