@@ -174,8 +174,15 @@ void notify_file_purged(struct worker *w, uint32_t ino, uint32_t parent,
 					    .name = strdup(name),
 					    .more = more } };
 
-	if (job.file.name && notify_add(w, &job))
+	if (!job.file.name)
+		return;
+	if (ino)
+		inode_hold(w->pool, ino, true);
+	if (notify_add(w, &job)) {
 		free(job.file.name);
+		if (ino)
+			inode_hold(w->pool, ino, false);
+	}
 }
 
 void notify_range_purged(struct worker *w, uint32_t ino, uint64_t off,

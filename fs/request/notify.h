@@ -170,6 +170,7 @@ int notify_box_blocking(struct worker *w, struct box *box, uint32_t slot,
 /**
  * notify_file_purged - the kernel must forget a file.  Without memory for the
  * job it hears ESTALE when it next asks for the file, and looks it up again.
+ * Lock 1 held.
  * @ino: 0: the kernel does not know it.
  * @parent, @name: one of its names; 0 and "": not known.
  * @more: it may have had other names, in any directory.

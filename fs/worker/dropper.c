@@ -80,12 +80,13 @@ void drop_pages(struct dropper *d, uint64_t ino, uint64_t off, uint64_t len)
 	call_end(d);
 }
 
-void drop_name(struct dropper *d, uint64_t parent, const char *name)
+void drop_name(struct dropper *d, uint64_t parent, uint64_t ino,
+	       const char *name)
 {
 	if (!call_begin(d, parent))
 		return;
-	fuse_lowlevel_notify_inval_entry(d->q->worker->se, parent, name,
-					 strlen(name));
+	fuse_lowlevel_notify_delete(d->q->worker->se, parent, ino, name,
+				    strlen(name));
 	call_end(d);
 }
 
@@ -123,6 +124,7 @@ static bool turn_give_up(struct notify_queue *q, struct notify_job *left)
 	struct notify_job *job = d->job;
 	bool waited_for = job->kind == NOTIFY_BOX ||
 			  job->kind == NOTIFY_RANGE ||
+			  (job->kind == NOTIFY_FILE && job->file.ino) ||
 			  job->kind == NOTIFY_BOX_BLOCKING ||
 			  job->kind == NOTIFY_LISTINGS;
 

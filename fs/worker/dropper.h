@@ -41,7 +41,11 @@ struct notify_queue *dropper_queue(const struct dropper *d);
  */
 void drop_pages(struct dropper *d, uint64_t ino, uint64_t off, uint64_t len);
 
-/** drop_name - the kernel must look @name in @parent up again. */
-void drop_name(struct dropper *d, uint64_t parent, const char *name);
+/**
+ * drop_name - @name in @parent is gone, and so is @ino, which it led to.  Who
+ * watches that inode with inotify hears of it.
+ */
+void drop_name(struct dropper *d, uint64_t parent, uint64_t ino,
+	       const char *name);
 
 #endif

@@ -81,6 +81,9 @@ void notifier_finish(struct worker *w, const struct notify_job *job)
 	case NOTIFY_RANGE:
 		notifier_run_waiters(w);
 		break;
+	case NOTIFY_FILE:
+		notify_unused_names(w, job->file.ino);
+		break;
 	case NOTIFY_LISTINGS:
 		notify_first(&w->notify.names, job);
 		break;
@@ -105,10 +108,14 @@ static void finish(struct worker *w, struct dropper *d, struct notify_job *job)
 /* --- names and listings --- */
 
 /*
- * The kernel is told one of the names.  Where it does not know how to prune the
- * others, it looks them up again when it finds them stale.  What waits for
- * nothing comes first: with new attributes of the directory the kernel finds
- * that its listing is old.
+ * The kernel is told one of the names, and so who watches the file; only then is
+ * it told to prune the others, which would prune that one, too.  Where it does
+ * not know how to prune, it looks them up again when it finds them stale.  With
+ * new attributes of the directory, which wait for nothing, the kernel finds that
+ * its listing is old.
+ *
+ * The kernel ends the file that the name leads to if it has this number, so the
+ * number is held meanwhile.
  */
 static void notifier_file(struct worker *w, struct dropper *d,
 			  struct notify_job *job)
@@ -119,13 +126,17 @@ static void notifier_file(struct worker *w, struct dropper *d,
 		notify_attributes(w, ino);
 	if (parent)
 		notify_attributes(w, parent);
-	if (ino)
-		notify_unused_names(w, ino);
 	if (parent)
 		drop_pages(d, parent, 0, 0);
 	/* Waits for a request that changes the directory now. */
 	if (ino && parent)
-		drop_name(d, parent, job->file.name);
+		drop_name(d, parent, ino, job->file.name);
+	if (ino) {
+		finish(w, d, job);
+		pool_lock(w->pool);
+		inode_hold(w->pool, ino, false);
+		pool_unlock(w->pool);
+	}
 	if (job->file.more)
 		notify_all_listings(w, false);
 	free(job->file.name);

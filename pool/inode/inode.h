@@ -48,6 +48,12 @@ struct pool;
 /** inode_forget - drop @n of the references that lookups have taken. */
 void inode_forget(struct pool *pool, uint32_t inode, uint64_t n);
 
+/**
+ * inode_hold - @hold: the number of @inode, which is referred to, goes to no
+ * other file until it is let go.  There is one who does that.
+ */
+void inode_hold(struct pool *pool, uint32_t inode, bool hold);
+
 /** inode_lookups - references that lookups have taken; 0 for no such inode. */
 uint64_t inode_lookups(struct pool *pool, uint32_t inode);
 

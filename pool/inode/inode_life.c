@@ -2,8 +2,8 @@
 /*
  * The life of an inode: its references, and its end.
  *
- * References are lookups of the kernel (nlookup), open files (opens) and
- * children.
+ * References are lookups of the kernel (nlookup), open files (opens), children
+ * and, in memory only, inode_hold().
  *
  * States: LIVE -> DEAD or ORPHAN, when its file is removed; -> FREE, when there is
  * no reference either; LIVE -> FREE for want of room.
@@ -44,7 +44,7 @@ static bool is_referenced(struct inode_table *t, uint32_t inode)
 	const struct inode_rec *rec = inode_rec(t, inode);
 
 	return inode == INODE_ROOT || rec->nlookup || rec->opens ||
-	       inode_mem(t, inode)->children;
+	       inode_mem(t, inode)->children || inode_mem(t, inode)->held;
 }
 
 /* Return: its parent, 0: none. */
@@ -132,6 +132,13 @@ void inode_set_dead(struct pool *pool, uint32_t inode)
 	 */
 	inode_rec(pool->inodes, inode)->flags = INODE_DEAD;
 	inode_free_unused(pool, inode);
+}
+
+void inode_hold(struct pool *pool, uint32_t inode, bool hold)
+{
+	inode_mem(pool->inodes, inode)->held = hold;
+	if (!hold)
+		inode_free_unused(pool, inode);
 }
 
 uint64_t inode_lookups(struct pool *pool, uint32_t inode)

@@ -82,7 +82,8 @@ struct inode {
 	bool no_capability; /* it has no security.capability, for sure */
 	/* Of a volatile file that is not open: see pool/volatile/. */
 	bool listed; /* on the LRU of files */
-	bool idle; /* not mapped either, when last checked */
+	bool idle : 1; /* not mapped either, when last checked */
+	bool held : 1; /* inode_hold() */
 	struct extent_link link;
 	uint32_t pages; /* memory, when last measured */
 	uint32_t nr_ranges; /* unpinned or purged */
