@@ -12,7 +12,6 @@
 #define KEEPER CAPABILITY_KEEPER
 #define WORKER CAPABILITY_WORKER
 #define WATCHER CAPABILITY_WATCHER
-#define SET_IDS "files that users make belong to root"
 
 /* All that is ever held. */
 static const struct {
@@ -31,8 +30,10 @@ static const struct {
 	  "modes, times and attributes of users' files cannot be set" },
 	{ CAP_CHOWN, "CHOWN", WORKER, "chown fails" },
 	{ CAP_FSETID, "FSETID", WORKER, "set-group-ID bits get lost" },
-	{ CAP_SETUID, "SETUID", WORKER, SET_IDS },
-	{ CAP_SETGID, "SETGID", WORKER, SET_IDS "'s group" },
+	{ CAP_SETUID, "SETUID", WORKER,
+	  "files that users make belong to root, and fail to open (EACCES)" },
+	{ CAP_SETGID, "SETGID", WORKER,
+	  "files that users make belong to root's group" },
 	{ CAP_MKNOD, "MKNOD", WORKER, "no device files can be made" },
 	{ CAP_SETFCAP, "SETFCAP", WORKER,
 	  "files cannot be given capabilities" },

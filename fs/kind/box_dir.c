@@ -144,9 +144,9 @@ int box_inode_setattr(struct call *c, const struct stat *st, int to_set)
 		if (err)
 			return err;
 	}
-	/* The job waits for the lock, and for this. */
-	box_setattr(c->w->pool, &c->op, box, inode, &attr);
-	return inode == BOX_TX || inode == BOX_SEND ? REPLY_LATER : 0;
+	err = box_setattr(c->w->pool, &c->op, box, inode, &attr);
+	/* The job waits for the lock, and for this; of these it does not fail. */
+	return inode == BOX_TX || inode == BOX_SEND ? REPLY_LATER : err;
 }
 
 static size_t tx_followers(struct worker *w, struct box *box, uint64_t *next,

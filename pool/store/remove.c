@@ -38,7 +38,7 @@ static int enter(int dirfd, const char *name)
 	if (!S_ISDIR(st.st_mode))
 		return -ENOTDIR;
 	if ((st.st_mode & 0700) != 0700)
-		fchmodat(dirfd, name, 0700, 0);
+		fchmodat(dirfd, name, 0700, AT_SYMLINK_NOFOLLOW);
 	return 0;
 }
 

@@ -86,10 +86,15 @@ static void open_commit(struct pool *pool, const struct op *op, uint32_t inode)
 	pool_fit_limit(pool);
 }
 
+/* Can the client write without a request to us? */
+static bool open_writes_past(int32_t backing, int flags)
+{
+	return backing > 0 && (flags & O_ACCMODE) != O_RDONLY;
+}
+
 bool open_is_setid(int32_t backing, int flags, mode_t mode)
 {
-	return backing > 0 && (flags & O_ACCMODE) != O_RDONLY &&
-	       mode & (S_ISUID | S_ISGID);
+	return open_writes_past(backing, flags) && mode & (S_ISUID | S_ISGID);
 }
 
 static void open_tell(struct pool *pool, uint32_t inode, int flags,
@@ -99,7 +104,7 @@ static void open_tell(struct pool *pool, uint32_t inode, int flags,
 	struct statx stx;
 
 	*out = (struct tree_opened){ .inode = inode, .backing = backing };
-	if (open_is_setid(backing, flags, S_ISUID) &&
+	if (open_writes_past(backing, flags) &&
 	    inode_stat(pool, inode, &stx) == 0)
 		out->setid = open_is_setid(backing, flags, stx.stx_mode);
 }
