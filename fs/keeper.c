@@ -41,9 +41,48 @@ struct keeper {
 	struct store store;
 	struct supervisor supervisor;
 	struct fuse_session *mount;
-	uint64_t mount_id; /* see mount_id() */
 	int ready_fd;
 };
+
+/*
+ * What was left has the connection open, so it does not end with us.  Somebody
+ * may still use the file system, which has no mount any more: without an answer
+ * they would wait for ever.
+ */
+static void keeper_end_connection(int fd, int abort_fd)
+{
+	if (mount_is_alive(fd) &&
+	    (abort_fd < 0 || write(abort_fd, "1", 1) < 0 || mount_is_alive(fd)))
+		refuse_in_background(fd);
+	if (abort_fd >= 0)
+		close(abort_fd);
+	close(fd);
+}
+
+/* libfuse does not unmount a file system that umount -f has aborted. */
+static void keeper_unmount(struct keeper *k)
+{
+	const char *dir = k->options->mountpoint;
+	int fd = -1, abort_fd = -1;
+	struct statfs sfs;
+
+	if (k->supervisor.left) {
+		fd = fcntl(fuse_session_fd(k->mount), F_DUPFD_CLOEXEC, 3);
+		abort_fd = mount_abort_open(k->shared->device);
+	}
+	mount_end(k->mount, dir, k->shared->device);
+	fuse_session_destroy(k->mount);
+	if (fd >= 0)
+		keeper_end_connection(fd, abort_fd);
+	/* Another file system may be mounted there by now: do not access it, or
+	 * it could not be unmounted meanwhile. */
+	if (mount_was_removed(k->shared->mount_id))
+		return;
+	/* Our descriptors are closed, so this does not wait for us, and it is
+	 * not answered from the kernel's cache. */
+	if (statfs(dir, &sfs) < 0 && errno == ENOTCONN)
+		umount2(dir, MNT_DETACH | UMOUNT_NOFOLLOW);
+}
 
 static int keeper_mount(struct keeper *k)
 {
@@ -73,10 +112,15 @@ static int keeper_mount(struct keeper *k)
 		k->mount = NULL;
 		return -EIO;
 	}
+	err = mount_flags_finish(k->options->mountpoint, &k->options->flags);
+	if (err)
+		say("-o strictatime, nodiratime: %s", strerror(-err));
 	k->shared->device = mount_device(k->options->mountpoint);
-	k->mount_id = mount_id(k->options->mountpoint);
+	k->shared->mount_id = mount_id(k->options->mountpoint);
 	k->shared->mounted_ns = clock_ns();
-	return 0;
+	if (err)
+		keeper_unmount(k);
+	return err;
 }
 
 static void keeper_silence(int fd)
@@ -160,6 +204,9 @@ static int keeper_prepare(struct keeper *k)
 		err = adopt_store(&k->store, k->options->repair);
 	if (err)
 		store_close(&k->store);
+	k->shared->size = k->options->size;
+	k->shared->inodes = k->store.inodes;
+	k->shared->inodes_exact = k->store.inodes_exact;
 	return err;
 }
 
@@ -184,46 +231,6 @@ static void keeper_detach(struct keeper *k)
 	keeper_silence(0);
 	keeper_silence(1);
 	k->ready_fd = fds[1];
-}
-
-/*
- * What was left has the connection open, so it does not end with us.  Somebody
- * may still use the file system, which has no mount any more: without an answer
- * they would wait for ever.
- */
-static void keeper_end_connection(int fd, int abort_fd)
-{
-	if (mount_is_alive(fd) &&
-	    (abort_fd < 0 || write(abort_fd, "1", 1) < 0 || mount_is_alive(fd)))
-		refuse_in_background(fd);
-	if (abort_fd >= 0)
-		close(abort_fd);
-	close(fd);
-}
-
-/* libfuse does not unmount a file system that umount -f has aborted. */
-static void keeper_unmount(struct keeper *k)
-{
-	const char *dir = k->options->mountpoint;
-	int fd = -1, abort_fd = -1;
-	struct statfs sfs;
-
-	if (k->supervisor.left) {
-		fd = fcntl(fuse_session_fd(k->mount), F_DUPFD_CLOEXEC, 3);
-		abort_fd = mount_abort_open(k->shared->device);
-	}
-	mount_end(k->mount, dir, k->shared->device);
-	fuse_session_destroy(k->mount);
-	if (fd >= 0)
-		keeper_end_connection(fd, abort_fd);
-	/* Another file system may be mounted there by now: do not access it, or
-	 * it could not be unmounted meanwhile. */
-	if (mount_was_removed(k->mount_id))
-		return;
-	/* Our descriptors are closed, so this does not wait for us, and it is
-	 * not answered from the kernel's cache. */
-	if (statfs(dir, &sfs) < 0 && errno == ENOTCONN)
-		umount2(dir, MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 
 /*

@@ -2,6 +2,7 @@
 /* poolfs: a memory pool that you mount. */
 #include "fs/keeper.h"
 #include "fs/options.h"
+#include "fs/remount.h"
 
 int main(int argc, char **argv)
 {
@@ -9,7 +10,8 @@ int main(int argc, char **argv)
 	int status = options_parse(&options, argc, argv);
 
 	if (status < 0)
-		status = keeper_run(&options);
+		status = options.remount ? remount_run(&options)
+					 : keeper_run(&options);
 	options_release(&options);
 	return status;
 }

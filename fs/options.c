@@ -35,7 +35,9 @@ static const char usage_text[] =
 	"       user_quota=N    percent that a user may have of boxes, open\n"
 	"                       files and whatever else is limited (25)\n"
 	"       store=, mode=, psi=, min-free=  as the options below\n"
-	"       and what mount(8) knows (ro is refused: nobody could send)\n"
+	"       remount         change size=, nr_inodes=, mode=, user_quota=,\n"
+	"                       min-free= or flags of a pool that is mounted\n"
+	"       and what mount(8) knows: ro, noatime...\n"
 	"  --store DIR          keep everything in DIR, and adopt what is there\n"
 	"  --repair             drop what is wrong in DIR, and say what that is\n"
 	"  --mode=MODE          passthrough, cached, or auto: the first that\n"
@@ -145,7 +147,7 @@ static bool option_is_for_mount(const char *name)
 	static const char *const names[] = { "defaults", "auto",   "noauto",
 					     "user",	 "nouser", "users",
 					     "owner",	 "group",  "nofail",
-					     "_netdev",	 "rw",	   NULL };
+					     "_netdev",	 NULL };
 
 	for (int i = 0; names[i]; i++)
 		if (!strcmp(name, names[i]))
@@ -155,44 +157,55 @@ static bool option_is_for_mount(const char *name)
 
 static bool option_is_for_kernel(const char *name)
 {
-	static const char *const names[] = {
-		"allow_other", "dev",	   "nodev",	 "suid",
-		"nosuid",      "exec",	   "noexec",	 "atime",
-		"noatime",     "diratime", "nodiratime", "relatime",
-		"norelatime",  "sync",	   "async",	 "dirsync",
-		"strictatime", NULL
-	};
-
-	for (int i = 0; names[i]; i++)
-		if (!strcmp(name, names[i]))
-			return true;
-	return !strncmp(name, "context=", 8) ||
+	return !strcmp(name, "allow_other") || !strncmp(name, "context=", 8) ||
 	       !strncmp(name, "fscontext=", 10) ||
 	       !strncmp(name, "rootcontext=", 12) ||
 	       !strncmp(name, "defcontext=", 11);
 }
 
-static int kernel_option(struct options *o, const char *name)
+/* What the kernel shows of each FUSE mount, and mount(8) gives again for another
+ * remount. */
+static bool option_is_shown(const char *name)
+{
+	static const char *const names[] = {
+		"user_id=",  "group_id=", "rootmode=", "default_permissions",
+		"max_read=", "blksize=",  NULL
+	};
+
+	for (int i = 0; names[i]; i++)
+		if (!strncmp(name, names[i], strlen(names[i])))
+			return true;
+	return false;
+}
+
+static int append_option(char **list, const char *item)
 {
 	char *all;
 
-	if (asprintf(&all, "%s,%s", o->kernel, name) < 0)
+	if (asprintf(&all, "%s%s%s", *list ? *list : "", *list ? "," : "",
+		     item) < 0)
 		return complain("out of memory");
-	free(o->kernel);
-	o->kernel = all;
+	free(*list);
+	*list = all;
 	return -1;
 }
 
-static int limit_option(struct options *o, const char *item)
+/* libfuse takes a comma in a value, as in a context of SELinux, for the end of
+ * the option. */
+static int kernel_option(struct options *o, const char *name)
 {
-	char *all;
+	char *escaped = malloc(2 * strlen(name) + 1), *to = escaped;
+	int status;
 
-	if (asprintf(&all, "%s%s%s", o->limits ? o->limits : "",
-		     o->limits ? "," : "", item) < 0)
+	if (!escaped)
 		return complain("out of memory");
-	free(o->limits);
-	o->limits = all;
-	return -1;
+	for (; *name; *to++ = *name++)
+		if (*name == ',' || *name == '\\')
+			*to++ = '\\';
+	*to = 0;
+	status = append_option(&o->kernel, escaped);
+	free(escaped);
+	return status;
 }
 
 /* Limits that tmpfs has of its own. */
@@ -231,13 +244,24 @@ static int parse_percent(const char *name, const char *value, uint32_t *out)
 static int parse_one(struct options *o, char *item)
 {
 	char *value = strchr(item, '=');
+	bool libfuse;
 
 	if (option_is_for_mount(item))
 		return -1;
+	if (mount_flag(item, &o->flags, &libfuse))
+		return libfuse ? kernel_option(o, item) : -1;
 	if (option_is_for_kernel(item))
 		return kernel_option(o, item);
 	if (!strcmp(item, "export")) {
 		o->export = true;
+		return -1;
+	}
+	if (option_is_shown(item)) {
+		o->shown = item;
+		return -1;
+	}
+	if (!strcmp(item, "remount")) {
+		o->remount = true;
 		return -1;
 	}
 	if (!strcmp(item, "acl") || !strcmp(item, "noacl")) {
@@ -249,10 +273,7 @@ static int parse_one(struct options *o, char *item)
 		return -1;
 	}
 	if (option_is_limit(item))
-		return limit_option(o, item);
-	if (!strcmp(item, "ro"))
-		return complain("-o ro: a pool that cannot be written has no "
-				"use; leave it out");
+		return append_option(&o->limits, item);
 	if (!value)
 		return complain("-o %s: no such option", item);
 	*value++ = 0;
@@ -280,14 +301,32 @@ static int parse_one(struct options *o, char *item)
 	return complain("-o %s=%s: no such option", item, value);
 }
 
+/* The next of a list of options: a comma between quotes ends none. */
+static char *next_option(char **list)
+{
+	char *item = *list, *at;
+	bool quoted = false;
+
+	for (at = item; at && *at && (quoted || *at != ','); at++)
+		quoted ^= *at == '"';
+	*list = at && *at ? at + 1 : NULL;
+	if (at)
+		*at = 0;
+	return item;
+}
+
 static int parse_list(struct options *o, char *list)
 {
 	char *item;
 	int status = -1;
 
-	while (status < 0 && (item = strsep(&list, ",")))
-		if (*item)
+	while (status < 0 && (item = next_option(&list))) {
+		if (!*item)
+			continue;
+		status = append_option(&o->given, item);
+		if (status < 0)
 			status = parse_one(o, item);
+	}
 	return status;
 }
 
@@ -325,7 +364,8 @@ static int parse_places(struct options *o, int argc, char **argv)
 	if (argc > 2)
 		return complain("%s: one mount point is enough", argv[2]);
 	o->source = strdup(argc == 2 ? argv[0] : "poolfs");
-	remove_dead_mount(argv[argc - 1]);
+	if (!o->remount)
+		remove_dead_mount(argv[argc - 1]);
 	o->mountpoint = realpath(argv[argc - 1], NULL);
 	if (!o->mountpoint) {
 		fprintf(stderr, "poolfs: %s: %s\n", argv[argc - 1],
@@ -347,13 +387,12 @@ static int parse_places(struct options *o, int argc, char **argv)
  */
 static int choose_size(struct options *o)
 {
-	bool given = o->size != SIZE_NOT_GIVEN;
-
-	if (!given)
+	o->size_given = o->size != SIZE_NOT_GIVEN;
+	if (!o->size_given)
 		o->size = machine_memory() / 2;
-	if (o->size < (1u << 20))
+	if (o->size < SIZE_LEAST)
 		return complain("size=: at least 1M");
-	if (!given || !o->store)
+	if (!o->size_given || !o->store || o->remount)
 		return -1;
 	if (o->mode == MODE_PASSTHROUGH)
 		return complain("size= with --store: passthrough writes plain "
@@ -427,6 +466,8 @@ int options_parse(struct options *o, int argc, char **argv)
 		status = parse_option(o, c, optarg);
 	if (status < 0 && o->repair && !o->store)
 		status = complain("--repair: of which --store?");
+	if (status < 0 && o->shown && !o->remount)
+		status = complain("-o %s: no such option", o->shown);
 	if (status < 0)
 		status = choose_size(o);
 	if (status < 0)
@@ -439,6 +480,7 @@ void options_release(struct options *o)
 	free(o->mountpoint);
 	free(o->source);
 	free(o->kernel);
+	free(o->given);
 	free(o->store);
 	free(o->limits);
 	for (int i = 0; i < o->nr_psi; i++)

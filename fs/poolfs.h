@@ -46,4 +46,10 @@ struct poolfs_range {
 #define POOLFS_IS_UNPINNED 1
 #define POOLFS_IS_PURGED 2
 
+/* On .pool/config, for its owner: as writing it, on a read-only mount, too. */
+struct poolfs_config {
+	char json[2048];
+};
+#define POOLFS_IOC_CONFIG _IOW('P', 4, struct poolfs_config)
+
 #endif

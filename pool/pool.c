@@ -85,6 +85,8 @@ struct pool *pool_new(const struct pool_options *opts)
 	pool->leases = opts->leases;
 	pool->count_files = opts->count_files;
 	pool->count_names = opts->count_names;
+	pool->noatime = opts->noatime;
+	pool->nodiratime = opts->nodiratime;
 	pool->page_size = sysconf(_SC_PAGESIZE);
 	return pool;
 }
@@ -123,17 +125,23 @@ bool pool_could_free(struct pool *pool, uint64_t bytes)
 	       pool_reclaimable(pool, true) >= pages;
 }
 
+uint64_t pool_content(struct pool *pool)
+{
+	struct lru_stat ls;
+	uint64_t held;
+
+	if (!pool_held(pool, &held))
+		return held;
+	lru_stat(pool->lru, &ls);
+	return space_used(pool) + (ls.used + ls.available) * pool->page_size;
+}
+
 /* See struct pool. */
 static int64_t pool_fits(struct pool *pool, bool look)
 {
-	uint64_t spare = pool_reclaimable(pool, look), held;
-	struct lru_stat ls;
+	uint64_t spare = pool_reclaimable(pool, look);
+	uint64_t held = pool_content(pool);
 
-	if (pool_held(pool, &held)) {
-		lru_stat(pool->lru, &ls);
-		held = space_used(pool) +
-		       (ls.used + ls.available) * pool->page_size;
-	}
 	if (spare > held / pool->page_size)
 		return pool->size;
 	return (int64_t)pool->size - (int64_t)held +
@@ -223,15 +231,8 @@ uint64_t pool_excess(struct pool *pool)
 
 void pool_space(struct pool *pool, struct pool_space *out)
 {
-	struct lru_stat ls;
-
-	out->limit = pool->limit;
-	if (pool_held(pool, &out->content)) {
-		lru_stat(pool->lru, &ls);
-		out->content = space_used(pool) +
-			       (ls.used + ls.available) * pool->page_size;
-		out->limit = pool->size;
-	}
+	out->content = pool_content(pool);
+	out->limit = pool->store->detached ? pool->limit : pool->size;
 	out->records = store_tables_bytes(pool->store);
 }
 

@@ -43,6 +43,11 @@ struct pool_options {
 	 * store with a limit (store.inodes).
 	 */
 	bool count_names;
+	/*
+	 * What clients read is no access, of directories or of anything.  Only
+	 * for a store in a directory: the mount of one that is detached says it.
+	 */
+	bool noatime, nodiratime;
 	bool fresh; /* first worker of this mount: no open files yet */
 	const struct pool_ops *ops;
 	void *arg; /* of @ops */
@@ -90,6 +95,23 @@ struct pool_space {
 	uint64_t records;
 };
 void pool_space(struct pool *pool, struct pool_space *out);
+
+/**
+ * pool_resize - @size bytes are the most that may be in use from now on.  What is
+ * Available and no longer has room is reclaimed first.
+ * Return: 0; -EBUSY: more is in use; -EOPNOTSUPP: clients write past the pool
+ * into a directory; or -errno of the system calls.  On failure the size is what
+ * it was.
+ */
+int pool_resize(struct pool *pool, uint64_t size);
+
+/**
+ * pool_limit_inodes - users may have @nr files from now on; volatile ones that
+ * are too many are purged first.
+ * Return: 0; -EBUSY: more are in use; -EOPNOTSUPP: there is no such limit; or
+ * -errno of the system calls.
+ */
+int pool_limit_inodes(struct pool *pool, uint64_t nr);
 
 struct pool_stat {
 	uint64_t size; /* bytes */

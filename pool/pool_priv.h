@@ -12,4 +12,7 @@ int pool_open_tables(struct pool *pool);
 /* After that: finishes what the journal has.  @forget: as journal_open(). */
 int pool_open_journal(struct pool *pool, bool forget);
 
+/** pool_content - bytes that users have written, Available or not. */
+uint64_t pool_content(struct pool *pool);
+
 #endif

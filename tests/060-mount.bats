@@ -158,7 +158,7 @@ waiters_ended() {
 	refused "mode=fast" --mode=fast "$POOL"
 	refused "mode=fast" -o mode=fast "$POOL"
 	refused "min-free" --min-free=lots "$POOL"
-	refused "-o ro" -o ro "$POOL"
+	refused "user_id=0" -o user_id=0 "$POOL"
 	refused "'--store'" "$POOL" --store
 	refused "store" --store= "$POOL"
 	refused "store" -o store= "$POOL"
@@ -323,6 +323,29 @@ inside() {
 			>"$POOL_TMP/out" 2>&1 || status=$?
 		[ "$status" != 0 ]
 		grep "bogus: no such option" "$POOL_TMP/out"
+	'
+}
+
+# shellcheck disable=SC2016
+@test "mount -o remount, as mount(8) has it done" {
+	inside '
+		timeout 60 mount -t fuse.poolfs -o size=64M mypool "$POOL"
+		wait_until 10 pool_answers "$POOL"
+		timeout 60 mount -o remount,size=32M,noexec,mode=0700 "$POOL"
+		[ "$(json size "$POOL/.pool/config")" = $((32 << 20)) ]
+		[ "$(stat -c %a "$POOL")" = 700 ]
+		findmnt -no OPTIONS "$POOL" | grep noexec
+		timeout 60 mount -o remount,ro "$POOL"
+		fails touch "$POOL/f"
+		[ "$(json size "$POOL/.pool/config")" = $((32 << 20)) ]
+		timeout 60 mount -o remount,rw,size=40M "$POOL"
+		touch "$POOL/f"
+		[ "$(json size "$POOL/.pool/config")" = $((40 << 20)) ]
+		findmnt -no OPTIONS "$POOL" | grep noexec
+		echo "mypool $POOL fuse.poolfs defaults,noauto,size=48M 0 0" \
+			>"$POOL_TMP/fstab"
+		timeout 60 mount -T "$POOL_TMP/fstab" -o remount "$POOL"
+		[ "$(json size "$POOL/.pool/config")" = $((48 << 20)) ]
 	'
 }
 

@@ -253,7 +253,7 @@ open_metrics() {
 		MONITOR=machine
 		pool_start --mode="$mode"
 		[ "$(config | jq -c keys)" = \
-			'["box_size","floor","full_stall_us","min_free","sender_quota","some_stall_us","user_quota","window_us"]' ]
+			'["box_size","floor","full_stall_us","min_free","mode","nr_inodes","sender_quota","size","some_stall_us","user_quota","window_us"]' ]
 		echo '{"box_size": 65536}' >"$POOL/.pool/config"
 		mkdir "$POOL/box/a"
 		[ "$(stat -c %s "$POOL/box/a/data")" = 65536 ]

@@ -63,7 +63,7 @@ static const char *stats_files_counted_by(struct worker *w)
 
 static json_t *stats_store(struct worker *w)
 {
-	uint64_t size = w->options->size, limit, left;
+	uint64_t size = w->shared->size, limit, left;
 	struct pool_space s;
 	json_t *j;
 
@@ -204,9 +204,10 @@ static char *render_stats(struct worker *w, uid_t uid)
 
 	pool_stat(w->pool, &ps);
 	return render_json(json_pack(
-		"{s:s,s:s,s:i,s:i,s:i,s:f,s:I,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:o,s:I,"
+		"{s:s,s:s,s:s,s:i,s:i,s:i,s:f,s:I,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:o,s:I,"
 		"s:I,s:o,s:o,s:o,s:o,s:I}",
-		"version", POOLFS_VERSION, "mode", mode_name(w->mode), "keeper",
+		"version", POOLFS_VERSION, "mode", mode_name(w->mode),
+		"options", w->options->given ? w->options->given : "", "keeper",
 		(int)sh->keeper, "worker", (int)getpid(), "restarts",
 		(int)sh->restarts, "uptime", worker_uptime(w), "size",
 		(json_int_t)ps.size, "store", stats_store(w), "pages",

@@ -82,6 +82,12 @@ struct mount_shared {
 	pid_t keeper;
 	_Atomic int32_t last_backing; /* the newest passthrough id */
 	uint64_t device; /* of the mount: see mount_device() */
+	uint64_t mount_id; /* see mount_id(); 0: not known */
+	/* size= and nr_inodes=, of the mount or as .pool/config has changed
+	 * them; inodes: 0: no limit, or the store has none. */
+	_Atomic uint64_t size;
+	_Atomic uint64_t inodes;
+	_Atomic uint32_t inodes_exact; /* the user gave it */
 	void *buffer; /* REQUEST_BUFFER bytes, shared, too: see buffer.h */
 	struct forget_note forget;
 	struct listed_note listed;

@@ -9,17 +9,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "fs/kernel/mount_flags.h"
+
 enum io_mode {
 	MODE_AUTO,
 	MODE_PASSTHROUGH,
 	MODE_CACHED
 };
 #define PSI_PATHS_MAX 16
+#define SIZE_LEAST (1u << 20) /* of a pool, in bytes */
 
 struct options {
 	char *mountpoint; /* absolute */
 	char *source; /* what df and mount show */
 	char *kernel; /* comma-separated, for mount(2) and fusermount3 */
+	struct mount_flags flags; /* the same, as far as they are flags */
+	char *given; /* all of -o, to be shown */
+	bool remount; /* change the mount that there is */
+	const char *shown; /* an option that only the kernel's lists have */
 	char *store; /* absolute, or NULL */
 	bool repair; /* drop what is wrong in it */
 	bool foreground;
@@ -28,7 +35,8 @@ struct options {
 	bool list_control; /* the root lists box and .pool */
 	bool export; /* file handles can be opened */
 	enum io_mode mode;
-	uint64_t size; /* bytes */
+	uint64_t size; /* bytes, at the mount: see mount_shared */
+	bool size_given;
 	char *limits; /* comma-separated, for the store's tmpfs; or NULL */
 	/* The root directory's, -1: as it is. */
 	int64_t root_mode, root_uid, root_gid;

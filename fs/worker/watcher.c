@@ -28,6 +28,11 @@
  * The worker itself cannot have one: the kernel forgets it when a thread takes
  * a user's credentials, as the worker does to make that user's files.
  *
+ * It also has the store's mount follow the mount of the pool in when access times
+ * are set: in passthrough mode the kernel reads the store's files, and looks at
+ * the options of the mount that these are on.  Of a remount no request tells, but
+ * the kernel wakes who polls the list of mounts.
+ *
  * The keeper hears of the end of a process when all that it had open is closed.
  * The watcher keeps open what the kernel needs long to close, so that nobody
  * waits for that.
@@ -45,6 +50,7 @@
 
 #include "fs/kernel/capability.h"
 #include "fs/kernel/mount.h"
+#include "fs/kernel/mount_flags.h"
 #include "fs/worker/worker_priv.h"
 #include "pool/store/store.h"
 
@@ -58,6 +64,8 @@ enum {
 	KEEPER,
 	WORKER,
 	WORKER_ENDED,
+	MOUNTS,
+	STORE, /* its mount, if it is detached */
 	NR_FDS
 };
 
@@ -121,29 +129,44 @@ static void close_all_but(unsigned int from, const int *kept, int nr)
 	}
 }
 
+static void watcher_follow(const struct worker *w)
+{
+	static uint64_t last = UINT64_MAX;
+	uint64_t atime;
+
+	if (w->store->mountfd < 0 || mount_atime(w->shared->mount_id, &atime) ||
+	    atime == last)
+		return;
+	if (mount_set_atime(STORE, "", atime) == 0)
+		last = atime;
+}
+
 /* @ready: closed when the worker may go on and make threads. */
 static void watcher_run(struct worker *w, pid_t worker, const int *fds,
 			int ready, const int *slow, int nr)
 {
 	uint32_t restarts = w->shared->restarts;
 	struct pollfd p[] = { { .fd = KEEPER, .events = POLLIN },
-			      { .fd = WORKER_ENDED, .events = POLLIN } };
+			      { .fd = WORKER_ENDED, .events = POLLIN },
+			      { .fd = MOUNTS, .events = POLLPRI } };
 	sigset_t set;
 
 	capability_limit(CAPABILITY_WATCHER);
 	for (int i = 0; i < NR_FDS; i++)
-		dup2(fds[i], i);
+		if (dup2(fds[i], i) < 0)
+			close(i);
 	dup2(ready, NR_FDS);
 	close_all_but(NR_FDS + 1, slow, nr);
 	prctl(PR_SET_NAME, "poolfs-watcher");
 	sigfillset(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGUSR2);
+	watcher_follow(w);
 	close(NR_FDS);
 	/* The worker may have died before PR_SET_PDEATHSIG. */
 	if (getppid() == worker)
-		while (poll(p, 2, -1) <= 0)
-			;
+		while (poll(p, 3, -1) <= 0 || !(p[0].revents || p[1].revents))
+			watcher_follow(w);
 	if (p[1].revents || getppid() != worker) {
 		watcher_tell(w, worker, restarts);
 	} else {
@@ -170,21 +193,34 @@ static void watcher_close(const int *fds, int nr)
 			close(fds[i]);
 }
 
+static int watcher_open_one(struct worker *w, int i)
+{
+	sigset_t ended;
+
+	switch (i) {
+	case KEEPER:
+		return pidfd_open(w->shared->keeper, 0);
+	case WORKER:
+		return pidfd_open(getpid(), 0);
+	case MOUNTS:
+		return open("/proc/self/mounts", O_RDONLY | O_CLOEXEC);
+	case STORE:
+		return dup(w->store->mountfd);
+	default:
+		sigemptyset(&ended);
+		sigaddset(&ended, SIGUSR2);
+		return signalfd(-1, &ended, SFD_CLOEXEC);
+	}
+}
+
 /* Return: 0, with all of @fds, or -errno with none. */
 static int watcher_open(struct worker *w, int *fds)
 {
-	sigset_t ended;
 	int err = 0;
 
-	sigemptyset(&ended);
-	sigaddset(&ended, SIGUSR2);
 	for (int i = 0; i < NR_FDS && !err; i++) {
-		int fd = i == KEEPER   ? pidfd_open(w->shared->keeper, 0)
-			 : i == WORKER ? pidfd_open(getpid(), 0)
-				       : signalfd(-1, &ended, SFD_CLOEXEC);
-
-		fds[i] = watcher_fd(fd);
-		if (fds[i] < 0) {
+		fds[i] = watcher_fd(watcher_open_one(w, i));
+		if (fds[i] < 0 && (i != STORE || w->store->mountfd >= 0)) {
 			err = -errno;
 			watcher_close(fds, i);
 		}

@@ -202,6 +202,10 @@ static int worker_start(struct worker *w)
 		err = watcher_start(w, triggers,
 				    reclaimer_triggers(w->reclaimer, triggers));
 	if (!err) {
+		/* That is for the watcher. */
+		if (w->store->mountfd >= 0)
+			close(w->store->mountfd);
+		w->store->mountfd = -1;
 		worker_confine(w);
 		err = worker_start_threads(w);
 	}

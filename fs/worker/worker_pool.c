@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "fs/kind/box.h"
@@ -215,10 +216,11 @@ static void on_reclaim_event(void *arg, const struct reclaim_event *ev)
 
 int worker_open_pool(struct worker *w)
 {
-	bool cached = w->mode == MODE_CACHED;
+	bool cached = w->mode == MODE_CACHED, in_dir = !w->store->detached;
+	unsigned long flags = w->options->flags.on;
 	struct pool_options opts = {
 		.store = w->store,
-		.size = w->options->size,
+		.size = w->shared->size,
 		.owner = getuid(),
 		.nr_nodes = shrinker_nr_nodes(),
 		.leases = !cached,
@@ -226,12 +228,19 @@ int worker_open_pool(struct worker *w)
 		.count_files = cached && options_shared(w->options),
 		.count_names = options_shared(w->options) &&
 			       w->store->detached && w->store->inodes,
+		.noatime = in_dir && flags & (MS_NOATIME | MS_RDONLY),
+		.nodiratime = in_dir && flags & MS_NODIRATIME,
 		.fresh = !w->shared->opened,
 		.ops = cached ? &cached_pool_ops : &passthrough_pool_ops,
 		.arg = w,
 	};
-	int err = events_open(&w->events, w->store->dirfd, getuid(),
-			      w->shared->restarts == 0);
+	int err;
+
+	/* The store is the keeper's, which does not hear of changes. */
+	w->store->inodes = w->shared->inodes;
+	w->store->inodes_exact = w->shared->inodes_exact;
+	err = events_open(&w->events, w->store->dirfd, getuid(),
+			  w->shared->restarts == 0);
 
 	if (!err)
 		err = pool_open(&opts, &w->pool);

@@ -76,16 +76,26 @@ void pool_add_table(struct pool *pool, struct table *table)
 	pool->tables[pool->nr_tables++] = table;
 }
 
-/* The limit when @pages of what is Available no longer are. */
-static uint64_t limit_without(struct pool *pool, uint64_t pages)
+uint64_t pool_spare_pages(struct pool *pool)
 {
-	uint64_t spare, most = pool->size / pool->page_size;
 	struct lru_stat ls;
 
 	lru_stat(pool->lru, &ls);
-	spare = pool->idle_pages + pool->unpinned_pages + ls.available;
+	return pool->idle_pages + pool->unpinned_pages + ls.available;
+}
+
+/* The limit of a pool of @size when @pages of what is Available no longer are. */
+static uint64_t limit_of(struct pool *pool, uint64_t size, uint64_t pages)
+{
+	uint64_t spare = pool_spare_pages(pool), most = size / pool->page_size;
+
 	spare = spare > pages ? spare - pages : 0;
-	return pool->size + (spare < most ? spare : most) * pool->page_size;
+	return size + (spare < most ? spare : most) * pool->page_size;
+}
+
+static uint64_t limit_without(struct pool *pool, uint64_t pages)
+{
+	return limit_of(pool, pool->size, pages);
 }
 
 void pool_fit_limit(struct pool *pool)
@@ -101,6 +111,26 @@ void pool_fit_limit(struct pool *pool)
 	/* Fails while the store holds more: retried after reclaim. */
 	if (store_set_limit(pool->store, want) == 0)
 		pool->limit = want;
+}
+
+uint64_t pool_limit_of(struct pool *pool, uint64_t size)
+{
+	return pool->store->detached ? limit_of(pool, size, 0) : size;
+}
+
+int pool_set_size(struct pool *pool, uint64_t size)
+{
+	uint64_t limit = pool_limit_of(pool, size);
+	int err = pool->store->detached ? store_set_limit(pool->store, limit)
+					: 0;
+
+	if (err)
+		return err;
+	if (pool->store->detached)
+		pool->limit = limit;
+	pool->size = size;
+	pool->refused = 0;
+	return 0;
 }
 
 int pool_held(struct pool *pool, uint64_t *bytes)
@@ -162,7 +192,7 @@ static bool pool_could_have(struct pool *pool, uint64_t bytes)
 	return bytes <= INT64_MAX && pool_fits(pool, bytes) >= (int64_t)bytes;
 }
 
-static bool pool_reclaim(struct pool *pool, uint64_t bytes)
+bool pool_reclaim(struct pool *pool, uint64_t bytes)
 {
 	return pool->ops && pool->ops->reclaim &&
 	       pool->ops->reclaim(pool->arg, bytes / pool->page_size + 1);

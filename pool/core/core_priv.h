@@ -57,6 +57,7 @@ struct pool {
 	uint64_t size; /* bytes that users' content may take */
 	uint32_t page_size; /* bytes */
 	bool leases, count_files, count_names; /* see pool_options */
+	bool noatime, nodiratime; /* see pool_options */
 	uint64_t limit; /* bytes; the present limit of the store, 0: none */
 	uint64_t refused; /* bytes; a lower one, as the store held more */
 	/*
@@ -141,6 +142,12 @@ void pool_fit_limit(struct pool *pool);
  */
 void pool_reclaimed(struct pool *pool);
 
+/**
+ * pool_reclaim - have reclaim free @bytes and a page more.
+ * Return: whether anything was freed.
+ */
+bool pool_reclaim(struct pool *pool, uint64_t bytes);
+
 /** pool_held - bytes of content in a file system of its own.  Return: 0 or
  * -errno. */
 int pool_held(struct pool *pool, uint64_t *bytes);
@@ -151,6 +158,19 @@ int pool_held(struct pool *pool, uint64_t *bytes);
  * Return: 0; -ENOSPC: more than the pool's size would be in use.
  */
 int pool_take_back(struct pool *pool, uint64_t pages);
+
+/** pool_spare_pages - what of the content is Available: reclaim can have it. */
+uint64_t pool_spare_pages(struct pool *pool);
+
+/** pool_limit_of - bytes of content that a pool of @size could hold now. */
+uint64_t pool_limit_of(struct pool *pool, uint64_t size);
+
+/**
+ * pool_set_size - @size is the most that may be in use from now on, if the
+ * content's file system agrees.  A part of pool_resize().
+ * Return: 0; -EBUSY: it holds more; or -errno of the system calls.
+ */
+int pool_set_size(struct pool *pool, uint64_t size);
 
 /** pool_grow - pool_ops.grow(), if there is one. */
 static inline int pool_grow(struct pool *pool, uint64_t bytes, bool own)

@@ -310,24 +310,31 @@ static uint64_t item_max(enum user_item item, uint64_t budget)
 	return n < items[item].most ? n : items[item].most;
 }
 
-int users_open(struct pool *pool, uid_t owner)
+void users_fit(struct pool *pool)
 {
 	uint64_t budget = pool->size / 4;
-	struct users *users = calloc(1, sizeof(*users));
+	struct users *users = pool->users;
 
-	if (!users)
-		return -ENOMEM;
 	if (budget < BUDGET_MIN)
 		budget = BUDGET_MIN;
-	users->by_uid.cmp = cmp_user;
-	users->owner = owner;
 	for (int i = 0; i < USER_ITEMS; i++)
 		users->max[i] = item_max(i, budget);
 	users->max[USER_BOX_BYTES] = pool->size;
 	users->max[USER_FILE_BYTES] = pool->size;
 	users->max[USER_INODES] = pool->count_names ? pool->store->inodes : 0;
+}
+
+int users_open(struct pool *pool, uid_t owner)
+{
+	struct users *users = calloc(1, sizeof(*users));
+
+	if (!users)
+		return -ENOMEM;
+	users->by_uid.cmp = cmp_user;
+	users->owner = owner;
 	pool->users = users;
 	pool->config.user_quota = USER_DEFAULT_QUOTA;
+	users_fit(pool);
 	return 0;
 }
 

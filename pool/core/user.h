@@ -115,10 +115,12 @@ uid_t user_uid(const struct user *user);
 
 /**
  * users_open - nobody holds anything yet.
- * @owner: of the pool.  The maxima follow pool->size.
+ * @owner: of the pool.
  * Return: 0 or -ENOMEM.
  */
 int users_open(struct pool *pool, uid_t owner);
+/** users_fit - the maxima follow pool->size, which has changed. */
+void users_fit(struct pool *pool);
 void users_close(struct pool *pool);
 
 /**

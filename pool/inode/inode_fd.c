@@ -25,6 +25,8 @@ int inode_openat(struct pool *pool, uint32_t inode, struct inode_path *p,
 	int fd, err;
 
 	flags |= O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	if (pool->noatime || (pool->nodiratime && flags & O_DIRECTORY))
+		flags |= O_NOATIME;
 	fd = openat(p->dirfd, p->path, flags);
 	if (fd < 0 && errno == EACCES && !pool->inodes->root) {
 		err = mode_override_file(pool, inode, p);

@@ -26,7 +26,7 @@
 #include "pool/store/store_priv.h"
 
 static const struct store store_closed = {
-	.dirfd = -1, .contentfd = -1, .boxfd = -1, .orphanfd = -1
+	.dirfd = -1, .contentfd = -1, .boxfd = -1, .orphanfd = -1, .mountfd = -1
 };
 
 void store_say(char *why, int why_size, const char *fmt, ...)
@@ -248,7 +248,7 @@ int store_open(struct store *store, const char *dir, uint64_t size,
 void store_close(struct store *store)
 {
 	const int fds[] = { store->boxfd, store->orphanfd, store->contentfd,
-			    store->dirfd };
+			    store->dirfd, store->mountfd };
 	int again;
 
 	if (store->temporary && store->path) {

@@ -31,6 +31,7 @@ struct store {
 	int contentfd; /* of the content; a duplicate if there is one part */
 	int boxfd;
 	int orphanfd;
+	int mountfd; /* the content's mount if it is detached, else -1 */
 	char *path; /* NULL when detached */
 	bool temporary; /* remove it when the pool ends */
 	bool detached; /* the content is in a tmpfs of its own */
@@ -87,6 +88,20 @@ int store_set_limit(struct store *store, uint64_t bytes);
  * Return: 0; -EOPNOTSUPP: there is no such limit; as store_set_limit().
  */
 int store_spare_inodes(struct store *store, uint64_t nr);
+
+/**
+ * store_limit_inodes - users may have @nr inodes from now on.
+ * @exact: the user gave the number.
+ * Return: as store_spare_inodes(); -EBUSY: they have more, and nothing has
+ * changed.
+ */
+int store_limit_inodes(struct store *store, uint64_t nr, bool exact);
+
+/**
+ * store_fit_records - what follows the pool's size: the room for records, and
+ * nr_inodes if the user gave none.  What is there already stays.
+ */
+void store_fit_records(struct store *store, uint64_t size);
 
 /** store_fit_inodes - before a user's inode is made: the limit holds again. */
 static inline void store_fit_inodes(struct store *store)

@@ -110,9 +110,12 @@ static int fs_set_limits(struct store *store, int fs, const char *options,
 
 /*
  * Mounts a tmpfs in no name space, unless @err says that it could not be
- * configured, and closes @fs.  Return: its root, or -errno.
+ * configured, and closes @fs.
+ * @mountfd: out, unless NULL: the mount, whose attributes can be set while this
+ *	is open.
+ * Return: its root, or -errno.
  */
-static int fs_mount(int fs, int err)
+static int fs_mount(int fs, int err, int *mountfd)
 {
 	int mnt, root;
 
@@ -132,7 +135,10 @@ static int fs_mount(int fs, int err)
 	/* The descriptor of the mount is O_PATH: no good for file handles. */
 	root = openat(mnt, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	err = -errno;
-	close(mnt);
+	if (mountfd && root >= 0)
+		*mountfd = mnt;
+	else
+		close(mnt);
 	return root < 0 ? err : root;
 }
 
@@ -177,7 +183,7 @@ static int mount_content(struct store *store, uint64_t size,
 		err = fs_set_limits(store, fs, options, why, why_size);
 	store->share = !err && fs_set_share(fs, share) ? share : 0;
 	store->share_mounted = store->share;
-	store->contentfd = fs_mount(fs, err);
+	store->contentfd = fs_mount(fs, err, &store->mountfd);
 	store->counts_users = store->contentfd >= 0 &&
 			      store_quota_spare_root(store);
 	return store->contentfd;
@@ -197,8 +203,11 @@ int store_mount_content(struct store *store, uint64_t size,
 	if (!store->share || (fd >= 0 && store->counts_users))
 		return fd;
 	/* Without what this kernel has refused after all. */
-	if (fd >= 0)
+	if (fd >= 0) {
 		close(fd);
+		close(store->mountfd);
+		store->mountfd = -1;
+	}
 	return mount_content(store, size, options, 0, why, why_size);
 }
 
@@ -209,16 +218,18 @@ int store_mount_records(uint64_t size)
 	if (fs < 0)
 		return -errno;
 	err = fs_set_number(fs, "size", records_size(size));
-	return fs_mount(fs, err);
+	return fs_mount(fs, err, NULL);
 }
 
-static int store_change(struct store *store, const char *what, uint64_t value)
+/* @fd: the root of one of the two. */
+static int store_change(struct store *store, int fd, const char *what,
+			uint64_t value)
 {
 	int fs, err;
 
 	if (!store->detached)
 		return -EOPNOTSUPP;
-	fs = fspick(store->contentfd, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC);
+	fs = fspick(fd, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC);
 	if (fs < 0)
 		return -errno;
 	err = fs_set_number(fs, what, value);
@@ -230,7 +241,7 @@ static int store_change(struct store *store, const char *what, uint64_t value)
 
 int store_set_limit(struct store *store, uint64_t bytes)
 {
-	return store_change(store, "size", bytes);
+	return store_change(store, store->contentfd, "size", bytes);
 }
 
 /*
@@ -253,11 +264,36 @@ int store_spare_inodes(struct store *store, uint64_t nr)
 	if (!store->inodes)
 		return -EOPNOTSUPP;
 	if (want != store->inodes_set)
-		err = store_change(store, "nr_inodes", want);
+		err = store_change(store, store->contentfd, "nr_inodes", want);
 	if (!err)
 		store->inodes_set = want;
 	store->inodes_stale = err || nr;
 	return err;
+}
+
+int store_limit_inodes(struct store *store, uint64_t nr, bool exact)
+{
+	uint64_t inodes = store->inodes;
+	bool was_exact = store->inodes_exact;
+	int err;
+
+	store->inodes = nr;
+	store->inodes_exact = exact;
+	err = store_spare_inodes(store, 0);
+	if (err) {
+		store->inodes = inodes;
+		store->inodes_exact = was_exact;
+		store_spare_inodes(store, 0);
+	}
+	return err;
+}
+
+void store_fit_records(struct store *store, uint64_t size)
+{
+	/* Records that are there stay, so a lower limit may be refused. */
+	store_change(store, store->dirfd, "size", records_size(size));
+	if (store->inodes && !store->inodes_exact)
+		store_limit_inodes(store, default_inodes(size), false);
 }
 
 int store_space(struct store *store, struct statvfs *out)

@@ -147,6 +147,7 @@ static void start_worker(void)
 	shared.mounted_ns = clock_ns();
 	shared.init_len = kernel_init_request(shared.init);
 	shared.init_answered = 1;
+	shared.size = FUZZ_SIZE;
 	shared.mode = mode && !strcmp(mode, "cached") ? MODE_CACHED
 						      : MODE_PASSTHROUGH;
 	waiters_init(w);

@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "fs/options.h"
@@ -216,7 +217,10 @@ static const struct {
 	{ 2, { "--no-such", "/tmp" } },
 	{ 2, { "--mode=fast", "/tmp" } },
 	{ 2, { "--mode", "/tmp" } },
-	{ 2, { "-o", "ro", "/tmp" } },
+	{ -1, { "-o", "ro,noatime,strictatime,nodiratime", "/tmp" } },
+	{ -1, { "-o", "remount,size=5M,user_id=0,max_read=1", "/tmp" } },
+	{ -1, { "-o", "user_id=0,default_permissions,remount", "/tmp" } },
+	{ 2, { "-o", "default_permissions,size=5M", "/tmp" } },
 	{ 2, { "-o", "size", "/tmp" } },
 	{ 2, { "-o", "size=", "/tmp" } },
 	{ 2, { "-o", "size=1", "/tmp" } },
@@ -243,6 +247,30 @@ static void test_lines(void)
 		options_release(&o);
 	}
 	ok(true, "command lines: known ones");
+}
+
+/* What libfuse is given: it takes each comma that is not escaped for an end. */
+static void test_kernel(void)
+{
+	static const char *const args[] = {
+		"-o",	"size=1M,context=\"a:b:c0,c1\",noatime,strictatime",
+		"-o",	"fscontext=a,rw,exec",
+		"/tmp", NULL
+	};
+	struct options o;
+
+	must(parse(&o, args) == -1, "refused");
+	must(!strcmp(o.kernel, "default_permissions,context=\"a:b:c0\\,c1\","
+			       "noatime,fscontext=a,rw,exec"),
+	     "%s", o.kernel);
+	must(!strcmp(o.given, "size=1M,context=\"a:b:c0,c1\",noatime,"
+			      "strictatime,fscontext=a,rw,exec"),
+	     "%s", o.given);
+	must(o.flags.on == MS_STRICTATIME && o.flags.off & MS_NOATIME &&
+		     o.flags.off & MS_RDONLY && o.flags.off & MS_NOEXEC,
+	     "%lx %lx", o.flags.on, o.flags.off);
+	options_release(&o);
+	ok(true, "options of the kernel: quoted, escaped, the last one wins");
 }
 
 static void test_noise(void)
@@ -281,6 +309,7 @@ int main(void)
 	test_every_short_one();
 	test_random_sizes();
 	test_lines();
+	test_kernel();
 	test_noise();
 	return done();
 }
