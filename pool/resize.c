@@ -55,9 +55,9 @@ static int lower_size(struct pool *pool, uint64_t size)
 /* What else follows the size. */
 static void size_changed(struct pool *pool)
 {
+	store_fit_records(pool->store, pool->size);
 	users_fit(pool);
 	space_fit(pool);
-	store_fit_records(pool->store, pool->size);
 	pool_fit_limit(pool);
 }
 
@@ -85,6 +85,7 @@ static uint64_t inodes_used(struct pool *pool)
 int pool_limit_inodes(struct pool *pool, uint64_t nr)
 {
 	struct volatile_stat vs;
+	int err;
 
 	if (!pool->store->inodes || !nr)
 		return -EOPNOTSUPP;
@@ -95,5 +96,7 @@ int pool_limit_inodes(struct pool *pool, uint64_t nr)
 				    (inodes_used(pool) - nr) * pool->page_size))
 			break;
 	}
-	return store_limit_inodes(pool->store, nr, true);
+	err = store_limit_inodes(pool->store, nr, true);
+	users_fit(pool);
+	return err;
 }

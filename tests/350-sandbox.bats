@@ -118,7 +118,7 @@ each_pool() {
 
 holds_little() {
 	local none=0000000000000000 all thread pid
-	all=$(caps 0 1 2 3 4 6 7 19 21 24 27 28 31)
+	all=$(caps 0 1 2 3 4 6 7 9 19 21 24 27 28 31)
 
 	for pid in "$KEEPER" "$WORKER"; do
 		is $none "$(of "$pid" CapInh)"
@@ -143,7 +143,7 @@ holds_little() {
 		is "$all" "$(of "$KEEPER" CapPrm)"
 		is "$(caps 1 19 21)" "$(of "$KEEPER" CapEff)"
 		is "$all" "$(of "$WORKER" CapBnd)"
-		is "$(caps 0 1 2 3 4 6 7 19 21 27 28 31)" "$(of "$WORKER" CapPrm)"
+		is "$(caps 0 1 2 3 4 6 7 9 19 21 27 28 31)" "$(of "$WORKER" CapPrm)"
 		if has_capability 24; then
 			is -900 "$(<"/proc/$WORKER/oom_score_adj")"
 		fi

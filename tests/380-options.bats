@@ -13,10 +13,6 @@ teardown() {
 	clean_up
 }
 
-is() {
-	[[ $1 == "$2" ]] || fail "expected $1, got $2"
-}
-
 # remount OPTIONS: as mount(8) has it done.
 remount() {
 	timeout 60 "$POOLFS" "$POOL" -o "remount,$1"
@@ -466,4 +462,211 @@ atime_flags() {
 
 @test "noatime, relatime, strictatime, nodiratime: also by remount" {
 	in_way root/passthrough atime_flags -o noatime
+}
+
+# ---- access times in cached mode -------------------------------------------
+
+# In cached mode most reads are from the kernel's cache.
+cached_atime() {
+	local fd
+
+	cd "$POOL"
+	echo text >f
+	accessed f
+	accessed f
+	# Not after the first read since the last change.
+	touch -a -d @4000000000 f
+	cat f >/dev/null
+	is 4000000000 "$(stat -c %X f)"
+	# A change while it is open.
+	exec {fd}<f
+	read -r -u "$fd"
+	touch -a -d @1000 f
+	echo more >>f
+	is 1000 "$(stat -c %X f)"
+	read -r -u "$fd"
+	is more "$REPLY"
+	exec {fd}<&-
+	wait_until 5 read_since f
+	# A writer is no reader.
+	touch -a -d @1000 f
+	echo more >>f
+	: >>f
+	is 1000 "$(stat -c %X f)"
+	kill_worker
+	is 1000 "$(stat -c %X f)"
+	accessed f
+	mkdir d
+	touch d/f
+	accessed d
+}
+
+read_since() {
+	[[ $(stat -c %X "$1") != 1000 ]]
+}
+
+@test "atime: relative, also of what is read from the kernel's cache" {
+	in_every_way cached_atime
+}
+
+unread() {
+	cd "$POOL"
+	echo text >f
+	mkdir d
+	touch d/f
+	fails accessed f
+	fails accessed d
+}
+
+@test "noatime in cached mode" {
+	local way
+
+	for way in $(ways); do
+		[[ $way != */cached ]] || in_way "$way" unread -o noatime
+	done
+}
+
+# ---- chattr ----------------------------------------------------------------
+
+try() {
+	local status=0
+
+	"$@" >/dev/null 2>&1 || status=$?
+	echo "$*: $status"
+}
+
+# Steps on tmpfs and on the pool, whose output must be the same.
+flags_steps() {
+	local f
+
+	echo text >f
+	echo text >h
+	mkdir d
+	touch d/x
+	lsattr -d f d
+	for f in i a d A; do
+		chattr "+$f" f
+		lsattr f
+		try cat f
+		try write_to f
+		try append f
+		try truncate -s 1 f
+		try truncate -s 100 f
+		try fallocate -l 1M f
+		try fallocate -p -l 4K f
+		try chmod 600 f
+		try chown 1:1 f
+		try touch f
+		try touch -d @5 f
+		try setfattr -n user.x -v 1 f
+		try setfacl -m u:1:r f
+		try ln f g
+		try mv f g
+		try mv h f
+		try mv --exchange f h
+		try rm f
+		[[ -e f ]] || echo text >f
+		[[ -e h ]] || echo text >h
+		rm -f g
+		chattr "-$f" f
+	done
+	rm f h
+	for f in i a; do
+		chattr "+$f" d
+		lsattr -d d
+		try touch d/y
+		try mkdir d/e
+		try ln d/x d/l
+		try mv d/x d/z
+		try rm d/x
+		try rmdir d
+		try mv d e
+		try chmod 700 d
+		try ls d
+		chattr "-$f" d
+		[[ -e d/x ]] || touch d/x
+	done
+	chattr +ia d
+	lsattr -d d
+	chattr = d
+	rm -r d
+	echo one >log
+	chattr +a log
+	for f in 1 2 3; do
+		append log
+	done
+	cat log
+	try chattr +u log
+	lsattr log
+	chattr -a log
+	echo >log
+	cat log
+}
+
+append() {
+	echo more >>"$1"
+}
+
+@test "chattr: as tmpfs" {
+	root_same_as_tmpfs flags_steps
+}
+
+# Whoever asks, and whatever dies.
+flags_hold() {
+	local v=$POOL/v fd
+
+	cd "$POOL"
+	chmod 777 .
+	echo text >f
+	chown 12345 f
+	run as_id 12345 12345 chattr +i "$POOL/f"
+	((status)) || fail "anybody may make a file immutable"
+	as_id 12345 12345 chattr +dA "$POOL/f"
+	[[ $(lsattr f) == *-dA-* ]]
+	touch -a -d @1000 f
+	cat f >/dev/null
+	is 1000 "$(stat -c %X f)"
+	chattr +i f
+	echo one >log
+	chattr +a log
+	kill_worker
+	fails write_to f 2>/dev/null
+	fails rm -f f 2>/dev/null
+	fails write_to log 2>/dev/null
+	echo two >>log
+	is "one two" "$(xargs <log)"
+	is text "$(<f)"
+	timeout 60 "$TOOLS/appendonly" log
+	is "one two" "$(xargs <log)"
+
+	# What is volatile is not purged then.
+	head -c 1M /dev/zero >v
+	volatile v
+	settled 256
+	chattr +i v
+	wait_until 5 freeable_is 0
+	purge 256 || true
+	is 1048576 "$(stat -c %s v)"
+	fails setfattr -n user.pool.volatile -v 0 v 2>/dev/null
+	chattr -i v
+	settled 256
+	purge 256
+	wait_until 5 test ! -e v
+
+	# A file that has no name ends like any other.
+	exec {fd}<>gone
+	rm gone
+	chattr +i "/proc/self/fd/$fd" 2>/dev/null || true
+	exec {fd}>&-
+	wait_until 5 inodes_are 4
+	chattr -ia f log
+	rm f log
+}
+
+inodes_are() {
+	(($(stat -f -c "%c - %d" .) <= $1))
+}
+
+@test "chattr: kept over a kill, for whoever may; not purged" {
+	as_root_in_every_mode flags_hold -o allow_other,size=64M
 }

@@ -37,6 +37,8 @@ static const struct {
 	{ CAP_MKNOD, "MKNOD", WORKER, "no device files can be made" },
 	{ CAP_SETFCAP, "SETFCAP", WORKER,
 	  "files cannot be given capabilities" },
+	{ CAP_LINUX_IMMUTABLE, "LINUX_IMMUTABLE", WORKER,
+	  "no file can be made append-only or immutable" },
 	{ CAP_LEASE, "LEASE", WORKER,
 	  "volatile files of other users are not purged" },
 	{ CAP_SYS_RESOURCE, "SYS_RESOURCE", KEEPER | WORKER,

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <linux/quota.h>
+#include <linux/fs.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -131,6 +132,11 @@ static int filter_add_special(scmp_filter_ctx ctx,
 		/* users' shares of the store: see pool/store/store_quota.c */
 		{ "quotactl_fd", 1, { QUOTA(Q_GETNEXTQUOTA) } },
 		{ "quotactl_fd", 1, { QUOTA(Q_SETQUOTA) } },
+		/* flags of chattr(1) */
+		{ "ioctl", 1, { EQUAL(1, FS_IOC_GETFLAGS) } },
+		{ "ioctl", 1, { EQUAL(1, FS_IOC_SETFLAGS) } },
+		{ "ioctl", 1, { EQUAL(1, FS_IOC_FSGETXATTR) } },
+		{ "ioctl", 1, { EQUAL(1, FS_IOC_FSSETXATTR) } },
 		/* to look at its own limits */
 		{ "prlimit64", 1, { EQUAL(2, 0) } },
 		/* "ready", and abort() */

@@ -18,6 +18,8 @@ int plain_fallocate(struct call *c, int mode, off_t off, off_t len);
 void plain_lseek(struct call *c, off_t off, int whence);
 void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,
 		 size_t in_size);
+void plain_fileattr(struct call *c, unsigned int cmd, const void *in,
+		    size_t in_size);
 ssize_t plain_copy_range(struct call *c, off_t off, uint64_t to, off_t to_off,
 			 size_t len);
 

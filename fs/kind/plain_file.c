@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -73,12 +74,30 @@ static struct wire_open plain_how(const struct worker *w, int flags,
 				 .flags = WIRE_NOFLUSH,
 				 .backing_id = opened->backing };
 
-	out.flags |= w->mode == MODE_PASSTHROUGH ? WIRE_PASSTHROUGH
-						 : WIRE_KEEP_CACHE;
+	if (opened->backing > 0)
+		out.flags |= WIRE_PASSTHROUGH;
+	else if (w->mode == MODE_CACHED)
+		out.flags |= WIRE_KEEP_CACHE;
+	else
+		out.flags |= WIRE_DIRECT_IO;
+	if (opened->appends && (flags & O_ACCMODE) != O_RDONLY)
+		out.flags |= WIRE_DIRECT_IO;
 	/* The kernel writes with our credentials, which may keep these bits. */
 	if (opened->setid)
 		out.flags |= WIRE_DIRECT_IO;
 	return out;
+}
+
+/*
+ * Of reads from its cache the kernel tells nothing.  So in cached mode who opens a
+ * file only to read it counts as a reader, when it is opened, and once more at the
+ * end if it has changed meanwhile.
+ */
+static void plain_access(struct call *c, int flags)
+{
+	if (c->w->mode == MODE_CACHED && (flags & O_ACCMODE) == O_RDONLY &&
+	    !(flags & O_NOATIME) && tree_access(c->w->pool, c->index))
+		notify_attributes(c->w, c->index);
 }
 
 void plain_open(struct call *c, struct fuse_file_info *fi)
@@ -99,6 +118,7 @@ void plain_open(struct call *c, struct fuse_file_info *fi)
 	/* Who has the file open holds its inode: this waits for nobody. */
 	if (opened.first_writer)
 		notify_attributes(w, c->ino);
+	plain_access(c, fi->flags);
 	out = plain_how(w, fi->flags, &opened);
 	reply_open(c, out.fh, out.flags, out.backing_id);
 	memory_trim(w);
@@ -142,6 +162,7 @@ void plain_create(struct call *c, const char *name, mode_t mode,
 
 void plain_release(struct call *c, struct fuse_file_info *fi)
 {
+	plain_access(c, fi->flags);
 	tree_close(c->w->pool, &c->op, c->index);
 	memory_trim(c->w);
 }
@@ -378,6 +399,26 @@ void plain_ioctl(struct call *c, unsigned int cmd, uint64_t fh, const void *in,
 			return;
 	}
 	pin_reply(c->req, result);
+}
+
+void plain_fileattr(struct call *c, unsigned int cmd, const void *in,
+		    size_t in_size)
+{
+	char arg[TREE_FILEATTR_SIZE] = { 0 };
+	size_t size;
+	int err;
+
+	if (in_size)
+		memcpy(arg, in, in_size < sizeof(arg) ? in_size : sizeof(arg));
+	err = tree_fileattr(c->w->pool, c->index, cmd, arg, &size);
+	if (err) {
+		fuse_reply_err(c->req, -err);
+		return;
+	}
+	/* Its time of change is another. */
+	if (in_size)
+		notify_attributes(c->w, c->index);
+	fuse_reply_ioctl(c->req, 0, arg, in_size ? 0 : size);
 }
 
 ssize_t plain_copy_range(struct call *c, off_t off, uint64_t to, off_t to_off,

@@ -532,7 +532,9 @@ static int plain_setxattr(struct call *c, const char *name, const void *value,
 			  size_t size, int flags)
 {
 	if (!strcmp(name, VOLATILE_XATTR))
-		return set_volatile(c, value, size, flags);
+		return tree_is_guarded(c->w->pool, c->index)
+			       ? -EPERM
+			       : set_volatile(c, value, size, flags);
 	return access_list_set(c, name,
 			       tree_setxattr(c->w->pool, &c->op, c->index, name,
 					     value, size, flags));
@@ -544,6 +546,8 @@ static int plain_removexattr(struct call *c, const char *name)
 		return access_list_set(c, name,
 				       tree_removexattr(c->w->pool, &c->op,
 							c->index, name));
+	if (tree_is_guarded(c->w->pool, c->index))
+		return -EPERM;
 	return vfile_set_volatile(c->w->pool, &c->op, c->index, false,
 				  XATTR_REPLACE);
 }
@@ -574,5 +578,6 @@ const struct inode_ops plain_ops = {
 	.fallocate = plain_fallocate,
 	.lseek = plain_lseek,
 	.ioctl = plain_ioctl,
+	.fileattr = plain_fileattr,
 	.copy_range = plain_copy_range,
 };

@@ -5,6 +5,7 @@
 #include "fs/ops/ops_priv.h"
 
 #include <errno.h>
+#include <linux/fs.h>
 #include <poll.h>
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -83,13 +84,22 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off,
 		fuse_reply_err(req, -err);
 }
 
+/* The kernel sends these itself, when it has looked what the caller may. */
+static bool is_fileattr(unsigned int cmd)
+{
+	return cmd == FS_IOC_GETFLAGS || cmd == FS_IOC_SETFLAGS ||
+	       cmd == FS_IOC_FSGETXATTR || cmd == FS_IOC_FSSETXATTR;
+}
+
 void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 	      struct fuse_file_info *fi, unsigned int flags, const void *in,
 	      size_t in_size, size_t out_size)
 {
 	struct call c = call_of(req, ino);
 
-	if (c.ops->ioctl && !(flags & FUSE_IOCTL_DIR))
+	if (c.ops->fileattr && is_fileattr(cmd))
+		c.ops->fileattr(&c, cmd, in, in_size);
+	else if (c.ops->ioctl && !(flags & FUSE_IOCTL_DIR))
 		c.ops->ioctl(&c, cmd, fi->fh, in, in_size);
 	else
 		fuse_reply_err(req, ENOTTY);

@@ -87,6 +87,9 @@ struct inode_ops {
 	/* @fh: what open gave it. */
 	void (*ioctl)(struct call *c, unsigned int cmd, uint64_t fh,
 		      const void *in, size_t in_size);
+	/* Flags of chattr(1), of a directory, too. */
+	void (*fileattr)(struct call *c, unsigned int cmd, const void *in,
+			 size_t in_size);
 	/* @name NULL: a file without a name. */
 	void (*create)(struct call *c, const char *name, mode_t mode,
 		       struct fuse_file_info *fi);

@@ -47,6 +47,9 @@ static int inode_open_fd(struct pool *pool, uint32_t inode, bool write)
 	if (err)
 		return err;
 	fd = inode_openat(pool, inode, &p, write ? O_RDWR : O_RDONLY);
+	/* One that is append-only: see tree_write(). */
+	if (fd == -EPERM && write)
+		fd = inode_openat(pool, inode, &p, O_RDWR | O_APPEND);
 	inode_path_release(&p);
 	if (fd < 0)
 		return fd;

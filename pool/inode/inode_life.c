@@ -24,8 +24,8 @@ static void inode_free(struct pool *pool, uint32_t inode)
 
 	if (rec->flags & INODE_ORPHAN) {
 		inode_orphan_name(inode, name, sizeof(name));
-		name_unlink(pool, t->orphanfd, name,
-			    rec->flags & INODE_DIR ? AT_REMOVEDIR : 0);
+		inode_orphan_unlink(pool, inode,
+				    rec->flags & INODE_DIR ? AT_REMOVEDIR : 0);
 	}
 	inode_fd_close(pool, inode);
 	t->hooks->evict(pool, inode);
@@ -81,7 +81,8 @@ bool inodes_forget_some(struct pool *pool)
 		t->forget_hand = i + 1 < t->table.nr ? i + 1 : INODE_ROOT + 1;
 		/* Flags are what only the record says. */
 		if (!inode_valid(pool, i) || is_referenced(t, i) ||
-		    inode_rec(t, i)->flags & ~(INODE_DIR | INODE_WRITTEN))
+		    inode_rec(t, i)->flags &
+			    ~(INODE_DIR | INODE_WRITTEN | INODE_GUARDED))
 			continue;
 		inode_free_of(pool, i);
 		freed++;
@@ -107,6 +108,7 @@ void inode_moved(struct pool *pool, struct inode_move *m)
 {
 	struct inode_table *t = pool->inodes;
 
+	inode_changed(pool, m->inode);
 	inode_place_free(t, &m->old);
 	if (m->new.parent)
 		inode_mem(t, m->new.parent)->children++;

@@ -32,8 +32,9 @@ enum inode_state {
 #define INODE_RANGES (1u << 5) /* it has unpinned or purged ranges */
 /* Clients may write to it without a request: see inode_check_writers(). */
 #define INODE_WRITTEN (1u << 6)
+#define INODE_GUARDED (1u << 7) /* append-only or immutable: see chattr(1) */
 
-#define INODE_FLAGS ((1u << 7) - 1) /* all of them */
+#define INODE_FLAGS ((1u << 8) - 1) /* all of them */
 
 #define INODE_NAME_INLINE 75
 #define INODE_NAME_MORE 120
@@ -79,6 +80,7 @@ struct inode {
 	uint32_t children; /* inodes whose parent it is */
 	int fd; /* of inode_fd() or inode_dir_fd(), in pool->fds; 0: none */
 	bool fd_writes; /* fd is writable */
+	bool accessed; /* see tree_access() */
 	bool no_capability; /* it has no security.capability, for sure */
 	/* Of a volatile file that is not open: see pool/volatile/. */
 	bool listed; /* on the LRU of files */
@@ -136,6 +138,12 @@ static inline struct inode_rec *inode_rec(struct inode_table *t, uint32_t i)
 static inline struct inode *inode_mem(struct inode_table *t, uint32_t i)
 {
 	return &t->chunk[i / INODE_CHUNK][i % INODE_CHUNK];
+}
+
+/* Its times of modification or change are others: the next access counts. */
+static inline void inode_changed(struct pool *pool, uint32_t inode)
+{
+	inode_mem(pool->inodes, inode)->accessed = false;
 }
 
 #define OVERRIDES_MAX 64
@@ -275,6 +283,13 @@ void inode_free_unused(struct pool *pool, uint32_t inode);
 void inode_evict(struct pool *pool, uint32_t inode);
 /* Its file was removed, and not by a request: INODE_DEAD. */
 void inode_set_dead(struct pool *pool, uint32_t inode);
+
+/* --- inode_guard.c: files that are append-only or immutable --- */
+
+/* attributes of statx(2) that guard a file */
+#define GUARDS (STATX_ATTR_APPEND | STATX_ATTR_IMMUTABLE)
+/* Unlinks the file in orphan/, also one that is guarded.  @flags: of unlinkat(). */
+void inode_orphan_unlink(struct pool *pool, uint32_t inode, int flags);
 
 /* --- inode_path.c, inode_at.c, inode_dir.c, mode_override.c: where its file
  * is --- */

@@ -59,6 +59,12 @@ struct tree_opened {
 	bool setid;
 	/* From now on clients may write to it without a request. */
 	bool first_writer;
+	/*
+	 * It is append-only: see chattr(1).  Only the worker sees where is
+	 * written.  In passthrough mode it has no backing id, unless it was open
+	 * before.
+	 */
+	bool appends;
 };
 
 /**
@@ -102,6 +108,23 @@ int tree_open(struct pool *pool, const struct op *op, uint32_t inode, int flags,
  * Return: open files that are left; -ESTALE (no such inode), -EBADF (not open).
  */
 int tree_close(struct pool *pool, const struct op *op, uint32_t inode);
+
+/* --- flags of chattr(1) (tree_flags.c) --- */
+
+/**
+ * tree_fileattr - FS_IOC_GETFLAGS, SETFLAGS, FSGETXATTR and FSSETXATTR.  The
+ * kernel has checked that the caller may; of flags, those that tmpfs has can be
+ * changed.
+ * @arg: of ioctl(2), in and out; TREE_FILEATTR_SIZE bytes at most.
+ * @size: out: how many.
+ * Return: 0; -ENOTTY: another command; -EOPNOTSUPP: other flags; or -errno.
+ */
+#define TREE_FILEATTR_SIZE 32
+int tree_fileattr(struct pool *pool, uint32_t inode, unsigned int cmd,
+		  void *arg, size_t *size);
+
+/** tree_is_guarded - is it append-only or immutable? */
+bool tree_is_guarded(struct pool *pool, uint32_t inode);
 
 /* --- attributes and content (tree_attr.c, tree_xattr.c, tree_io.c) --- */
 
@@ -147,6 +170,13 @@ struct tree_steps {
  */
 int tree_fallocate(struct pool *pool, uint32_t inode, int mode, off_t off,
 		   off_t len, struct tree_steps *steps);
+/**
+ * tree_access - somebody has read the open file, and maybe from the kernel's cache:
+ * sets its time of last access, as a read of the store's file would.  Costs
+ * nothing but the first time after a change of the file.
+ * Return: whether that has changed.
+ */
+bool tree_access(struct pool *pool, uint32_t inode);
 off_t tree_lseek(struct pool *pool, uint32_t inode, off_t off, int whence);
 ssize_t tree_copy_range(struct pool *pool, uint32_t from, off_t off,
 			uint32_t to, off_t to_off, size_t len);

@@ -114,6 +114,7 @@ int tree_setattr(struct pool *pool, uint32_t inode, const struct tree_attr *a)
 
 	if (err)
 		return err;
+	inode_changed(pool, inode);
 	if (a->set & (TREE_SET_UID | TREE_SET_GID))
 		err = set_owner(pool, &p, a);
 	/* After fchownat(), which clears set-ID bits. */

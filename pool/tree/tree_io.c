@@ -9,6 +9,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "pool/tree/tree.h"
@@ -46,20 +49,55 @@ static ssize_t write_all(struct pool *pool, int fd, const char *buf, size_t len,
 	return done;
 }
 
+/*
+ * May this be written to an append-only file?  A worker that was killed before it
+ * could answer may have appended it, or some of it.
+ * Return: how many bytes are there already, or -EPERM.
+ */
+static ssize_t append_done(int fd, const char *buf, size_t len, off_t off)
+{
+	char is[4096];
+	struct stat st;
+	size_t done = 0;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (off > st.st_size)
+		return -EPERM;
+	while (done < len && off + (off_t)done < st.st_size) {
+		ssize_t n = len - done < sizeof(is) ? len - done : sizeof(is);
+
+		n = pread(fd, is, n, off + done);
+		if (n <= 0 || memcmp(is, buf + done, n))
+			return -EPERM;
+		done += n;
+	}
+	/* It would end up elsewhere. */
+	return off + (off_t)done == st.st_size ? (ssize_t)done : -EPERM;
+}
+
 ssize_t tree_write(struct pool *pool, uint32_t inode, const void *buf,
 		   size_t len, off_t off)
 {
 	int fd = inode_fd(pool, inode, true);
 	struct space before;
-	ssize_t n;
+	ssize_t n = 0, done = 0;
 
 	if (fd < 0)
 		return fd;
-	n = space_reserve(pool, fd, off, len);
+	inode_changed(pool, inode);
+	if (inode_rec(pool->inodes, inode)->flags & INODE_GUARDED)
+		done = append_done(fd, buf, len, off);
+	if (done < 0)
+		n = done;
+	else
+		n = space_reserve(pool, fd, off + done, len - done);
 	if (!n) {
 		before = space_of(pool, fd);
-		n = write_all(pool, fd, buf, len, off);
+		n = write_all(pool, fd, (const char *)buf + done, len - done,
+			      off + done);
 		space_changed(pool, before, space_of(pool, fd));
+		n = n < 0 ? n : n + done;
 	}
 	inode_fd_done(pool, inode, fd);
 	return n;
@@ -159,6 +197,7 @@ int tree_fallocate(struct pool *pool, uint32_t inode, int mode, off_t off,
 
 	if (fd < 0)
 		return fd;
+	inode_changed(pool, inode);
 	if (mode & ~FALLOC_FL_KEEP_SIZE)
 		err = fallocate_some(pool, fd, mode, off, len, len, len);
 	else if (steps->err)
@@ -208,6 +247,7 @@ ssize_t tree_copy_range(struct pool *pool, uint32_t from, off_t off,
 	if (!n)
 		n = space_reserve(pool, out, to_off, len);
 	if (!n) {
+		inode_changed(pool, to);
 		before = space_of(pool, out);
 		n = retry_with_room(copy_some(in, off, out, to_off, len),
 				    pool_make_some_room(pool, len));
@@ -218,4 +258,36 @@ ssize_t tree_copy_range(struct pool *pool, uint32_t from, off_t off,
 	if (out >= 0)
 		inode_fd_done(pool, to, out);
 	return n;
+}
+
+/* By the time of last access that a mount of this kind has, is it up to date
+ * until the file changes? */
+static bool access_lasts(int fd)
+{
+	struct statvfs st;
+
+	return fstatvfs(fd, &st) == 0 && st.f_flag & (ST_NOATIME | ST_RELATIME);
+}
+
+bool tree_access(struct pool *pool, uint32_t inode)
+{
+	struct stat before, after;
+	bool changed = false;
+	char byte;
+	int fd;
+
+	if (pool->noatime || !inode_valid(pool, inode) ||
+	    inode_mem(pool->inodes, inode)->accessed)
+		return false;
+	fd = inode_fd(pool, inode, false);
+	if (fd < 0)
+		return false;
+	/* The kernel knows when a read sets it. */
+	if (fstat(fd, &before) == 0 && pread(fd, &byte, 1, 0) >= 0 &&
+	    fstat(fd, &after) == 0)
+		changed = before.st_atim.tv_sec != after.st_atim.tv_sec ||
+			  before.st_atim.tv_nsec != after.st_atim.tv_nsec;
+	inode_mem(pool->inodes, inode)->accessed = access_lasts(fd);
+	inode_fd_done(pool, inode, fd);
+	return changed;
 }

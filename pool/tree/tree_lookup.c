@@ -26,7 +26,6 @@ static int inode_adopt_name(struct pool *pool, uint32_t inode, uint32_t parent,
 {
 	struct inode_rec *rec = inode_rec(pool->inodes, inode);
 	struct inode_move m;
-	char orphan[16];
 	int err = inode_move_prepare(pool, &m, inode, parent, name);
 
 	if (err)
@@ -37,24 +36,24 @@ static int inode_adopt_name(struct pool *pool, uint32_t inode, uint32_t parent,
 	journal_commit(&pool->journal, 0);
 	inode_moved(pool, &m);
 	vfile_renamed(pool, inode);
-	inode_orphan_name(inode, orphan, sizeof(orphan));
-	name_unlink(pool, pool->inodes->orphanfd, orphan, 0);
+	inode_orphan_unlink(pool, inode, 0);
 	return 0;
 }
 
 /* Finds the file; *@inode stays 0 if it has no inode yet. */
 static int lookup_find(struct pool *pool, uint32_t parent, const char *name,
-		       struct stat *st, uint32_t *inode)
+		       struct statx *stx, uint32_t *inode)
 {
 	struct inode_path p;
 	int err = inode_path_at(pool, parent, name, &p);
 
 	if (err)
 		return err;
-	if (fstatat(p.dirfd, p.path, st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (statx(p.dirfd, p.path, AT_SYMLINK_NOFOLLOW,
+		  STATX_TYPE | STATX_MODE | STATX_INO, stx) < 0)
 		err = -errno;
 	else
-		*inode = inode_by_ino(pool->inodes, st->st_ino);
+		*inode = inode_by_ino(pool->inodes, stx->stx_ino);
 	if (!err && *inode && vfile_sweep(pool, *inode, p.dirfd, p.path))
 		err = -ENOENT;
 	inode_path_release(&p);
@@ -62,13 +61,16 @@ static int lookup_find(struct pool *pool, uint32_t parent, const char *name,
 }
 
 static int lookup_new(struct pool *pool, const struct op *op, uint32_t parent,
-		      const char *name, const struct stat *st, uint32_t *inode)
+		      const char *name, const struct statx *stx,
+		      uint32_t *inode)
 {
-	int err = inode_prepare(pool, parent, name, st->st_ino, st->st_mode,
+	int err = inode_prepare(pool, parent, name, stx->stx_ino, stx->stx_mode,
 				inode);
 
 	if (err)
 		return err;
+	if (stx->stx_attributes & GUARDS)
+		inode_rec(pool->inodes, *inode)->flags |= INODE_GUARDED;
 	journal_begin(&pool->journal, op->token);
 	inode_publish(pool, *inode, 0);
 	journal_commit(&pool->journal, *inode);
@@ -128,7 +130,7 @@ int tree_lookup_known(struct pool *pool, const struct op *op, uint32_t inode,
 int tree_lookup(struct pool *pool, const struct op *op, uint32_t parent,
 		const char *name, uint32_t *inode)
 {
-	struct stat st;
+	struct statx st;
 	int64_t done;
 	uint32_t i = 0;
 	int err;

@@ -233,7 +233,14 @@ static int link_to_orphan(const struct inode_path *p, int orphanfd,
 	if (linkat(p->dirfd, p->path, orphanfd, orphan, 0) < 0 &&
 	    errno != EEXIST)
 		return -errno;
-	return unlinkat(p->dirfd, p->path, 0) < 0 ? -errno : 0;
+	if (unlinkat(p->dirfd, p->path, 0) < 0) {
+		int err = -errno;
+
+		/* The directory is append-only or immutable. */
+		unlinkat(orphanfd, orphan, 0);
+		return err;
+	}
+	return 0;
 }
 
 /*

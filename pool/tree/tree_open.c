@@ -45,6 +45,10 @@ static int ensure_backing(struct pool *pool, uint32_t inode)
 
 	if (rec->backing > 0 || !tree_has_passthrough(pool))
 		return 0;
+	/* A client could write anywhere in an append-only one, by a mapping; while
+	 * one is open in another way, all have to be. */
+	if (rec->opens || guard_appends(pool, inode))
+		return 0;
 	fd = inode_fd(pool, inode, false);
 	if (fd < 0)
 		return fd;
@@ -65,6 +69,7 @@ static int open_truncate(struct pool *pool, uint32_t inode)
 
 	if (fd < 0)
 		return fd;
+	inode_changed(pool, inode);
 	before = space_of(pool, fd);
 	err = ftruncate(fd, 0) < 0 ? -errno : 0;
 	space_changed(pool, before, space_of(pool, fd));
@@ -103,7 +108,11 @@ static void open_tell(struct pool *pool, uint32_t inode, int flags,
 	int32_t backing = inode_rec(pool->inodes, inode)->backing;
 	struct statx stx;
 
-	*out = (struct tree_opened){ .inode = inode, .backing = backing };
+	*out = (struct tree_opened){
+		.inode = inode,
+		.backing = backing,
+		.appends = guard_appends(pool, inode),
+	};
 	if (open_writes_past(backing, flags) &&
 	    inode_stat(pool, inode, &stx) == 0)
 		out->setid = open_is_setid(backing, flags, stx.stx_mode);
@@ -134,6 +143,9 @@ int tree_open(struct pool *pool, const struct op *op, uint32_t inode, int flags,
 	if (rec->flags & (INODE_DEAD | INODE_PURGED))
 		return -ESTALE;
 	again = journal_replayed(&pool->journal, op->token, &done);
+	err = again ? 0 : guard_may_open(pool, inode, flags);
+	if (err)
+		return err;
 	first = open_writes(pool, rec, flags);
 	if (!again) {
 		err = flags & O_TRUNC ? 0 : vfile_take_back(pool, inode);

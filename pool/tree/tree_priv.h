@@ -37,6 +37,16 @@ int tree_dir_is_empty(struct pool *pool, const struct inode_path *p,
 /* The inode's file has lost a name, and not the one in its record. */
 void tree_lost_a_name(struct pool *pool, uint32_t inode);
 
+/* tree_flags.c */
+/*
+ * As may_open() of the kernel: nobody may write an immutable file, or an
+ * append-only one but at its end.  @flags: of open(2).  Return: 0 or -errno;
+ * -EPERM.
+ */
+int guard_may_open(struct pool *pool, uint32_t inode, int flags);
+/* May it be appended to, and not else be written? */
+bool guard_appends(struct pool *pool, uint32_t inode);
+
 /* tree_open.c */
 /* Is the content of open files the kernel's business (passthrough mode)? */
 bool tree_has_passthrough(const struct pool *pool);

@@ -176,6 +176,7 @@ int tree_setxattr(struct pool *pool, const struct op *op, uint32_t inode,
 		err = xattr_refuse(&x, name, flags);
 	if (!err && flags)
 		journal_intend(&pool->journal, op->token, &intent);
+	inode_changed(pool, inode);
 	if (!err && setxattr(x.path, name, value, size, flags) < 0)
 		err = -errno;
 	close(x.fd);

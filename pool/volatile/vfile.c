@@ -30,7 +30,7 @@
 bool vfile_is_purgeable(const struct inode_rec *rec)
 {
 	return (rec->flags & (INODE_VOLATILE | INODE_DIR | INODE_DEAD |
-			      INODE_PURGED)) == INODE_VOLATILE;
+			      INODE_PURGED | INODE_GUARDED)) == INODE_VOLATILE;
 }
 
 bool vfile_is_volatile(struct pool *pool, uint32_t inode)

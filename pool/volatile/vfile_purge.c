@@ -214,6 +214,11 @@ static uint64_t vfile_purge(struct pool *pool, uint32_t inode)
 			vfile_unlist(pool, inode);
 		return 0;
 	}
+	/* From there nothing may be removed. */
+	if (file.parent && inode_rec(t, file.parent)->flags & INODE_GUARDED) {
+		vfile_not_idle(pool, inode);
+		return 0;
+	}
 	if (path_show(pool, inode, &shown) || inode_path(pool, inode, &p))
 		return 0;
 	fd = vfile_purge_open(pool, inode, &p);

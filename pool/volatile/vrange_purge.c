@@ -303,7 +303,8 @@ static enum lru_status vrange_shrink(struct extent_list *list, struct extent *e,
 	struct vrange *v = &t->range[e->id];
 	uint64_t scanned, budget = e->nr + e->room;
 
-	if (hole_must_wait(walk->pool, v->inode))
+	if (hole_must_wait(walk->pool, v->inode) ||
+	    inode_rec(inodes, v->inode)->flags & INODE_GUARDED)
 		return LRU_ROTATE;
 	inodes->busy++;
 	scanned = vrange_purge_some(walk->pool, v, e->nr, &walk->freed);
