@@ -148,7 +148,7 @@ all_for_it() {
 	cache
 	rm v/*
 	truncate -s 20M v/m
-	timeout 60 "$TOOLS/mapwrite" v/m $((20 << 20))
+	timeout 60 "$TOOLS/mapstore" v/m $((20 << 20))
 	fallocate -l 30M big
 	[[ ! -e v/m ]]
 }
@@ -294,9 +294,9 @@ reserved() {
 	background fill_up "$POOL/others"
 	# in cached mode each time is 4 MiB of requests
 	[[ $MODE == passthrough ]] || times=$(lasting 50)
-	timeout 300 "$TOOLS/mapwrite" mine $((4 << 20)) "$times"
+	timeout 300 "$TOOLS/mapstore" mine $((4 << 20)) "$times"
 	truncate -s 5M mine
-	timeout 300 "$TOOLS/mapwrite" mine $((5 << 20)) 20
+	timeout 300 "$TOOLS/mapstore" mine $((5 << 20)) 20
 	is $((5 << 11)) "$(stat -c %b mine)"
 	is 0 "$(pool restarts)"
 }

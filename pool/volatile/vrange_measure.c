@@ -108,8 +108,6 @@ uint64_t vrange_count_pages(struct pool *pool, int fd, uint64_t first,
 	off_t stop = (off_t)end * pool->page_size;
 	uint64_t bytes = 0, pages;
 
-	if (fd < 0)
-		return 0;
 	/* A client that is writing to the file may hold its lock: see hole.h.
 	 * A store of another kind may have it elsewhere than in memory. */
 	if ((pool->leases || pool->store->detached) &&
@@ -128,7 +126,8 @@ uint64_t vrange_count_pages(struct pool *pool, int fd, uint64_t first,
 
 static void vrange_measure_by(struct pool *pool, struct vrange *v, int fd)
 {
-	if (!v->purged)
+	/* What cannot be looked at now is as it was. */
+	if (!v->purged && fd >= 0)
 		vrange_set_memory(pool, v,
 				  vrange_count_pages(pool, fd, v->first,
 						     v->end));
