@@ -261,13 +261,15 @@ told_at_once() {
 
 # ---- time ----------------------------------------------------------------------
 
-# Time is judged in a soak only; here the tools have to work.
+# In a soak it is time that passes.  Else, on a machine that is busy, it is what
+# the worker does while somebody waits for it, for some of the attacks.
 @test "the neighbour of an attacker waits less than 5 ms, at the 99th percentile" {
 	need fuse root
 	if [[ ${SOAK:-0} == 1 ]]; then
 		timeout 3000 "$TOP/tests/soak/neighbour"
 	else
-		LIMIT=60000000 timeout 300 "$TOP/tests/soak/neighbour" 0.2 deep
+		WORK=1 timeout 300 "$TOP/tests/soak/neighbour" 0.5 copy \
+			listplus split moves
 	fi
 }
 
