@@ -25,6 +25,7 @@
 #include "fs/kernel/capability.h"
 #include "fs/kernel/harden.h"
 #include "fs/kernel/mount.h"
+#include "fs/kernel/process.h"
 #include "fs/kernel/say.h"
 #include "fs/refuse.h"
 #include "fs/request/buffer.h"
@@ -256,6 +257,11 @@ int keeper_run(const struct options *options)
 	struct keeper k = { .options = options, .ready_fd = -1 };
 	int status = 1;
 
+	if (!process_shown()) {
+		say("/proc is not that of this PID namespace: mount it, or a sender "
+		    "that is killed cannot be told from one that is done");
+		return 1;
+	}
 	harden_process();
 	/* A message that nobody reads must not end the mount. */
 	signal(SIGPIPE, SIG_IGN);

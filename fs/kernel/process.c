@@ -3,7 +3,6 @@
 #include "fs/kernel/process.h"
 
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +59,15 @@ pid_t process_of(pid_t tid)
 	proc_read_of(tid, "status", text, sizeof(text));
 	line = strstr(text, "\nTgid:");
 	return line && sscanf(line, "\nTgid: %d", &pid) == 1 ? pid : tid;
+}
+
+bool process_shown(void)
+{
+	char text[16];
+	ssize_t n = readlink("/proc/self", text, sizeof(text) - 1);
+
+	text[n > 0 ? n : 0] = 0;
+	return atoi(text) == getpid();
 }
 
 /*

@@ -6,10 +6,14 @@
 #ifndef POOLFS_FS_KERNEL_PROCESS_H
 #define POOLFS_FS_KERNEL_PROCESS_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /** process_of - the process of thread @tid, or @tid if it cannot be found. */
 pid_t process_of(pid_t tid);
+
+/** process_shown - does /proc show the processes of our PID namespace? */
+bool process_shown(void);
 
 enum process_end {
 	PROCESS_LIVES, /* and may have another descriptor of the file */

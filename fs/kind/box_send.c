@@ -17,6 +17,15 @@
 #include "fs/kernel/process.h"
 #include "fs/kind/kind.h"
 
+/*
+ * A process that our PID namespace does not show has pid 0.  Whether it was
+ * killed in the middle cannot be found out, so it sends nothing.
+ */
+static bool is_visible(pid_t tid)
+{
+	return tid > 0;
+}
+
 static void send_open(struct call *c, struct fuse_file_info *fi)
 {
 	struct box *box = box_by_serial(c->w->pool, c->index);
@@ -27,6 +36,8 @@ static void send_open(struct call *c, struct fuse_file_info *fi)
 		err = -ENXIO;
 	else if ((fi->flags & O_ACCMODE) != O_WRONLY)
 		err = -EACCES;
+	else if (!is_visible(c->ctx->pid))
+		err = -ESRCH;
 	else
 		err = open_handle(c, HANDLE_SEND, box, 0, &handle);
 	if (err) {
@@ -122,6 +133,11 @@ static void send_write(struct call *c, const void *buf, size_t size, off_t off,
 		fuse_reply_err(c->req, EBADF);
 		return;
 	}
+	if (!is_visible(c->ctx->pid)) {
+		tx_interrupted(c->w->pool, fi->fh);
+		fuse_reply_err(c->req, ESRCH);
+		return;
+	}
 	send_note_writer(c->w, fi->fh, c->ctx->pid);
 	if (send_must_queue(c->w, box, fi->fh))
 		err = tx_write_later(c->w->pool, &c->op, fi->fh, size);
@@ -152,7 +168,7 @@ bool send_write_fast(struct worker *w, const void *buf, size_t len)
 
 	if (!wire_parse_write(buf, len, &wr) ||
 	    handle_lookup(w->pool, wr.fh, &box) != HANDLE_SEND ||
-	    send_must_queue(w, box, wr.fh))
+	    !is_visible(wr.pid) || send_must_queue(w, box, wr.fh))
 		return false;
 	send_note_writer(w, wr.fh, wr.pid);
 	p = (struct payload){ .mem = wr.payload, .len = wr.len };
