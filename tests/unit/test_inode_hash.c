@@ -55,6 +55,8 @@ int main(void)
 	   "there are as many buckets, made one by one");
 	for (int i = 0; i < NR; i++) {
 		before = t->nr_buckets;
+		snprintf(name, sizeof(name), "d%d", i);
+		must(tree_rmdir(pool, &the_op, INODE_ROOT, name) == 0, "rmdir");
 		inode_forget(pool, node[i], 1);
 		most = step(before) > most ? step(before) : most;
 		if (i % 500 == 0)
