@@ -110,10 +110,10 @@ void box_set_backing(struct box *box, int32_t id);
 /* Handles open on this inode of the box. */
 uint32_t box_inode_opens(const struct box *box, enum box_inode inode);
 
-/** box_rescan - region_rescan() of a box.  O(pages). */
+/** box_rescan - region_rescan_some() of a box, so many steps as take no time. */
 void box_rescan(struct box *box);
 /**
- * box_rescan_some - the same for the next of all boxes, in bounded time.
+ * box_rescan_some - the same, of the next of all boxes.
  * Return: whether there are more until the last one.
  */
 bool box_rescan_some(struct pool *pool);

@@ -15,7 +15,7 @@
 #include "pool/box/box_priv.h"
 
 /* What one box_rescan_some() looks at, at most. */
-#define RESCAN_REGIONS 256
+#define RESCAN_STEPS 256 /* of region_rescan_some() */
 #define RESCAN_SLOTS 65536
 
 static struct box *box_of(void *owner)
@@ -208,22 +208,23 @@ int box_region(struct pool *pool, struct box *box, struct region **out)
 
 void box_rescan(struct box *box)
 {
+	uint32_t steps = RESCAN_STEPS;
+
 	if (box->region)
-		region_rescan(box->region);
+		region_rescan_some(box->region, &steps);
 }
 
 bool box_rescan_some(struct pool *pool)
 {
 	struct boxes *b = pool->boxes;
-	uint32_t regions = 0, slots = 0;
+	uint32_t steps = RESCAN_STEPS, slots = 0;
 
-	for (; regions < RESCAN_REGIONS && slots < RESCAN_SLOTS; slots++) {
+	for (; steps && slots < RESCAN_SLOTS; slots++) {
 		struct box *box = box_of_slot(pool, b->rescanned);
 
-		if (box && box->region) {
-			region_rescan(box->region);
-			regions++;
-		}
+		if (box && box->region &&
+		    region_rescan_some(box->region, &steps))
+			continue;
 		if (++b->rescanned >= b->nr_box_mem) {
 			b->rescanned = 0;
 			return false;

@@ -134,6 +134,12 @@ int region_resize(struct region *region, uint64_t size);
  * them Available.  O(pages).  Return: 0, -ENOMEM, or -errno of lseek().
  */
 int region_rescan(struct region *region);
+/**
+ * region_rescan_some - the same in bounded time, from where the last one ended.
+ * @steps: in/out, that may be done; a step is about a microsecond.
+ * Return: whether there are more until the end of the region.
+ */
+bool region_rescan_some(struct region *region, uint32_t *steps);
 
 uint64_t region_size(const struct region *region); /* bytes */
 

@@ -17,6 +17,7 @@ struct region {
 	struct lru *lru;
 	int fd; /* by region_fd(); 0: closed by lru->fds */
 	bool fd_cached; /* lru->fds may close it */
+	uint32_t scanned; /* page at which region_rescan_some() goes on */
 	_Atomic uint64_t pages; /* changed under the lock */
 	_Atomic uint64_t used; /* the same */
 	_Atomic uint64_t available; /* the same */

@@ -15,9 +15,11 @@
 #include "pool/region/region_priv.h"
 
 #include <errno.h>
+#include <sys/param.h>
 #include <unistd.h>
 
 #define PAGE_LEAST 4096 /* no machine has smaller pages */
+#define STEP_PAGES 4096 /* that one step of a scan goes through */
 
 /* Of @nr pages, the first ones that are on the same node. */
 static uint32_t same_node(const uint8_t *nid, uint32_t nr)
@@ -109,31 +111,66 @@ static uint32_t next_unknown_locked(struct region *region, uint32_t page,
 	return end;
 }
 
-int region_scan_locked(struct region *region, uint32_t first, uint32_t end)
+/*
+ * One step of a scan, two seeks at most.
+ * @first: in/out, up to where it has come.
+ * Return: 0 or -errno; -ENXIO: there is no memory behind it.
+ */
+static int scan_step_locked(struct region *region, uint32_t *first,
+			    uint32_t end)
 {
 	unsigned int shift = region->lru->page_shift;
 	off_t mask = (1l << shift) - 1;
 	off_t data, hole;
+	uint32_t page,
+		stop = end - *first > STEP_PAGES ? *first + STEP_PAGES : end;
 	int64_t found;
 
-	while ((first = next_unknown_locked(region, first, end)) < end) {
-		data = region_seek(region, (off_t)first << shift, SEEK_DATA);
-		if (data < 0)
-			return data == -ENXIO ? 0 : data;
-		if (data >> shift >= end)
-			return 0;
-		hole = region_seek(region, data, SEEK_HOLE);
-		if (hole < 0)
-			return hole;
-		hole = (hole + mask) >> shift;
-		if (hole > end)
-			hole = end;
-		found = mark_locked(region, data >> shift, hole, false);
-		if (found < 0)
-			return found;
-		first = hole;
+	*first = next_unknown_locked(region, *first, stop);
+	if (*first == stop)
+		return 0;
+	data = region_seek(region, (off_t)*first << shift, SEEK_DATA);
+	if (data < 0)
+		return data;
+	page = MIN(data >> shift, end);
+	*first = page;
+	/* Of what is known the end need not be found. */
+	if (page == end || next_unknown_locked(region, page, page + 1) != page)
+		return 0;
+	hole = region_seek(region, data, SEEK_HOLE);
+	if (hole < 0)
+		return hole;
+	hole = MIN((hole + mask) >> shift, end);
+	found = mark_locked(region, page, hole, false);
+	*first = hole;
+	return found < 0 ? found : 0;
+}
+
+int region_scan_locked(struct region *region, uint32_t first, uint32_t end)
+{
+	int err = 0;
+
+	while (!err && first < end)
+		err = scan_step_locked(region, &first, end);
+	return err == -ENXIO ? 0 : err;
+}
+
+bool region_rescan_some(struct region *region, uint32_t *steps)
+{
+	uint32_t *at = &region->scanned;
+	bool more;
+	int err = 0;
+
+	pthread_mutex_lock(&region->lock);
+	while (!err && *at < region->pages && *steps) {
+		err = scan_step_locked(region, at, region->pages);
+		(*steps)--;
 	}
-	return 0;
+	if (err || *at >= region->pages)
+		*at = 0;
+	more = *at;
+	pthread_mutex_unlock(&region->lock);
+	return more;
 }
 
 /*

@@ -126,6 +126,28 @@ static void test_adopt(void)
 	region_finish();
 }
 
+/* Every other page has memory. */
+static void test_rescan_in_steps(void)
+{
+	int fd = memory_file(), rounds = 1;
+	uint32_t steps = 32;
+
+	must(!ftruncate(fd, 600 * P), "ftruncate");
+	region_start_on(fd, 600 * P, UINT64_MAX);
+	for (int i = 0; i < 600; i += 2)
+		must(pwrite(fd, "x", 1, i * P) == 1, "pwrite");
+	ok(region_rescan_some(region, &steps) && !steps && !counts(0, 300),
+	   "a step of a scan finds one piece at most");
+	for (steps = 32; region_rescan_some(region, &steps); steps = 32)
+		rounds++;
+	ok(rounds >= 300 / 32 && counts(0, 300) && intact(),
+	   "and the next goes on, until all are found");
+	steps = 1000;
+	ok(!region_rescan_some(region, &steps) && steps > 0 && counts(0, 300),
+	   "then from the front again");
+	region_finish();
+}
+
 static void test_resize(void)
 {
 	region_start(4, UINT64_MAX);
@@ -265,6 +287,7 @@ int main(void)
 	test_moves();
 	test_limit();
 	test_adopt();
+	test_rescan_in_steps();
 	test_resize();
 	test_chunks();
 	test_metadata();
