@@ -240,7 +240,7 @@ not_mixed_up() {
 	forget
 	overlay "$@"
 	is "A x" "$(xargs <m/moved/again)"
-	is "a again" "$(ls m/moved | xargs)"
+	is "a again" "$(cd m/moved && echo *)"
 	fails stat m/link 2>/dev/null
 	umount m
 	is "A B B" "$(cat lo/a lo/b lo/link | xargs)"
