@@ -10,7 +10,7 @@
 static void complete(const uint8_t *data, size_t size)
 {
 	size_t first = size < 16 ? size : 16;
-	struct wire_features want = { size & 1, size & 2 };
+	struct wire_features want = { size & 1, size & 2, size & 4 };
 	struct iovec iov[2];
 	char *a = malloc(first + 1), *b = malloc(size - first + 1);
 
