@@ -262,6 +262,11 @@ int keeper_run(const struct options *options)
 		    "that is killed cannot be told from one that is done");
 		return 1;
 	}
+	if (options->idmap && (geteuid() != 0 || !process_all_ids())) {
+		say("-o idmap: only for root, and not in a user namespace: "
+		    "senders could not be told apart");
+		return 1;
+	}
 	harden_process();
 	/* A message that nobody reads must not end the mount. */
 	signal(SIGPIPE, SIG_IGN);

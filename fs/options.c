@@ -31,6 +31,7 @@ static const char usage_text[] =
 	"       noacl           no access control lists\n"
 	"       export          file handles can be opened, as NFS does\n"
 	"       allow_other     other users may use the mount\n"
+	"       idmap           its mounts can be idmapped, by root\n"
 	"       list_control    show box and .pool in listings of the root\n"
 	"       user_quota=N    percent that a user may have of boxes, open\n"
 	"                       files and whatever else is limited (25)\n"
@@ -266,6 +267,10 @@ static int parse_one(struct options *o, char *item)
 	}
 	if (!strcmp(item, "acl") || !strcmp(item, "noacl")) {
 		o->noacl = *item == 'n';
+		return -1;
+	}
+	if (!strcmp(item, "idmap")) {
+		o->idmap = true;
 		return -1;
 	}
 	if (!strcmp(item, "list_control")) {

@@ -2,7 +2,9 @@
 /* See process.h. */
 #include "fs/kernel/process.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +61,36 @@ pid_t process_of(pid_t tid)
 	proc_read_of(tid, "status", text, sizeof(text));
 	line = strstr(text, "\nTgid:");
 	return line && sscanf(line, "\nTgid: %d", &pid) == 1 ? pid : tid;
+}
+
+int process_ids(pid_t tid, uid_t *uid, gid_t *gid)
+{
+	const char *uids, *gids;
+	unsigned int fsuid, fsgid;
+	char text[1024];
+
+	if (tid <= 0)
+		return -ESRCH;
+	proc_read_of(tid, "status", text, sizeof(text));
+	uids = strstr(text, "\nUid:");
+	gids = strstr(text, "\nGid:");
+	if (!uids || !gids ||
+	    sscanf(uids, "\nUid: %*u %*u %*u %u", &fsuid) != 1 ||
+	    sscanf(gids, "\nGid: %*u %*u %*u %u", &fsgid) != 1)
+		return -ESRCH;
+	*uid = fsuid;
+	*gid = fsgid;
+	return 0;
+}
+
+bool process_all_ids(void)
+{
+	unsigned long long first, outside, nr;
+	char text[128];
+
+	proc_read("self", "uid_map", text, sizeof(text));
+	return sscanf(text, "%llu %llu %llu", &first, &outside, &nr) == 3 &&
+	       !first && !outside && nr >= UINT32_MAX;
 }
 
 bool process_shown(void)

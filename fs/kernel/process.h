@@ -15,6 +15,15 @@ pid_t process_of(pid_t tid);
 /** process_shown - does /proc show the processes of our PID namespace? */
 bool process_shown(void);
 
+/**
+ * process_ids - who thread @tid is for a file system: fsuid and fsgid.
+ * Return: 0 or -ESRCH: it cannot be seen.
+ */
+int process_ids(pid_t tid, uid_t *uid, gid_t *gid);
+
+/** process_all_ids - does our user namespace have all ids, each as itself? */
+bool process_all_ids(void);
+
 enum process_end {
 	PROCESS_LIVES, /* and may have another descriptor of the file */
 	PROCESS_EXITS,

@@ -17,6 +17,9 @@
 #ifndef FUSE_PASSTHROUGH
 #define FUSE_PASSTHROUGH (1ull << 37)
 #endif
+#ifndef FUSE_ALLOW_IDMAP
+#define FUSE_ALLOW_IDMAP (1ull << 40) /* 7.41 */
+#endif
 #ifndef FUSE_HAS_RESEND
 #define FUSE_HAS_RESEND (1ull << 39)
 #endif
@@ -180,6 +183,7 @@ void wire_init_offers(const void *request, size_t len,
 	out->passthrough = flags & FUSE_PASSTHROUGH;
 	out->resend = flags & FUSE_HAS_RESEND;
 	out->no_export = flags & FUSE_NO_EXPORT_SUPPORT;
+	out->idmap = flags & FUSE_ALLOW_IDMAP;
 }
 
 void wire_init_complete(struct iovec *iov, int count,
@@ -204,6 +208,8 @@ void wire_init_complete(struct iovec *iov, int count,
 	}
 	if (want->no_export)
 		flags |= FUSE_NO_EXPORT_SUPPORT;
+	if (want->idmap)
+		flags |= FUSE_ALLOW_IDMAP;
 	out->flags |= (uint32_t)flags;
 	out->flags2 |= flags >> 32;
 }

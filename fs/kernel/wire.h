@@ -93,6 +93,7 @@ struct wire_features {
 	bool passthrough;
 	bool resend;
 	bool no_export; /* file handles only identify: nobody opens them */
+	bool idmap; /* idmapped mounts: see wire_caller.h */
 };
 
 /** wire_init_offers - what the kernel's INIT request offers. */

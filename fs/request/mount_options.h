@@ -33,6 +33,7 @@ struct options {
 	bool debug;
 	bool noacl;
 	bool list_control; /* the root lists box and .pool */
+	bool idmap; /* mounts of it can be idmapped */
 	bool export; /* file handles can be opened */
 	enum io_mode mode;
 	uint64_t size; /* bytes, at the mount: see mount_shared */

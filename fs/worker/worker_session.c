@@ -65,6 +65,7 @@ static void worker_choose_features(struct worker *w)
 	/* The kernel lets only CAP_SYS_ADMIN register files. */
 	if (w->options->mode == MODE_CACHED || geteuid() != 0)
 		w->features.passthrough = false;
+	w->features.idmap &= w->options->idmap;
 	if (w->options->export)
 		w->features.no_export = false;
 }
