@@ -7,6 +7,7 @@
 #include "fs/worker/worker_priv.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "fs/request/buffer.h"
@@ -31,18 +32,36 @@ void worker_turn(struct worker *w)
 			      memory_order_relaxed);
 }
 
+/* One request waits for a part of it at most. */
+static void worker_end_more(struct worker *w)
+{
+	struct pollfd fuse = { .fd = w->fuse_fd, .events = POLLIN };
+	bool more = true;
+
+	while (more && poll(&fuse, 1, 0) == 0) {
+		pool_lock(w->pool);
+		more = inodes_end_some(w->pool);
+		pool_unlock(w->pool);
+	}
+}
+
 int worker_loop(struct worker *w)
 {
 	struct follow follow = { 0 };
+	bool more;
 	ssize_t n = w->init_swallow ? worker_handle_resent(w) : 0;
 
+	worker_end_more(w);
 	while (n >= 0 && (n = worker_read(w, w->buffer)) > 0) {
 		worker_turn(w);
 		pool_lock(w->pool);
 		worker_handle_locked(w, w->buffer, n);
 		buffer_done(w->buffer, n);
+		more = inodes_end_some(w->pool);
 		pool_unlock(w->pool);
 		worker_turn(w);
+		if (more)
+			worker_end_more(w);
 		follow_client(&follow, w->request.pid);
 	}
 	return n == -ENODEV ? WORKER_UNMOUNTED : WORKER_FAILED;

@@ -57,8 +57,14 @@ void inode_hold(struct pool *pool, uint32_t inode, bool hold);
 /** inode_lookups - references that lookups have taken; 0 for no such inode. */
 uint64_t inode_lookups(struct pool *pool, uint32_t inode);
 
-/** inode_set_lookups - there are @n of them: 0 may be the end of the inode. */
+/**
+ * inode_set_lookups - there are @n of them: 0 may be the end of the inode.  If a
+ * file goes with it, that is left to inodes_end_some(), or to the next worker,
+ * which looks for what has no reference.
+ */
 void inode_set_lookups(struct pool *pool, uint32_t inode, uint64_t n);
+/** inodes_end_some - in bounded time.  Return: whether there are more. */
+bool inodes_end_some(struct pool *pool);
 
 /** inode_valid - is there a record of this inode? */
 bool inode_valid(struct pool *pool, uint32_t inode);

@@ -11,6 +11,7 @@
  * Reclaim: calls inode_set_dead() for files that it has purged.
  */
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "pool/inode/inode_priv.h"
@@ -150,19 +151,75 @@ uint64_t inode_lookups(struct pool *pool, uint32_t inode)
 		       : 0;
 }
 
-void inode_set_lookups(struct pool *pool, uint32_t inode, uint64_t n)
+static void set_lookups(struct pool *pool, uint32_t inode, uint64_t n)
 {
-	if (!inode_valid(pool, inode) || inode == INODE_ROOT)
-		return;
 	pool->inodes->nr_known -= inode_rec(pool->inodes, inode)->nlookup != 0;
 	pool->inodes->nr_known += n != 0;
 	inode_rec(pool->inodes, inode)->nlookup = n;
-	inode_free_unused(pool, inode);
 }
 
 void inode_forget(struct pool *pool, uint32_t inode, uint64_t n)
 {
 	uint64_t has = inode_lookups(pool, inode);
 
-	inode_set_lookups(pool, inode, has > n ? has - n : 0);
+	if (!inode_valid(pool, inode) || inode == INODE_ROOT)
+		return;
+	set_lookups(pool, inode, has > n ? has - n : 0);
+	inode_free_unused(pool, inode);
+}
+
+/* --- many at once --- */
+
+#define END_SOME 64 /* some microseconds each */
+
+/* Return: false: no memory, or there are so many that some must be twice. */
+static bool end_later(struct inode_table *t, uint32_t inode)
+{
+	if (t->nr_ending == t->max_ending) {
+		uint32_t max = t->max_ending * 2 + 1024;
+		uint32_t *ending;
+
+		if (t->max_ending > 2 * t->nr_inodes + 1024)
+			return false;
+		ending = realloc(t->ending, max * sizeof(*ending));
+		if (!ending)
+			return false;
+		t->ending = ending;
+		t->max_ending = max;
+	}
+	t->ending[t->nr_ending++] = inode;
+	return true;
+}
+
+void inode_set_lookups(struct pool *pool, uint32_t inode, uint64_t n)
+{
+	struct inode_table *t = pool->inodes;
+
+	if (!inode_valid(pool, inode) || inode == INODE_ROOT)
+		return;
+	set_lookups(pool, inode, n);
+	/* Only with these goes a file. */
+	if (n ||
+	    !(inode_rec(t, inode)->flags & (INODE_ORPHAN | INODE_PURGED)) ||
+	    !end_later(t, inode))
+		inode_free_unused(pool, inode);
+}
+
+bool inodes_end_some(struct pool *pool)
+{
+	struct inode_table *t = pool->inodes;
+
+	for (int i = 0; i < END_SOME && t->nr_ending; i++) {
+		uint32_t inode = t->ending[--t->nr_ending];
+
+		/* By now it may be another one, or have references. */
+		if (inode_valid(pool, inode))
+			inode_free_unused(pool, inode);
+	}
+	if (t->nr_ending)
+		return true;
+	free(t->ending);
+	t->ending = NULL;
+	t->max_ending = 0;
+	return false;
 }

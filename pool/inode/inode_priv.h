@@ -110,6 +110,8 @@ struct inode_table {
 	uint32_t nr_inodes;
 	uint32_t nr_known; /* to which the kernel has references */
 	uint32_t nr_open; /* inodes with open files */
+	uint32_t *ending; /* those that inodes_end_some() looks at */
+	uint32_t nr_ending, max_ending;
 	uint32_t forget_hand; /* where inodes_forget_some() goes on */
 	int orphanfd; /* of orphan/ */
 	bool root; /* the worker may make files of other users */

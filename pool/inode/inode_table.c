@@ -202,6 +202,7 @@ void inodes_close(struct pool *pool)
 			inode_fd_close(pool, i);
 	for (uint32_t i = 0; i < INODE_MAX / INODE_CHUNK; i++)
 		free(t->chunk[i]);
+	free(t->ending);
 	inode_hash_close(t);
 	table_release(&t->table);
 	free(t);

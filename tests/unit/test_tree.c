@@ -573,6 +573,47 @@ static void test_many(void)
 	clean("many");
 }
 
+#define NR_AT_ONCE 300
+
+static uint32_t still_there(const uint32_t *ino)
+{
+	uint32_t n = 0;
+
+	for (int i = 0; i < NR_AT_ONCE; i++)
+		n += inode_valid(pool, ino[i]);
+	return n;
+}
+
+/* As a BATCH_FORGET does. */
+static void test_forget_many(void)
+{
+	uint32_t ino[NR_AT_ONCE], left;
+	char name[16];
+
+	for (int i = 0; i < NR_AT_ONCE; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		ino[i] = made_file(INODE_ROOT, name);
+		must(tree_unlink(pool, &the_op, INODE_ROOT, name) == 0,
+		     "unlink");
+	}
+	for (int i = 0; i < NR_AT_ONCE; i++)
+		inode_set_lookups(pool, ino[i], 0);
+	ok(still_there(ino) == NR_AT_ONCE && pool_intact(),
+	   "files that are forgotten at once do not go at once");
+	ok(inodes_end_some(pool) && (left = still_there(ino)) > 0 &&
+		   left < NR_AT_ONCE && pool_intact(),
+	   "but some at a time");
+	restart(false);
+	ok(!still_there(ino) && pool_intact(), "or with the worker");
+	ino[0] = made_file(INODE_ROOT, "f");
+	must(tree_unlink(pool, &the_op, INODE_ROOT, "f") == 0, "unlink");
+	inode_set_lookups(pool, ino[0], 0);
+	inode_set_lookups(pool, ino[0], 1);
+	ok(!inodes_end_some(pool) && inode_valid(pool, ino[0]),
+	   "not who has a reference again");
+	inode_forget(pool, ino[0], 1);
+}
+
 int main(void)
 {
 	scratch_new();
@@ -589,6 +630,7 @@ int main(void)
 	test_nameless();
 	test_nameless_refused();
 	test_orphans();
+	test_forget_many();
 	test_open();
 	test_registered();
 	test_names();
