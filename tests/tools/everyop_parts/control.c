@@ -28,6 +28,8 @@ static void pieces(const char *path, size_t piece)
 
 void do_control(void)
 {
+	char limit[64];
+	long size;
 	DIR *d;
 
 	tell_names(at(".pool"));
@@ -41,6 +43,15 @@ void do_control(void)
 	tell(put(at(".pool/config"), "{"));
 	told("floor", field_of(at(".pool/config"), "floor"));
 	tell(put(at(".pool/config"), "{\"floor\": 0}"));
+	/* Limits: other ones, and as they were. */
+	size = field_of(at(".pool/config"), "size");
+	tell(put(at(".pool/config"), "{\"size\": \"2M\"}"));
+	told("size", field_of(at(".pool/config"), "size"));
+	tell(put(at(".pool/config"), "{\"size\": 5, \"floor\": 12}"));
+	told("size", field_of(at(".pool/config"), "size"));
+	snprintf(limit, sizeof(limit), "{\"size\": %ld}", size);
+	told("as before", put(at(".pool/config"), limit) > 0);
+	tell(field_of(at(".pool/config"), "size") == size);
 	tell(put(at(".pool/stats"), "x"));
 	d = opendir(at(".pool/shrinker"));
 	for (struct dirent *e; d && (e = readdir(d));)

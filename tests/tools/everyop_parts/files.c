@@ -3,7 +3,9 @@
 #include "tests/tools/everyop_parts/said.h"
 
 #include <linux/falloc.h>
+#include <linux/fs.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/xattr.h>
 
@@ -163,6 +165,41 @@ static void setid(void)
 	tell(unlink(at("f/s")));
 }
 
+static void set_flags(int fd, unsigned int flags)
+{
+	tell(ioctl(fd, FS_IOC_SETFLAGS, &flags));
+	tell(ioctl(fd, FS_IOC_GETFLAGS, &flags));
+	told("flags", flags);
+}
+
+/* What is appended once is there once. */
+static void flags(void)
+{
+	int fd, dir;
+
+	fd = tell_done(open(at("f/log"), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+	tell(write(fd, "one ", 4));
+	set_flags(fd, FS_NODUMP_FL);
+	set_flags(fd, FS_APPEND_FL);
+	tell(close(fd));
+	fd = tell_done(open(at("f/log"), O_WRONLY | O_CLOEXEC));
+	tell(close(fd));
+	fd = tell_done(open(at("f/log"), O_RDWR | O_APPEND | O_CLOEXEC));
+	for (int i = 0; i < 4; i++)
+		tell(write(fd, "more ", 5));
+	pread_told(fd, 100, 0);
+	tell(ftruncate(fd, 0));
+	tell_fstat(fd);
+	set_flags(fd, 0);
+	tell(close(fd));
+	dir = tell_done(open(at("f"), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	set_flags(dir, FS_IMMUTABLE_FL);
+	tell(unlink(at("f/log")));
+	set_flags(dir, 0);
+	tell(close(dir));
+	tell(unlink(at("f/log")));
+}
+
 void do_files(void)
 {
 	int dir;
@@ -173,6 +210,7 @@ void do_files(void)
 	mapped();
 	nameless();
 	setid();
+	flags();
 	dir = tell_done(open(at("f"), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	tell(fsync(dir));
 	tell(rmdir(at("f")));
