@@ -232,6 +232,10 @@ many_things() {
 	costs_the_same control 4 1000 100
 	costs_the_same files 4 1000 100
 	costs_the_same moves 2 64 20
+	costs_the_same statbox 4 2000 100
+	# a worker that has not given the aliases out, and one that has
+	! has_root || restart
+	costs_the_same chmodsend 4 2000 20
 }
 
 @test "a request costs no more beside thousands of boxes, handles, ranges and the like" {

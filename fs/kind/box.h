@@ -16,8 +16,8 @@ int box_inode_setattr(struct call *c, const struct stat *st, int to_set);
 void box_tx_changed(struct worker *w, struct box *box);
 
 /**
- * box_followers - inodes whose attributes are those of inode @ino of a box: the
- * files of tx/ and the aliases of send.  The kernel may have them from before.
+ * box_followers - inodes whose attributes are those of inode @ino of a box, and
+ * which the kernel may have from before: the files of tx/.
  * @next: 0 at first; where to go on.
  * @out, @max: at most so many.
  *

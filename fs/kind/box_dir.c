@@ -149,47 +149,20 @@ int box_inode_setattr(struct call *c, const struct stat *st, int to_set)
 	return inode == BOX_TX || inode == BOX_SEND ? REPLY_LATER : err;
 }
 
-static size_t tx_followers(struct worker *w, struct box *box, uint64_t *next,
-			   uint64_t *out, size_t max)
+size_t box_followers(struct worker *w, uint64_t ino, uint64_t *next,
+		     uint64_t *out, size_t max)
 {
+	struct box *box = box_by_serial(w->pool, inode_index(ino));
 	struct tx_info tx;
 	size_t n = 0;
 
+	if (!box || box_inode_of(ino) != BOX_TX)
+		return 0;
 	for (; n < max && tx_next(w->pool, box, *next, &tx) == 0; n++) {
 		*next = tx.id;
 		out[n] = inode_of_tx(&tx);
 	}
 	return n;
-}
-
-/* Those that this worker has given out; after others, any. */
-static size_t send_followers(struct worker *w, struct box *box, uint64_t *next,
-			     uint64_t *out, size_t max)
-{
-	bool any = w->shared->restarts || w->last_alias > UINT16_MAX;
-	const struct box_waits *bw = box_private(box);
-	uint64_t first = !any && bw ? bw->first_alias : 0;
-	uint64_t last = any ? UINT16_MAX : bw ? bw->alias : 0;
-	size_t n = 0;
-
-	for (; n < max && *next <= last; n++) {
-		out[n] = inode_of_alias(inode_of_box(box, BOX_SEND), *next);
-		/* 0 is always one. */
-		*next = *next || !first ? *next + 1 : first;
-	}
-	return n;
-}
-
-size_t box_followers(struct worker *w, uint64_t ino, uint64_t *next,
-		     uint64_t *out, size_t max)
-{
-	struct box *box = box_by_serial(w->pool, inode_index(ino));
-
-	if (!box)
-		return 0;
-	return box_inode_of(ino) == BOX_TX
-		       ? tx_followers(w, box, next, out, max)
-		       : send_followers(w, box, next, out, max);
 }
 
 /*
@@ -205,8 +178,6 @@ static uint64_t box_send_alias(struct call *c, struct box *box)
 		return send;
 	if (box_inode_opens(box, BOX_SEND))
 		bw->alias = ++c->w->last_alias;
-	if (!bw->first_alias)
-		bw->first_alias = bw->alias;
 	return inode_of_alias(send, bw->alias);
 }
 

@@ -36,6 +36,9 @@ double attr_timeout(struct worker *w, uint64_t ino, mode_t mode)
 	/* A mapping changes times and blocks, and the kernel does not know. */
 	if (kind == INODE_PLAIN && inode_is_written(w->pool, ino))
 		return 0;
+	/* So is the entry's, and the look-up before each open brings them. */
+	if (kind == INODE_BOX + BOX_SEND)
+		return SHORT_TIMEOUT;
 	return kind == INODE_BOX + BOX_TX || kind == INODE_FIXED ? 0
 								 : LONG_TIMEOUT;
 }

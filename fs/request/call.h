@@ -100,6 +100,8 @@ struct inode_ops {
  * them; it asks again for what changes by itself (tx/, generated files).
  */
 #define LONG_TIMEOUT 3600.0 /* seconds */
+/* The kernel makes a tick of it, and what it has is old after two. */
+#define SHORT_TIMEOUT 1e-6
 
 /** call_getattr - *@st as the kernel is to see it.  Return: 0 or -errno. */
 int call_getattr(struct call *c, struct stat *st);

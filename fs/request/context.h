@@ -38,7 +38,7 @@
 
 /* Threads that may be in calls that wait at a time: see fs/worker/dropper.c and
  * pool/volatile/hole.c, which have limits. */
-#define CALLS_MAX 160
+#define CALLS_MAX 256
 
 /* How far a FORGET has come: see forget.c. */
 struct forget_note {

@@ -41,14 +41,25 @@ void notify_init(struct worker *w)
 {
 	queue_init(w, &w->notify.data, DATA_PATIENCE_NS);
 	queue_init(w, &w->notify.names, NAMES_PATIENCE_NS);
+	queue_init(w, &w->notify.asked, DATA_PATIENCE_NS);
+	queue_init(w, &w->notify.seeks, DATA_PATIENCE_NS);
 }
 
 static struct notify_queue *queue_of(struct worker *w, enum notify_kind kind)
 {
-	bool names = kind == NOTIFY_FILE || kind == NOTIFY_LISTING ||
-		     kind == NOTIFY_LISTINGS;
-
-	return names ? &w->notify.names : &w->notify.data;
+	switch (kind) {
+	case NOTIFY_FILE:
+	case NOTIFY_LISTING:
+	case NOTIFY_LISTINGS:
+		return &w->notify.names;
+	case NOTIFY_SETATTR:
+	case NOTIFY_POLLERS:
+		return &w->notify.asked;
+	case NOTIFY_LSEEK:
+		return &w->notify.seeks;
+	default:
+		return &w->notify.data;
+	}
 }
 
 static int notify_add(struct worker *w, const struct notify_job *model)
@@ -281,8 +292,10 @@ int notify_then_lseek(struct worker *w, fuse_req_t req, uint32_t ino, off_t off,
 
 int notify_then_setattr(struct worker *w, fuse_req_t req, uint64_t ino)
 {
-	struct notify_job job = { .kind = NOTIFY_SETATTR,
-				  .setattr = { .req = req, .ino = ino } };
+	struct notify_job job = {
+		.kind = NOTIFY_SETATTR,
+		.setattr = { .req = req, .ino = ino, .since_ns = clock_ns() }
+	};
 
 	return notify_add(w, &job);
 }

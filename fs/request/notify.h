@@ -2,8 +2,9 @@
 /*
  * Jobs for the notifier, the threads that call into the kernel's cache of our
  * own mount: fs/worker/notifier.c says why these are threads of their own.  Here
- * are their queues: one of jobs on data, which others wait for, and one of jobs
- * on names and listings, which every client can hold up.
+ * are their queues: one of jobs on data, which others wait for; one of jobs on
+ * names and listings, which every client can hold up; and two of jobs for whom
+ * only the one waits whose request it is.
  *
  * Any thread may add a job, with any locks held but 4.
  */
@@ -30,7 +31,8 @@ enum notify_kind {
 	NOTIFY_WRITE, /* answer a WRITE behind all jobs that came before it */
 	NOTIFY_PIN, /* pin a range behind them, then answer */
 	NOTIFY_LSEEK, /* write back a file's dirty pages, then answer */
-	NOTIFY_SETATTR, /* drop attributes that follow those of ino, answer */
+	NOTIFY_SETATTR, /* drop attributes that follow those of ino, or wait
+			 * until they are old; answer */
 	NOTIFY_POLLERS, /* tell those who poll a box or .pool/events */
 	NOTIFY_STEPS, /* requests that go on in steps */
 };
@@ -87,6 +89,7 @@ struct notify_job {
 			fuse_req_t req;
 			uint64_t ino; /* of a box */
 			uint64_t next; /* for box_followers() */
+			int64_t since_ns; /* CLOCK_MONOTONIC */
 		} setattr;
 		struct {
 			uint64_t serial; /* of the box; 0: events */
@@ -120,6 +123,9 @@ struct notify_queue {
 struct notify {
 	struct notify_queue data; /* boxes, ranges, requests, news */
 	struct notify_queue names; /* files, listings */
+	/* For the one who asks, of whom others must not wait. */
+	struct notify_queue asked; /* attributes, pollers */
+	struct notify_queue seeks; /* LSEEK: a whole file is written back */
 };
 
 void notify_init(struct worker *w);

@@ -62,7 +62,6 @@ struct box_waits {
 	struct raw_queue deferred; /* while there are invalidations */
 	uint32_t invalidations; /* NOTIFY_BOX_BLOCKING jobs that are not done */
 	uint16_t alias; /* the newest one of its send: see inode.h */
-	uint16_t first_alias; /* the first that is not 0; 0: none */
 	bool polled;
 	bool telling; /* there are more of them than were told at once */
 	bool woken; /* its serial is in waiters.woken */

@@ -227,6 +227,18 @@ static void notifier_lseek(struct worker *w, struct dropper *d,
 	pool_unlock(w->pool);
 }
 
+/* Until what the kernel has of attributes with SHORT_TIMEOUT is old. */
+static void wait_for_ticks(int64_t since_ns)
+{
+	struct timespec tick;
+	int64_t us;
+
+	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+	us = (since_ns + 2 * tick.tv_nsec - clock_ns()) / 1000 + 1000;
+	if (us > 0)
+		usleep(us);
+}
+
 #define FOLLOWERS_AT_ONCE 256
 
 /* Return: false: there are more, and other jobs come first. */
@@ -243,6 +255,8 @@ static bool notifier_setattr(struct worker *w, struct notify_job *job)
 		notify_attributes(w, ino[i]);
 	if (n == FOLLOWERS_AT_ONCE)
 		return false;
+	if (inode_kind(job->setattr.ino) == INODE_BOX + BOX_SEND)
+		wait_for_ticks(job->setattr.since_ns);
 	pool_lock(w->pool);
 	worker_ops.getattr(job->setattr.req, job->setattr.ino, NULL);
 	pool_unlock(w->pool);
@@ -358,7 +372,12 @@ void notifier_news(struct worker *w, bool events_added, bool pressure)
 
 int notifier_start(struct worker *w)
 {
-	int err = dropper_start(&w->notify.data);
+	struct notify *n = &w->notify;
+	struct notify_queue *all[] = { &n->data, &n->names, &n->asked,
+				       &n->seeks };
+	int err = 0;
 
-	return err ? err : dropper_start(&w->notify.names);
+	for (size_t i = 0; !err && i < sizeof(all) / sizeof(*all); i++)
+		err = dropper_start(all[i]);
+	return err;
 }
