@@ -11,6 +11,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* What Debian 12's libc does not know: Linux 5.10. */
+#ifndef ST_NOSYMFOLLOW
+#define ST_NOSYMFOLLOW 0x2000
+#endif
+#ifndef MS_NOSYMFOLLOW
+#define MS_NOSYMFOLLOW 256
+#endif
+
 #define ATIMES (MS_NOATIME | MS_RELATIME | MS_STRICTATIME)
 
 static const struct {
@@ -58,6 +66,7 @@ static unsigned long flags_of(unsigned long st)
 	static const struct {
 		unsigned long st, ms;
 	} same[] = {
+		{ ST_NOSYMFOLLOW, MS_NOSYMFOLLOW },
 		{ ST_RDONLY, MS_RDONLY },
 		{ ST_NOSUID, MS_NOSUID },
 		{ ST_NODEV, MS_NODEV },
