@@ -228,6 +228,49 @@ nothing_held() {
 	in_every_way resize_reclaims -o size=32M
 }
 
+# Others write without a pause, and workers die.
+fill_on() {
+	while :; do
+		head -c 20M /dev/zero >"$POOL/w" || rm -f "$POOL/w"
+	done 2>/dev/null
+}
+
+make_volatile() {
+	while :; do
+		head -c 3M /dev/zero >"$POOL/v$((RANDOM % 6))" &&
+			volatile "$POOL"/v?
+	done 2>/dev/null || true
+}
+
+resize_meanwhile() {
+	local end size took=0
+
+	end=$((SECONDS + $(lasting 2)))
+	cd "$POOL"
+	background fill_on
+	background make_volatile
+	while ((SECONDS < end || !took)); do
+		size=$((RANDOM % 40 + 2))
+		# What is in use may be more.
+		config "{\"size\": \"${size}M\", \"nr_inodes\": $size}" \
+			2>/dev/null || continue
+		is "$((size << 20)) $size" \
+			"$(setting size) $(setting nr_inodes)"
+		took=$((took + 1))
+		((took % 5)) || kill_worker
+	done
+	jobs -p | xargs kill -KILL
+	wait || true
+	rm -f w v?
+	wait_until 5 nothing_held
+	config '{"size": "16M", "nr_inodes": 50}'
+	fills 16
+}
+
+@test "size, nr_inodes: while others write, and workers die" {
+	as_root_in_every_mode resize_meanwhile -o size=32M,nr_inodes=100
+}
+
 inodes_change() {
 	local i
 
