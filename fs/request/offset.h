@@ -11,7 +11,7 @@
  * Whoever goes on there finds the number again, since all that is left is not
  * older than the oldest entry.  What has since become older than that is before
  * all entries.  Entries beyond, which take a listing of half a billion numbers,
- * have offsets of 64 bits.
+ * have offsets of 64 bits.  Behind an offset of no entry there is none.
  */
 #ifndef POOLFS_FS_REQUEST_OFFSET_H
 #define POOLFS_FS_REQUEST_OFFSET_H
@@ -43,6 +43,8 @@ static inline uint64_t offset_id(off_t off, uint64_t oldest)
 		return 0;
 	if (off & OFFSET_WHOLE)
 		return off & ~OFFSET_WHOLE;
+	if (off > (off_t)OFFSET_MODULUS + OFFSET_DOTS)
+		return INT64_MAX;
 	ahead = ((uint64_t)off - OFFSET_DOTS - 1 - oldest) % OFFSET_MODULUS;
 	return ahead < OFFSET_MODULUS / 2 ? oldest + ahead : oldest - 1;
 }

@@ -104,8 +104,21 @@ static void listing_ends(void)
 	ok(1, "a listing of any numbers gives each once");
 }
 
+static void no_entry(void)
+{
+	static const off_t offs[] = { OFFSET_MODULUS + OFFSET_DOTS + 1,
+				      INT32_MAX, UINT32_MAX, 1ll << 61,
+				      INT64_MAX };
+
+	for (size_t i = 0; i < sizeof(offs) / sizeof(offs[0]); i++)
+		must(offset_id(offs[i], 1) > 1ull << 60, "%jd",
+		     (intmax_t)offs[i]);
+	ok(1, "behind what was never given there is nothing");
+}
+
 int main(void)
 {
+	no_entry();
 	each_leads_back();
 	oldest_removed();
 	listing_ends();
