@@ -259,6 +259,17 @@ told_at_once() {
 		< <(echo go) | paste -sd ' ')"
 }
 
+all_hear_the_end() {
+	local nr=1500
+
+	is "ready $nr done" "$(timeout 200 "$TOOLS/attack" receivers "$POOL" \
+		$nr 2 < <(echo go) | paste -sd ' ')"
+}
+
+@test "of thousands who wait for a box each hears that it is removed" {
+	in_every_way all_hear_the_end
+}
+
 @test "of thousands who poll a box each is told of a transaction" {
 	in_every_way told_at_once
 }

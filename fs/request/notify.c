@@ -54,6 +54,7 @@ static struct notify_queue *queue_of(struct worker *w, enum notify_kind kind)
 		return &w->notify.names;
 	case NOTIFY_SETATTR:
 	case NOTIFY_POLLERS:
+	case NOTIFY_RECEIVERS:
 		return &w->notify.asked;
 	case NOTIFY_LSEEK:
 		return &w->notify.seeks;
@@ -304,6 +305,14 @@ int notify_pollers(struct worker *w, uint64_t serial)
 {
 	struct notify_job job = { .kind = NOTIFY_POLLERS,
 				  .pollers = { .serial = serial } };
+
+	return notify_add(w, &job);
+}
+
+int notify_receivers(struct worker *w, uint64_t serial)
+{
+	struct notify_job job = { .kind = NOTIFY_RECEIVERS,
+				  .receivers = { .serial = serial } };
 
 	return notify_add(w, &job);
 }

@@ -33,6 +33,7 @@ enum notify_kind {
 	NOTIFY_LSEEK, /* write back a file's dirty pages, then answer */
 	NOTIFY_SETATTR, /* drop attributes that follow those of ino, or wait
 			 * until they are old; answer */
+	NOTIFY_RECEIVERS, /* have those who wait for a transaction try again */
 	NOTIFY_POLLERS, /* tell those who poll a box or .pool/events */
 	NOTIFY_STEPS, /* requests that go on in steps */
 };
@@ -93,7 +94,7 @@ struct notify_job {
 		} setattr;
 		struct {
 			uint64_t serial; /* of the box; 0: events */
-		} pollers;
+		} pollers, receivers;
 	};
 };
 TAILQ_HEAD(notify_jobs, notify_job);
@@ -251,6 +252,9 @@ int notify_then_setattr(struct worker *w, fuse_req_t req, uint64_t ino);
  * there are no more.  Return: 0 or -ENOMEM.
  */
 int notify_pollers(struct worker *w, uint64_t serial);
+
+/** notify_receivers - the same, wait_run_receivers() of box @serial. */
+int notify_receivers(struct worker *w, uint64_t serial);
 
 /* --- requests that go on in steps --- */
 

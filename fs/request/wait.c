@@ -190,6 +190,7 @@ void wait_wake_box(struct worker *w, struct box *box)
 /* So many at a time, with lock 1 held: the kernel is called for each. */
 #define POLLERS_AT_ONCE 256
 #define WAITERS_AT_ONCE 64
+#define RECEIVERS_AT_ONCE 256
 
 /* Whether a job tells the rest. */
 static bool *wait_telling(struct worker *w, struct box *box)
@@ -248,18 +249,34 @@ static void wait_run_senders(struct worker *w, struct box_waits *bw)
 	}
 }
 
-static void wait_run_box(struct worker *w, struct box *box)
+bool wait_run_receivers(struct box *box)
 {
 	struct box_waits *bw = box_private(box);
 	struct waiter *wt;
+
+	bw->receiving = false;
+	for (int i = 0; i < RECEIVERS_AT_ONCE; i++) {
+		wt = TAILQ_FIRST(&bw->receivers);
+		if (!wt || !wait_retry(wt))
+			return false;
+	}
+	bw->receiving = !TAILQ_EMPTY(&bw->receivers);
+	return bw->receiving;
+}
+
+static void wait_run_box(struct worker *w, struct box *box)
+{
+	struct box_waits *bw = box_private(box);
 
 	if (!bw)
 		return;
 	bw->woken = false;
 	wait_run_senders(w, bw);
-	while ((wt = TAILQ_FIRST(&bw->receivers)))
-		if (!wait_retry(wt))
-			break;
+	/* Else a job does it.  Without memory for one, all at once. */
+	if (!bw->receiving && wait_run_receivers(box) &&
+	    notify_receivers(w, box_serial(box)))
+		while (wait_run_receivers(box))
+			;
 	if (bw->polled) {
 		bw->polled = false;
 		wait_notify_pollers(w, box);

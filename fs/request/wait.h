@@ -63,6 +63,7 @@ struct box_waits {
 	uint32_t invalidations; /* NOTIFY_BOX_BLOCKING jobs that are not done */
 	uint16_t alias; /* the newest one of its send: see inode.h */
 	bool polled;
+	bool receiving; /* a job has more receivers try again */
 	bool telling; /* there are more of them than were told at once */
 	bool woken; /* its serial is in waiters.woken */
 	bool unlisted; /* the kernel has no listing of its tx/ */
@@ -125,6 +126,12 @@ void wait_run(struct worker *w);
  * poll again.  Return: whether there are more.
  */
 bool wait_tell_pollers(struct worker *w, struct box *box);
+
+/**
+ * wait_run_receivers - retry some of those who wait for a transaction of @box,
+ * which has a box_private().  Return: whether there are more.
+ */
+bool wait_run_receivers(struct box *box);
 
 /**
  * wait_begin_news - something was added to .pool/events: wait_run_news() goes

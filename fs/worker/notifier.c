@@ -47,9 +47,20 @@ static void notifier_run_waiters(struct worker *w)
 
 /* --- what waits for a job goes on --- */
 
+#define DEFERRED_AT_ONCE 64
+
+static void notifier_let_others(struct worker *w)
+{
+	wait_run(w);
+	pool_unlock(w->pool);
+	usleep(PAUSE_US);
+	pool_lock(w->pool);
+}
+
 static void finish_box_blocking(struct worker *w, const struct notify_job *job)
 {
 	struct raw_request *raw;
+	unsigned int n = 0;
 	struct box *box;
 
 	pool_lock(w->pool);
@@ -61,6 +72,8 @@ static void finish_box_blocking(struct worker *w, const struct notify_job *job)
 		while ((raw = wait_next_deferred(w, box))) {
 			worker_handle_locked(w, raw->bytes, raw->len);
 			free(raw);
+			if (++n % DEFERRED_AT_ONCE == 0)
+				notifier_let_others(w);
 		}
 		box_put(w->pool, box);
 	}
@@ -292,6 +305,22 @@ static bool notifier_steps(struct worker *w)
 	return !more;
 }
 
+/* The same. */
+static bool notifier_receivers(struct worker *w, const struct notify_job *job)
+{
+	bool more = false;
+	struct box *box;
+
+	usleep(PAUSE_US);
+	pool_lock(w->pool);
+	box = box_by_serial(w->pool, job->receivers.serial);
+	if (box && box_private(box))
+		more = wait_run_receivers(box);
+	wait_run(w);
+	pool_unlock(w->pool);
+	return more;
+}
+
 /* --- for the threads --- */
 
 static void drop_box(struct dropper *d, const struct notify_job *job)
@@ -342,6 +371,12 @@ void notifier_do(struct worker *w, struct dropper *d, struct notify_job *job)
 		break;
 	case NOTIFY_STEPS:
 		if (!notifier_steps(w)) {
+			notify_again(dropper_queue(d), job);
+			return;
+		}
+		break;
+	case NOTIFY_RECEIVERS:
+		if (notifier_receivers(w, job)) {
 			notify_again(dropper_queue(d), job);
 			return;
 		}

@@ -31,6 +31,8 @@
  *	statbox		reads the stat of a box with NR transactions
  *	deaddirs	NR removed directories that are open, deep in the pool;
  *			makes and removes another one
+ *	receivers	NR threads that wait for a transaction of a box; removes
+ *			the box
  *	purgedlinks	NR names of a volatile file in one directory; when
  *			somebody has had it purged, removes the directory
  *	fallocate	NR bytes of memory, or as many as there may be, given
@@ -524,6 +526,7 @@ static const struct kind {
 	{ "chmodsend", attack_chmodsend },
 	{ "statbox", attack_statbox },
 	{ "deaddirs", attack_deaddirs },
+	{ "receivers", attack_receivers },
 	{ "fallocate", attack_fallocate },
 	{ "purgedlinks", attack_purgedlinks },
 };

@@ -49,5 +49,6 @@ void attack_forgets(void);
 void attack_chmodsend(void);
 void attack_statbox(void);
 void attack_deaddirs(void);
+void attack_receivers(void);
 
 #endif

@@ -2,6 +2,7 @@
 /* attack: what is held, and what letting go of it costs. */
 #include "tests/tools/attack_parts/attack.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -169,4 +170,53 @@ void attack_statbox(void)
 			fail("stat");
 		close(fd);
 	}
+}
+
+static void *receive_nothing(void *arg)
+{
+	char line[512];
+
+	if (read(*(int *)arg, line, sizeof(line)) != 0)
+		fail("recv");
+	return NULL;
+}
+
+/* Starts as many as it may.  Return: how many. */
+static long start_receivers(pthread_t *threads, int *fd)
+{
+	pthread_attr_t attr;
+	long n = 0;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 65536);
+	while (n < nr &&
+	       !pthread_create(&threads[n], &attr, receive_nothing, fd))
+		n++;
+	pthread_attr_destroy(&attr);
+	return n;
+}
+
+void attack_receivers(void)
+{
+	pthread_t *threads = calloc(nr + 1, sizeof(*threads));
+	long n;
+	int fd;
+
+	if (!threads)
+		fail("threads");
+	ready(nr);
+	while (more()) {
+		make_box(mine);
+		fd = open_box(mine, "recv", O_RDONLY);
+		if (fd < 0)
+			fail("recv");
+		n = start_receivers(threads, &fd);
+		usleep(500000); /* by now they wait */
+		if (rmdir(path_of("box/%s", mine)) < 0)
+			fail("rmdir");
+		while (n)
+			pthread_join(threads[--n], NULL);
+		close(fd);
+	}
+	free(threads);
 }
