@@ -32,6 +32,7 @@ static void inode_free(struct pool *pool, uint32_t inode)
 	t->hooks->evict(pool, inode);
 	if (!(rec->flags & INODE_DEAD))
 		inode_unhash(t, inode);
+	t->nr_bare -= rec->flags == INODE_DEAD;
 	/* Before its name: a kill in between must not leave a cut name. */
 	rec->state = INODE_FREE;
 	inode_place_free(t, &rec->place);
@@ -134,7 +135,15 @@ void inode_set_dead(struct pool *pool, uint32_t inode)
 	 * the token of the last request must stay.
 	 */
 	inode_rec(pool->inodes, inode)->flags = INODE_DEAD;
+	pool->inodes->nr_bare++;
 	inode_free_unused(pool, inode);
+}
+
+#define BARE_MAX 4096
+
+bool inode_may_be_bare(const struct pool *pool)
+{
+	return pool->inodes->nr_bare < BARE_MAX;
 }
 
 void inode_hold(struct pool *pool, uint32_t inode, bool hold)

@@ -110,6 +110,7 @@ struct inode_table {
 	uint32_t nr_inodes;
 	uint32_t nr_known; /* to which the kernel has references */
 	uint32_t nr_open; /* inodes with open files */
+	uint32_t nr_bare; /* records that no inode of the store belongs to */
 	uint32_t *ending; /* those that inodes_end_some() looks at */
 	uint32_t nr_ending, max_ending;
 	uint32_t forget_hand; /* where inodes_forget_some() goes on */
@@ -285,6 +286,11 @@ void inode_free_unused(struct pool *pool, uint32_t inode);
 void inode_evict(struct pool *pool, uint32_t inode);
 /* Its file was removed, and not by a request: INODE_DEAD. */
 void inode_set_dead(struct pool *pool, uint32_t inode);
+/*
+ * May the file of another inode that the kernel knows be removed so?  Its record
+ * stays, and nobody is charged for it any more: there may be only so many.
+ */
+bool inode_may_be_bare(const struct pool *pool);
 
 /* --- inode_guard.c: files that are append-only or immutable --- */
 

@@ -87,6 +87,7 @@ static int inodes_adopt_records(struct pool *pool, bool fresh)
 		t->chunk_inodes[i / INODE_CHUNK]++;
 		t->nr_open += rec->opens != 0;
 		t->nr_known += rec->nlookup != 0;
+		t->nr_bare += rec->flags == INODE_DEAD;
 		if (!(rec->flags & INODE_DEAD))
 			inode_hash(t, i);
 	}
@@ -304,7 +305,7 @@ const char *inodes_check(struct pool *pool)
 {
 	struct inode_table *t = pool->inodes;
 	const char *broken = NULL;
-	uint32_t inodes = 0, open = 0, known = 0;
+	uint32_t inodes = 0, open = 0, known = 0, bare = 0;
 	uint64_t children = 0, parents = 0;
 
 	table_for_each (&t->table, i) {
@@ -315,6 +316,7 @@ const char *inodes_check(struct pool *pool)
 		inodes++;
 		open += rec->opens != 0;
 		known += rec->nlookup != 0;
+		bare += rec->flags == INODE_DEAD;
 		children += inode_mem(t, i)->children;
 		parents += i != INODE_ROOT && rec->place.parent != 0;
 		broken = inode_check(t, i);
@@ -324,7 +326,7 @@ const char *inodes_check(struct pool *pool)
 			return broken;
 	}
 	if (inodes != t->nr_inodes || open != t->nr_open ||
-	    known != t->nr_known)
+	    known != t->nr_known || bare != t->nr_bare)
 		return "inodes are miscounted";
 	if (children != parents)
 		return "children are miscounted";

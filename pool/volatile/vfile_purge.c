@@ -70,9 +70,9 @@ static int vfile_to_orphan(struct pool *pool, uint32_t inode, int dirfd,
 }
 
 /*
- * Removes a file with one name, to which the kernel has no reference.  Else it is
- * emptied and stays in orphan/, so that what is left of it is counted to
- * somebody; and if it has other names, which are not known, vfile_sweep()
+ * Removes a file with one name.  Where too many are known to the kernel all the
+ * same, it is emptied and stays in orphan/, so that what is left of it is counted
+ * to somebody; so is one that has other names, which are not known: vfile_sweep()
  * removes each when it is looked up.
  */
 static int vfile_purge_file(struct pool *pool, uint32_t inode,
@@ -81,7 +81,7 @@ static int vfile_purge_file(struct pool *pool, uint32_t inode,
 	struct inode_rec *rec = inode_rec(pool->inodes, inode);
 	struct space before;
 
-	if (nlink == 1 && !rec->nlookup) {
+	if (nlink == 1 && (!rec->nlookup || inode_may_be_bare(pool))) {
 		int err = name_unlink(pool, p->dirfd, p->path, 0);
 
 		if (err)
