@@ -399,6 +399,7 @@ shown_dir() {
 	need root fuse
 	tmp
 	POOL=$(mktemp -d "$POOL_TMP/mnt.XXXXXX")
+	# shellcheck disable=SC2034
 	POOL_AS=
 	if [[ -e /sys/fs/selinux/enforce ]]; then
 		pool_mount -o "$options"
@@ -619,7 +620,7 @@ flags_steps() {
 	done
 	chattr +ia d
 	lsattr -d d
-	chattr = d
+	chattr "=" d
 	rm -r d
 	echo one >log
 	chattr +a log
