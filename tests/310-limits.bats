@@ -226,10 +226,11 @@ inodes_hold() {
 		let_go
 		fails touch "d/more$i" 2>/dev/null
 	done
-	# a file that takes another one's place has two names for a moment
+	# a file that takes another one's place has two names for a moment, and the
+	# inode of the other one comes back when the kernel has forgotten it
 	for i in {1..20}; do
 		mv "d/f$i" "d/f$((i + 20))"
-		: >"d/f$i"
+		wait_until 5 eval ': >"d/f$i"' 2>/dev/null
 		fails touch "d/more$i" 2>/dev/null
 	done
 	kill_worker

@@ -176,6 +176,25 @@ static int store_lay_out(struct store *store)
 	return err < 0 ? err : 0;
 }
 
+/* The processes of a pool that was killed need a moment to end. */
+#define LOCK_TRIES 100
+#define LOCK_PAUSE_US 20000
+
+/* Children of the keeper inherit the descriptor, and the lock. */
+static int store_lock(const struct store *store)
+{
+	int err = 0;
+
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (i)
+			usleep(LOCK_PAUSE_US);
+		err = flock(store->dirfd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+		if (err != -EWOULDBLOCK)
+			break;
+	}
+	return err;
+}
+
 /* Locks the store against a second pool, looks whether it may be adopted, probes
  * it, and lays it out. */
 static int store_take(struct store *store, const char *options, char *why,
@@ -192,9 +211,8 @@ static int store_take(struct store *store, const char *options, char *why,
 			  options);
 		return -EINVAL;
 	}
-	/* Children of the keeper inherit the descriptor, and the lock. */
-	if (flock(store->dirfd, LOCK_EX | LOCK_NB) < 0) {
-		err = -errno;
+	err = store_lock(store);
+	if (err) {
 		store_say(why, why_size,
 			  "--store %s: another poolfs uses it; unmount that "
 			  "one first",
