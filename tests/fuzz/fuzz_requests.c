@@ -209,6 +209,9 @@ static void reset(void)
 	wait_for_answers();
 	pool_drain();
 	tree_remove_everything(INODE_ROOT);
+	/* As the loop does between requests. */
+	while (inodes_end_some(pool))
+		;
 	check();
 	must_hold(nr_tree_nodes() == 1, "an inode is left");
 	reclaimer_configure(worker.reclaimer, &tuning);
