@@ -32,6 +32,13 @@ void worker_turn(struct worker *w)
 			      memory_order_relaxed);
 }
 
+/*
+ * Files to be ended at a time, while nobody waits.  After a request only one: the
+ * kernel sends up to 16 that forget, which may name few inodes each, before one that
+ * somebody waits for.
+ */
+#define END_SOME 8
+
 /* One request waits for a part of it at most. */
 static void worker_end_more(struct worker *w)
 {
@@ -40,7 +47,7 @@ static void worker_end_more(struct worker *w)
 
 	while (more && poll(&fuse, 1, 0) == 0) {
 		pool_lock(w->pool);
-		more = inodes_end_some(w->pool);
+		more = inodes_end_some(w->pool, END_SOME);
 		pool_unlock(w->pool);
 	}
 }
@@ -57,7 +64,8 @@ int worker_loop(struct worker *w)
 		pool_lock(w->pool);
 		worker_handle_locked(w, w->buffer, n);
 		buffer_done(w->buffer, n);
-		more = inodes_end_some(w->pool);
+		more = inodes_end_some(
+			w->pool, w->request.op == WIRE_FORGET ? 1 : END_SOME);
 		pool_unlock(w->pool);
 		worker_turn(w);
 		if (more)

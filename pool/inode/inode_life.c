@@ -179,8 +179,6 @@ void inode_forget(struct pool *pool, uint32_t inode, uint64_t n)
 
 /* --- many at once --- */
 
-#define END_SOME 64 /* some microseconds each */
-
 /* Return: false: no memory, or there are so many that some must be twice. */
 static bool end_later(struct inode_table *t, uint32_t inode)
 {
@@ -214,11 +212,11 @@ void inode_set_lookups(struct pool *pool, uint32_t inode, uint64_t n)
 		inode_free_unused(pool, inode);
 }
 
-bool inodes_end_some(struct pool *pool)
+bool inodes_end_some(struct pool *pool, unsigned int n)
 {
 	struct inode_table *t = pool->inodes;
 
-	for (int i = 0; i < END_SOME && t->nr_ending; i++) {
+	for (; n && t->nr_ending; n--) {
 		uint32_t inode = t->ending[--t->nr_ending];
 
 		/* By now it may be another one, or have references. */

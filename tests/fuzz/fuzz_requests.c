@@ -210,7 +210,7 @@ static void reset(void)
 	pool_drain();
 	tree_remove_everything(INODE_ROOT);
 	/* As the loop does between requests. */
-	while (inodes_end_some(pool))
+	while (inodes_end_some(pool, 64))
 		;
 	check();
 	must_hold(nr_tree_nodes() == 1, "an inode is left");

@@ -600,7 +600,7 @@ static void test_forget_many(void)
 		inode_set_lookups(pool, ino[i], 0);
 	ok(still_there(ino) == NR_AT_ONCE && pool_intact(),
 	   "files that are forgotten at once do not go at once");
-	ok(inodes_end_some(pool) && (left = still_there(ino)) > 0 &&
+	ok(inodes_end_some(pool, 64) && (left = still_there(ino)) > 0 &&
 		   left < NR_AT_ONCE && pool_intact(),
 	   "but some at a time");
 	restart(false);
@@ -609,7 +609,7 @@ static void test_forget_many(void)
 	must(tree_unlink(pool, &the_op, INODE_ROOT, "f") == 0, "unlink");
 	inode_set_lookups(pool, ino[0], 0);
 	inode_set_lookups(pool, ino[0], 1);
-	ok(!inodes_end_some(pool) && inode_valid(pool, ino[0]),
+	ok(!inodes_end_some(pool, 64) && inode_valid(pool, ino[0]),
 	   "not who has a reference again");
 	inode_forget(pool, ino[0], 1);
 }
