@@ -33,9 +33,9 @@ void worker_turn(struct worker *w)
 }
 
 /*
- * Files to be ended at a time, while nobody waits.  After a request only one: the
- * kernel sends up to 16 that forget, which may name few inodes each, before one that
- * somebody waits for.
+ * Files to be ended at a time.  Only one after a request that forgets: the kernel
+ * sends up to 16 of those, which may name few inodes each, before one that somebody
+ * waits for.
  */
 #define END_SOME 8
 
