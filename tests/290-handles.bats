@@ -250,6 +250,7 @@ with_defaults() {
 	not_mixed_up
 }
 
+# The kernel falls back to index=off, since there are no handles.
 with_index() {
 	not_mixed_up index=on
 }
