@@ -33,11 +33,12 @@ void worker_turn(struct worker *w)
 }
 
 /*
- * Files to be ended at a time.  Only one after a request that forgets: the kernel
- * sends up to 16 of those, which may name few inodes each, before one that somebody
- * waits for.
+ * Files to be ended at a time, while there is no request, and after one.  None after
+ * a request that forgets: the kernel sends up to 16 of those, which may name one inode
+ * each, before one that somebody waits for.
  */
 #define END_SOME 8
+#define END_AFTER 2
 
 /* One request waits for a part of it at most. */
 static void worker_end_more(struct worker *w)
@@ -65,7 +66,7 @@ int worker_loop(struct worker *w)
 		worker_handle_locked(w, w->buffer, n);
 		buffer_done(w->buffer, n);
 		more = inodes_end_some(
-			w->pool, w->request.op == WIRE_FORGET ? 1 : END_SOME);
+			w->pool, w->request.op == WIRE_FORGET ? 0 : END_AFTER);
 		pool_unlock(w->pool);
 		worker_turn(w);
 		if (more)

@@ -63,6 +63,8 @@ uint64_t inode_lookups(struct pool *pool, uint32_t inode);
  * which looks for what has no reference.
  */
 void inode_set_lookups(struct pool *pool, uint32_t inode, uint64_t n);
+/** inodes_are_ending - are there any? */
+bool inodes_are_ending(const struct pool *pool);
 /** inodes_end_some - @n of them, some 30 us each.  Return: whether there are more. */
 bool inodes_end_some(struct pool *pool, unsigned int n);
 

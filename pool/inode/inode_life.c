@@ -212,6 +212,11 @@ void inode_set_lookups(struct pool *pool, uint32_t inode, uint64_t n)
 		inode_free_unused(pool, inode);
 }
 
+bool inodes_are_ending(const struct pool *pool)
+{
+	return pool->inodes->nr_ending;
+}
+
 bool inodes_end_some(struct pool *pool, unsigned int n)
 {
 	struct inode_table *t = pool->inodes;

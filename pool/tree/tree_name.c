@@ -18,6 +18,9 @@
 #include "pool/inode/names.h"
 #include "pool/tree/intent.h"
 
+/* Files that are ended for room, some 30 us each. */
+#define END_FOR_ROOM 64
+
 /* Memory of a name and an inode of tmpfs, roughly. */
 #define NAME_BYTES (12u << 10)
 
@@ -26,6 +29,11 @@ bool tree_make_room(struct pool *pool)
 	unsigned int busy = pool->inodes->busy;
 	bool made;
 
+	/* Files that are removed and forgotten may be all that is in the way. */
+	if (inodes_are_ending(pool)) {
+		inodes_end_some(pool, END_FOR_ROOM);
+		return true;
+	}
 	/* Volatile files may be purged: the caller starts anew. */
 	pool->inodes->busy = 0;
 	made = pool_make_some_room(pool, NAME_BYTES);
