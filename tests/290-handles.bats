@@ -39,7 +39,7 @@ in_root_modes() {
 	local mode body=$1
 
 	shift
-	((EUID == 0)) || skip "open_by_handle_at and mount are for root"
+	need fuse root
 	for mode in $MODES; do
 		in_way "root/$mode" "$body" "$@"
 	done
@@ -175,8 +175,8 @@ none() {
 }
 
 @test "without export there are no handles" {
-	uname -r | awk -F . '{ exit $1 * 1000 + $2 < 6006 }' ||
-		skip "the kernel gives handles all the same"
+	linux_has 6 6 ||
+		skip_or_fail "the kernel gives handles all the same"
 	in_root_modes none
 }
 
@@ -265,7 +265,7 @@ with_all() {
 
 @test "overlayfs on a pool does not mix files up" {
 	grep -qw overlay /proc/filesystems || modprobe overlay 2>/dev/null ||
-		skip "the kernel has no overlayfs"
+		skip_or_fail "the kernel has no overlayfs"
 	in_root_modes with_defaults
 	in_root_modes with_index
 	in_root_modes with_metacopy

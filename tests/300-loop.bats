@@ -579,7 +579,7 @@ open_at_the_end() {
 
 @test "the same where the keeper can end the connection" {
 	need root user_mount
-	fusectl_mount || skip "fusectl cannot be mounted"
+	fusectl_mount || skip_or_fail "fusectl cannot be mounted"
 	pool_as_user_start
 	open_at_the_end
 }
